@@ -1,0 +1,22 @@
+// Package vrrp runs virtual routers: RFC 3768 (version 2), RFC 5798 and
+// RFC 9568 (version 3), with keepalived's extensions: FAULT, nopreempt,
+// preempt_delay, tracking weights and sync groups.
+//
+// Machine and Unit are pure: they take an event and the time and return what
+// to do. A Unit is a sync group, or an instance in none: its members change
+// state together, and it is what the rest of the cluster claims, holds and
+// hands over as one. Engine is the shell: one goroutine owns all units, the
+// sockets and one timer.
+//
+// The product says MASTER, BACKUP and FAULT, as operators and keepalived do:
+//
+//	here                  RFC 9568                 RFC 5798, RFC 3768
+//	Master                Active Router            Master
+//	Backup                Backup Router            Backup
+//	masterDownInterval    Active_Down_Interval     Master_Down_Interval
+//	masterAdverInterval   Active_Adver_Interval    Master_Adver_Interval
+//	skewTime              Skew_Time                Skew_Time
+//
+// The package knows nothing of cluster, mesh or configuration language. What
+// the cluster decides arrives as verdicts (Hold, TakeOver, Yield, Members).
+package vrrp

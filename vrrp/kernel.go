@@ -1,0 +1,39 @@
+package vrrp
+
+import "net/netip"
+
+// Kernel is what virtual routers change on the machine. Only the engine's
+// goroutine calls it, and each call is bounded in time. Every method is
+// idempotent: claiming twice changes nothing, releasing what is gone succeeds.
+type Kernel interface {
+	// Claim adds addresses, each with the finite lifetime that Renew prolongs,
+	// and routes.
+	Claim(instance string, addrs []Address, routes []Route) error
+
+	// Release removes them and makes sure by a dump that none is left.
+	Release(instance string, addrs []Address, routes []Route) error
+
+	// Renew prolongs the lifetime of everything claimed, in one pass.
+	Renew() error
+
+	// Announce sends one gratuitous ARP (IPv4) or unsolicited neighbour
+	// advertisement (IPv6) for each address.
+	Announce([]Announcement) error
+}
+
+// Announcement is one address to announce from one interface.
+type Announcement struct {
+	Interface string
+	Addr      netip.Addr
+}
+
+// Link is the state of one network interface, as a level: each update replaces
+// the one before. Gone is a link that does not exist (any more).
+type Link struct {
+	Name  string
+	Index int
+	Gone  bool
+	Up    bool // administratively up and carrier present
+	MTU   int
+	Addrs []netip.Prefix // all usable addresses, the primary one of each subnet first
+}
