@@ -10,6 +10,7 @@ const (
 	ReasonType     Reason = "type"     // not an advertisement
 	ReasonVRID     Reason = "vrid"     // zero
 	ReasonInterval Reason = "interval" // zero
+	ReasonAuth     Reason = "auth"     // authentication where the format has none
 	ReasonChecksum Reason = "checksum" // wrong in every dialect
 )
 
