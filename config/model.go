@@ -1,0 +1,242 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/hacluster/hacluster/config/syntax"
+)
+
+// Config is what a document says for one node, with every default filled in.
+// It is a value: nothing changes it after Compile, and two nodes with the same
+// configuration have equal Configs but for Node and the places.
+type Config struct {
+	Node      string
+	Global    Global
+	Cluster   Cluster
+	Instances []Instance  // in document order
+	Groups    []SyncGroup // in document order
+	Scripts   []Script    // in document order; also those that nobody tracks
+	Addresses []Address   // static_ipaddress
+	Routes    []Route     // static_routes
+
+	places map[string]syntax.Pos // of blocks and statements, by place key
+}
+
+// Place returns where a block or one of its statements stands: Place("vrrp_instance
+// VI_1"), Place("vrrp_instance VI_1", "priority"). Without such a statement it
+// is the block's place; without the block the zero value.
+func (c *Config) Place(path string, word ...string) syntax.Pos {
+	for _, w := range word {
+		if p, ok := c.places[path+"\x00"+w]; ok {
+			return p
+		}
+	}
+	return c.places[path]
+}
+
+// Global is the global_defs block.
+type Global struct {
+	RouterID          string // empty: the host name
+	Instance          string // `instance`: names this daemon among several
+	NotificationEmail []string
+	EmailFrom         string
+	SMTPServer        string // host or address, empty: no mail
+	SMTPPort          uint16 // 25
+	SMTPHelo          string
+	SMTPTimeout       time.Duration // 30 s
+	SMTPAlert         *bool         // smtp_alert_vrrp, else smtp_alert; nil: said nowhere
+	NoEmailFaults     bool
+
+	ScriptUser           User // zero: keepalived_script if that account exists, else root
+	EnableScriptSecurity bool
+	StartupScript        Command
+	ShutdownScript       Command
+
+	MulticastGroup4  netip.Addr    // 224.0.0.18
+	MulticastGroup6  netip.Addr    // ff02::12
+	DefaultInterface string        // for static addresses and routes without dev; eth0
+	StartupDelay     time.Duration // vrrp_startup_delay
+	DelayAfterBoot   time.Duration // vrrp_delay_after_boot
+
+	// NotifyPriorityChanges and the fifos are keepalived's event pipes.
+	NotifyFIFO     FIFO
+	VRRPNotifyFIFO FIFO
+}
+
+// FIFO is a named pipe that events are written to, and the script that reads it.
+type FIFO struct {
+	Path   string // empty: none
+	User   User
+	Script Command
+}
+
+// User is an account that a script runs as. Empty: the default.
+type User struct{ Name, Group string }
+
+// Command is a program with its arguments; empty Argv: none.
+type Command struct {
+	Argv []string
+	User User // with script_user already filled in
+}
+
+// Instance is one vrrp_instance block.
+type Instance struct {
+	Name             string
+	StartMaster      bool
+	Interface        string
+	VRID             int // 1 to 255
+	Version          int // 2 or 3
+	IPv6             bool
+	Priority         int           // 1 to 255
+	AdvertInterval   time.Duration // 10 ms to 255 s; whole seconds in version 2
+	DownTimerAdverts int           // 1 to 100
+
+	Addresses []Address // virtual_ipaddress
+	Excluded  []Address // virtual_ipaddress_excluded
+	Routes    []Route   // virtual_routes
+
+	AuthType string // "", PASS or AH
+	AuthPass string // at most 8 bytes
+
+	Preempt              bool
+	PreemptDelay         time.Duration // 0 to 1000 s
+	LowerPrioNoAdvert    bool
+	HigherPrioSendAdvert bool
+	OwnerIgnoreAdverts   bool
+
+	Source                netip.Addr // unicast_src_ip or mcast_src_ip
+	TrackSource           bool
+	MulticastGroup        netip.Addr // mcast_dst_ip, else the global group of the family
+	Unicast               bool
+	UnicastFaultNoPeer    bool // FAULT when the peer list is empty
+	Peers                 []Peer
+	UnicastTTL            int // 0: 255
+	CheckUnicastSource    bool
+	OldUnicastChecksum    bool
+	NoOldUnicastChecksum  bool // old_unicast_checksum never
+	V3ChecksumAsV2        bool
+	SkipCheckAddresses    bool
+	DontTrackPrimary      bool
+	Tracks                []Track // track_interface and track_script
+	Announce              Announce
+	Notify                Notify
+	SMTPAlert             bool
+	NotifyPriorityChanges bool
+	SplitBrain            SplitBrain
+}
+
+// SyncGroup is one vrrp_sync_group block. Its tracks are added to each member's.
+type SyncGroup struct {
+	Name       string
+	Members    []string // names of instances, in document order
+	Tracks     []Track
+	Notify     Notify
+	SMTPAlert  bool
+	SplitBrain SplitBrain
+}
+
+// Track is one line of track_interface or track_script.
+type Track struct {
+	Kind    TrackKind
+	Name    string
+	Weight  int // -253 to 253; 0: FAULT while down
+	Reverse bool
+}
+
+// TrackKind is what a Track watches.
+type TrackKind string
+
+// Kinds of tracks.
+const (
+	TrackInterface TrackKind = "interface"
+	TrackScript    TrackKind = "script"
+)
+
+// Peer is one line of unicast_peer.
+type Peer struct {
+	Addr           netip.Addr
+	MinTTL, MaxTTL int // MaxTTL 0: not checked
+}
+
+// Address is one address line.
+type Address struct {
+	Prefix    netip.Prefix
+	Interface string     // of `dev`; empty: the instance's, or default_interface
+	Label     string     // IPv4 label
+	Scope     uint8      // rtnetlink scope
+	Broadcast netip.Addr // zero: none; the unspecified address: derive it (`brd +`)
+	Peer      netip.Prefix
+}
+
+// Route is one route line.
+type Route struct {
+	Type      string // "", or blackhole, unreachable, prohibit, throw
+	Dst       netip.Prefix
+	Via       netip.Addr
+	Source    netip.Addr
+	Interface string
+	Table     int // 0: main
+	Metric    int // 0: the kernel's default
+	Scope     uint8
+	OnLink    bool
+}
+
+// Announce is the pacing of gratuitous ARP and unsolicited neighbour
+// advertisements: the garp_* words with the global defaults filled in.
+type Announce struct {
+	Repeat          int
+	Delay           time.Duration // 0: no second burst
+	Refresh         time.Duration // 0: off
+	RefreshRepeat   int
+	LowerPrioRepeat int
+	LowerPrioDelay  time.Duration
+	Interval        time.Duration // 0: no pacing
+}
+
+// Notify is the notify_* words of an instance or group.
+type Notify struct {
+	Master, Backup, Fault, Stop, Deleted Command
+	Any                                  Command // notify: INSTANCE|GROUP, name, state and priority are appended
+	MasterRxLowerPri                     Command
+}
+
+// Script is one vrrp_script block.
+type Script struct {
+	Name     string
+	Command  Command
+	Interval time.Duration
+	Timeout  time.Duration // Interval by default
+	Weight   int           // -253 to 253
+	Reverse  bool
+	Rise     int
+	Fall     int
+	InitFail bool // starts failed instead of unknown
+}
+
+// Cluster is hacluster's own block `cluster`.
+type Cluster struct {
+	HeartbeatInterval time.Duration // 10 ms to 10 s; 200 ms
+	MeshInterface     string        // empty: the one that leads to the advertised address
+	GatewayProbe      []netip.Addr  // empty: the default gateway
+	AloneAfter        time.Duration // 1 s to 600 s; 30 s
+}
+
+// Policy is what decides who holds when nodes do not agree.
+type Policy string
+
+// Policies.
+const (
+	PolicyMesh   Policy = "mesh"   // the nodes' heartbeats
+	PolicyQuorum Policy = "quorum" // a lease from a majority
+	PolicyOff    Policy = "off"    // VRRP alone, as keepalived
+)
+
+// SplitBrain is hacluster's own block `split_brain`, of a unit.
+type SplitBrain struct {
+	Policy        Policy        // mesh
+	Lease         time.Duration // 500 ms to 60 s; 0: derived from the advert interval
+	KernelLease   bool          // on
+	AllowForeign  []netip.Addr  // routers outside the cluster that may share the virtual router
+	FollowForeign bool          // `foreign follow`; off with `foreign ignore`
+}

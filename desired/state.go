@@ -1,0 +1,105 @@
+package desired
+
+import (
+	"time"
+
+	"net/netip"
+
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// State is what one node should run. It is a value that compares with
+// reflect.DeepEqual.
+type State struct {
+	Daemon    Daemon
+	Units     []Unit
+	Scripts   []Script       // tracked ones only, by name
+	Addresses []vrrp.Address // present regardless of any state
+	Routes    []vrrp.Route   // present regardless of any state
+	Mesh      Mesh
+}
+
+// Daemon is what concerns the process as a whole.
+type Daemon struct {
+	RouterID             string // never empty: the node's name by default
+	StartupDelay         time.Duration
+	DelayAfterBoot       time.Duration
+	ScriptUser           User
+	EnableScriptSecurity bool
+	Mail                 Mail
+}
+
+// Mail is how notifications are mailed. Without Server or To there is none.
+type Mail struct {
+	Server        string
+	Port          uint16
+	Helo          string
+	From          string
+	To            []string
+	Timeout       time.Duration
+	NoEmailFaults bool
+}
+
+// Unit is one unit with everything around it.
+type Unit struct {
+	Spec      vrrp.UnitSpec
+	Notify    Notify            // the sync group's; empty for an instance in none
+	SMTPAlert bool              // the sync group's
+	Instances map[string]Notify // by instance name
+	Alerts    map[string]bool   // smtp_alert, by instance name
+
+	SplitBrain SplitBrain
+}
+
+// SplitBrain is how conflicts about a unit are settled.
+type SplitBrain struct {
+	Policy        string        // "mesh", "quorum" or "off"
+	Lease         time.Duration // never 0
+	KernelLease   bool
+	AllowForeign  []netip.Addr
+	FollowForeign bool
+}
+
+// Mesh is how nodes hear each other.
+type Mesh struct {
+	HeartbeatInterval time.Duration
+	Interface         string // empty: the one that leads to the advertised address
+	GatewayProbe      []netip.Addr
+	AloneAfter        time.Duration
+}
+
+// User is an account that a script runs as. An empty name is the default of the
+// machine: keepalived_script if it exists, else root.
+type User struct{ Name, Group string }
+
+// Command is a program to run; empty Argv: none.
+type Command struct {
+	Argv []string
+	User User
+}
+
+// Notify is what to run on changes of state. The runner appends to Any:
+// INSTANCE or GROUP, the name, the state, the priority.
+type Notify struct {
+	Master, Backup, Fault, Stop, Deleted Command
+	Any                                  Command
+	MasterRxLowerPri                     Command
+}
+
+// Script is one health script. Its results go to the engine as
+// vrrp.TrackResult with the key ScriptKey(Name).
+type Script struct {
+	Name     string
+	Command  Command
+	Interval time.Duration
+	Timeout  time.Duration
+	Rise     int  // successes needed to go up
+	Fall     int  // failures needed to go down
+	InitFail bool // starts failed instead of unknown
+}
+
+// ScriptKey is the track key of a health script.
+func ScriptKey(name string) string { return "script:" + name }
+
+// InterfaceKey is the track key of an interface.
+func InterfaceKey(name string) string { return "interface:" + name }
