@@ -66,13 +66,15 @@ func (s *Secrets) Snapshot() ([]byte, error) {
 
 // Restore implements Machine.
 func (s *Secrets) Restore(data []byte) error {
-	secrets := make(map[string]secret)
-	if err := json.Unmarshal(data, &secrets); err != nil {
+	var restored map[string]secret
+	if err := json.Unmarshal(data, &restored); err != nil {
 		return err
 	}
+	secrets := make(map[string]secret, len(restored))
+	maps.Copy(secrets, restored)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.secrets = maps.Clone(secrets)
+	s.secrets = secrets
 	close(s.changed)
 	s.changed = make(chan struct{})
 	return nil

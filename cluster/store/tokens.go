@@ -31,10 +31,9 @@ type Token struct {
 	Created   time.Time
 	CreatedBy string
 	Expires   time.Time
-	Uses      int // how often it may be used
-	Used      int
+	Uses      int // how often it may be used; 0: any number of times
 	LastUsed  time.Time
-	UsedBy    string // the node that used it last
+	UsedBy    []string // the nodes that joined with it, in order
 	Revoked   time.Time
 	RevokedBy string
 }
@@ -96,10 +95,7 @@ func (t *Tokens) Apply(cmd Command) ([]byte, error) {
 		if err := decodeBody(cmd, &body); err != nil {
 			return nil, err
 		}
-		if token, ok := t.tokens[body.ID]; ok && token.Used > 0 && token.UsedBy == body.Node {
-			token.Used--
-			t.tokens[body.ID] = token
-		}
+		t.refund(body)
 		return nil, nil
 	case "revoke":
 		var body revokeV1
@@ -140,13 +136,21 @@ func (t *Tokens) redeem(r redeemV1) (Token, error) {
 		return Token{}, refuse(CodeTokenRevoked, token.public(), "token %s was revoked", r.ID)
 	case !r.Now.Before(token.Expires):
 		return Token{}, refuse(CodeTokenExpired, token.public(), "token %s has expired", r.ID)
-	case token.Used >= token.Uses:
+	case token.Uses > 0 && len(token.UsedBy) >= token.Uses:
 		return Token{}, refuse(CodeTokenUsed, token.public(), "token %s was used", r.ID)
 	}
-	token.Used++
-	token.LastUsed, token.UsedBy = r.Now, r.Node
+	token.LastUsed, token.UsedBy = r.Now, append(slices.Clip(token.UsedBy), r.Node)
 	t.tokens[r.ID] = token
 	return token, nil
+}
+
+// refund gives back the use of a node whose join came to nothing.
+func (t *Tokens) refund(r redeemV1) {
+	token, ok := t.tokens[r.ID]
+	if i := slices.Index(token.UsedBy, r.Node); ok && i >= 0 {
+		token.UsedBy = slices.Delete(slices.Clone(token.UsedBy), i, i+1)
+		t.tokens[r.ID] = token
+	}
 }
 
 // public returns the token without its hash.
@@ -164,10 +168,12 @@ func (t *Tokens) Snapshot() ([]byte, error) {
 
 // Restore implements Machine.
 func (t *Tokens) Restore(data []byte) error {
-	tokens := make(map[string]Token)
-	if err := json.Unmarshal(data, &tokens); err != nil {
+	var restored map[string]Token
+	if err := json.Unmarshal(data, &restored); err != nil {
 		return err
 	}
+	tokens := make(map[string]Token, len(restored))
+	maps.Copy(tokens, restored)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tokens = tokens

@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+var (
+	// ErrNotMember says that the node is in no cluster yet.
+	ErrNotMember = errors.New("this node is in no cluster: run `haclusterctl init` or `haclusterctl join`")
+	// ErrAlreadyMember says that the node is in a cluster.
+	ErrAlreadyMember = errors.New("this node is already in a cluster: run `haclusterctl leave` first")
+	// ErrLastMember says that a leave would end the cluster.
+	ErrLastMember = errors.New("this is the last member: the cluster and its history end with it; say --last to do so")
+	// ErrNoAdvertise says that nobody told the node its address.
+	ErrNoAdvertise = errors.New("no address for the other nodes to reach this one; give --advertise ADDRESS:PORT")
+)
+
+// RunningError says that another daemon holds the data directory.
+type RunningError struct {
+	PID     int // 0 when it could not be read
+	DataDir string
+}
+
+func (e *RunningError) Error() string {
+	return fmt.Sprintf("already running: pid %d, data %s", e.PID, e.DataDir)
+}
+
+// NoMajorityError says that the voters that answer are too few for the
+// operation, and what works all the same.
+type NoMajorityError struct {
+	Operation string
+	Voters    []Voter
+	Now       time.Time
+}
+
+func (e *NoMajorityError) Error() string {
+	var seen []string
+	for _, v := range e.Voters {
+		switch age := e.Now.Sub(v.LastSeen); {
+		case v.LastSeen.IsZero():
+			seen = append(seen, v.Name+" never seen")
+		case age < 2*time.Second:
+			seen = append(seen, v.Name+" answers")
+		default:
+			seen = append(seen, fmt.Sprintf("%s last seen %s ago", v.Name, age.Round(time.Second)))
+		}
+	}
+	return fmt.Sprintf("%s: no majority of the %d voters (%s): nothing was changed; virtual addresses go on and fail over; status, history and config show still work from this node's copy",
+		e.Operation, len(e.Voters), strings.Join(seen, ", "))
+}

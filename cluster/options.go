@@ -1,0 +1,123 @@
+package cluster
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hacluster/hacluster/cluster/store"
+)
+
+// DefaultPort is the TCP port of the cluster and the UDP port of its gossip.
+const DefaultPort = 7112
+
+// Options are what a daemon's flags say of the cluster.
+type Options struct {
+	DataDir string // for example /var/lib/haclusterd; made when missing, 0700
+	Name    string // of the node: 1 to 63 of a-z 0-9 . -
+	Version string // of the program, told to the other members
+
+	Listen    string         // of the TLS port; default [::]:7112
+	Advertise netip.AddrPort // where the other members reach this one; may be given to Init and Join instead
+	// GossipAddr and HeartbeatAddrs are told to the other members. They default to
+	// Advertise's address with the ports 7112 and 7113.
+	GossipAddr     netip.AddrPort
+	HeartbeatAddrs []netip.AddrPort
+
+	Timing store.Timing // zero: store.LAN
+
+	// Register adds services to the gRPC server of the TLS port. Every caller of
+	// theirs is a member; Peer says which.
+	Register func(grpc.ServiceRegistrar)
+
+	Logger *slog.Logger // default: slog.Default()
+}
+
+// State is where a node stands.
+type State string
+
+// The states.
+const (
+	Waiting State = "waiting" // for init or join
+	Joining State = "joining"
+	Member  State = "member"
+	Removed State = "removed" // the others took it out; leave clears its data
+	Failed  State = "failed"  // the disk stalled or the state is newer than the program: see Status.Err
+)
+
+// InitOptions are what init asks.
+type InitOptions struct {
+	ClusterName string // for people: 1 to 63 of a-z 0-9 . -
+	Advertise   netip.AddrPort
+	Text        string // of the first revision
+	Author      string
+	Message     string
+	RequestID   string
+}
+
+// JoinOptions are what join asks.
+type JoinOptions struct {
+	Token     string   // as printed by token create
+	Addrs     []string // host:port of members; those in the token are tried after them
+	Advertise netip.AddrPort
+	Progress  func(JoinStep) // called for each step, may be nil
+	Timeout   time.Duration  // for the whole; default 60 s
+}
+
+// JoinStep is one step of a join, begun or ended.
+type JoinStep struct {
+	Name   string // one of the Step constants
+	Done   bool   // false: begun
+	Err    error  // why it ended without success
+	Detail string // which address answered, how far the log has come
+}
+
+// The steps of a join, in order.
+const (
+	StepParse       = "check token"
+	StepDial        = "reach a member"
+	StepPin         = "check the cluster's fingerprint"
+	StepAdmit       = "ask for admission"
+	StepCertificate = "store certificate"
+	StepCatchUp     = "catch up"
+	StepPromote     = "become a member"
+)
+
+// TokenOptions are what token create asks.
+type TokenOptions struct {
+	Role store.Role    // default voter
+	TTL  time.Duration // default one hour; 1 minute to 30 days
+	Uses int           // default 1; AnyUses: until it expires
+	By   string        // who asks
+}
+
+// AnyUses lets a token be used until it expires.
+const AnyUses = -1
+
+// Status is what a node knows of its cluster without asking anybody.
+type Status struct {
+	State       State
+	Err         error // of state Failed
+	Name        string
+	NodeID      string
+	ClusterID   string
+	ClusterName string
+	Fingerprint string // of the cluster's authority
+	Advertise   netip.AddrPort
+	Leader      string // name; empty when none is known
+	Term        uint64
+	Applied     uint64 // Raft index of the last command in the local state
+	Revision    uint64 // newest known
+	CertEnds    time.Time
+	Voters      []Voter
+}
+
+// Voter is a member with a vote, as this node sees it.
+type Voter struct {
+	Name     string
+	Addr     netip.AddrPort
+	Leader   bool
+	LastSeen time.Time // of its last answer to this node; zero: never; now for itself
+}
