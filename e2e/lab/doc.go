@@ -1,0 +1,19 @@
+// Package lab builds small networks of real programs on one machine: each
+// node is a network namespace with two interfaces (service and control) on two
+// bridges, which stand in a namespace of their own. Nothing of it touches the
+// machine's own network, and no shell is involved.
+//
+// A story reads: build the network, start daemons (haclusterd or keepalived),
+// watch the segment, break something, say what must be seen and within what
+// time. Every wait polls with a bound.
+//
+// The watcher captures each frame where it enters the switch, with the
+// kernel's time stamp, so it knows which node sent it; and it asks for each
+// virtual address every 10 ms from a namespace of its own, by ARP or neighbour
+// solicitation and by an echo request addressed to each node's MAC. What it
+// reports is computed from the capture alone.
+//
+// The lab needs root and the programs under test; it sees no package of the
+// product. Namespaces are named hac-PID-TEST-NODE, are removed when the test
+// ends, and those of a process that crashed are removed by the next one.
+package lab

@@ -1,0 +1,49 @@
+package lab
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// KeepalivedPath is Debian's keepalived.
+const KeepalivedPath = "/usr/sbin/keepalived"
+
+// StartKeepalived runs the real keepalived, VRRP only, with a configuration
+// given as text.
+func (n *Node) StartKeepalived(conf string) *Process {
+	n.t.Helper()
+	dir := n.tempDir("keepalived")
+	return n.Start(KeepalivedPath, "-P", "-n", "-l", "-D",
+		"-f", n.write(dir, "keepalived.conf", conf),
+		"-p", filepath.Join(dir, "parent.pid"), "-r", filepath.Join(dir, "vrrp.pid"))
+}
+
+// tempDir is a new directory of the node for one program; it goes with the
+// test. It is short, because socket names have only 108 bytes.
+func (n *Node) tempDir(purpose string) string {
+	n.t.Helper()
+	dir, err := os.MkdirTemp("", "hac-"+n.Name+"-"+purpose+"-")
+	if err != nil {
+		n.t.Fatalf("lab: node %s: %v", n.Name, err)
+	}
+	n.t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// TempDir is a new directory that goes with the test.
+func (n *Node) TempDir() string { n.t.Helper(); return n.tempDir("files") }
+
+// WriteFile writes a file into a new directory and returns its path.
+func (n *Node) WriteFile(name, text string) string {
+	n.t.Helper()
+	return n.write(n.tempDir("files"), name, text)
+}
+
+func (n *Node) write(dir, name, text string) string {
+	n.t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		n.t.Fatalf("lab: node %s: %v", n.Name, err)
+	}
+	return path
+}

@@ -1,0 +1,216 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is a program that runs on a node.
+type Process struct {
+	Name string // for messages and the log file: NODE-PROGRAM-N
+
+	node *Node
+	cmd  *exec.Cmd
+	log  *logBuffer
+	done chan struct{} // closed when the process was reaped
+	exit int           // valid after done
+}
+
+// Start runs a program on the node until it ends or the test does. What it
+// writes is kept; it is shown when the test fails.
+func (n *Node) Start(argv ...string) *Process {
+	n.t.Helper()
+	p := &Process{
+		Name: n.Name + "-" + filepath.Base(argv[0]),
+		node: n,
+		cmd:  exec.Command(argv[0], argv[1:]...),
+		log:  &logBuffer{},
+		done: make(chan struct{}),
+	}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Env = environment()
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := n.ns.do(p.cmd.Start); err != nil {
+		n.t.Fatalf("lab: node %s: start %s: %v", n.Name, argv[0], err)
+	}
+	go func() { // reaps the process; ends with it
+		_ = p.cmd.Wait() // the status says more than the error
+		p.exit = p.cmd.ProcessState.ExitCode()
+		close(p.done)
+	}()
+	n.t.Cleanup(func() {
+		p.KillAll()
+		if n.t.Failed() {
+			p.show()
+		}
+	})
+	return p
+}
+
+// environment is what every program of the lab gets: nothing of the caller's
+// but the path.
+func environment() []string {
+	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", "HOME=/nonexistent"}
+}
+
+// Result is what a program left that ran to its end.
+type Result struct {
+	Stdout, Stderr string
+	Exit           int // exit status; -1: killed by a signal or not ended in time
+	Took           time.Duration
+}
+
+func (r Result) String() string {
+	return fmt.Sprintf("exit %d after %v\n%s%s", r.Exit, r.Took.Round(time.Millisecond), r.Stdout, r.Stderr)
+}
+
+// runLimit bounds Run: no command of a story takes so long.
+const runLimit = 60 * time.Second
+
+// Run runs a program on the node to its end, at most a minute.
+func (n *Node) Run(argv ...string) Result {
+	n.t.Helper()
+	var out, errOut bytes.Buffer
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	cmd.Env = environment()
+	cmd.WaitDelay = time.Second // a grandchild may hold the pipes
+	begin := time.Now()
+	if err := n.ns.do(cmd.Start); err != nil {
+		n.t.Fatalf("lab: node %s: run %s: %v", n.Name, argv[0], err)
+	}
+	limit := time.AfterFunc(runLimit, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	_ = cmd.Wait() // the status says more than the error
+	return Result{out.String(), errOut.String(), cmd.ProcessState.ExitCode(), time.Since(begin)}
+}
+
+// PID is the process id of the program itself, not of its children.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Running reports whether the program has not ended yet.
+func (p *Process) Running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Signal sends a signal to the program alone.
+func (p *Process) Signal(sig syscall.Signal) {
+	p.node.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.node.t.Fatalf("lab: %s: send %v: %v", p.Name, sig, err)
+	}
+}
+
+// SignalAll sends a signal to the program and all its descendants.
+func (p *Process) SignalAll(sig syscall.Signal) {
+	for _, pid := range p.Tree() {
+		_ = syscall.Kill(pid, sig) // gone already is fine
+	}
+}
+
+// KillAll kills the program and all its descendants at the same moment: they
+// are stopped first, so that none can act on the death of another.
+func (p *Process) KillAll() {
+	if !p.Running() {
+		return
+	}
+	p.SignalAll(syscall.SIGSTOP)
+	p.SignalAll(syscall.SIGKILL)
+	<-p.done
+}
+
+// Tree are the process ids of the program and its descendants, itself first.
+func (p *Process) Tree() []int {
+	pids := []int{p.PID()}
+	for i := 0; i < len(pids); i++ {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
+		for _, task := range tasks {
+			list, _ := os.ReadFile(task)
+			for word := range strings.FieldsSeq(string(list)) {
+				if pid, err := strconv.Atoi(word); err == nil {
+					pids = append(pids, pid)
+				}
+			}
+		}
+	}
+	return pids
+}
+
+// Stop sends SIGTERM and waits for the end; the exit status comes back.
+func (p *Process) Stop(within time.Duration) int {
+	p.node.t.Helper()
+	p.Signal(syscall.SIGTERM)
+	return p.WantExit(within)
+}
+
+// WantExit waits for the program's end and returns its exit status.
+func (p *Process) WantExit(within time.Duration) int {
+	p.node.t.Helper()
+	select {
+	case <-p.done:
+		return p.exit
+	case <-time.After(within):
+		p.node.t.Fatalf("%s: still running after %v", p.Name, within)
+		return -1
+	}
+}
+
+// Log is everything that the program has written so far.
+func (p *Process) Log() string { return p.log.String() }
+
+// WantLog waits until the program has written a text.
+func (p *Process) WantLog(text string, within time.Duration) {
+	p.node.t.Helper()
+	Want(p.node.t, within, fmt.Sprintf("%s writes %q", p.Name, text), func() (string, bool) {
+		log := p.Log()
+		return "\n" + tail(log, 20), strings.Contains(log, text)
+	})
+}
+
+// show puts the end of the log into the test's and all of it into a file.
+func (p *Process) show() {
+	p.node.t.Helper()
+	log := p.Log()
+	path := filepath.Join(p.node.t.ArtifactDir(), fmt.Sprintf("%s-%d.log", p.Name, p.PID()))
+	if err := os.WriteFile(path, []byte(log), 0o644); err != nil {
+		p.node.t.Logf("lab: keep the log of %s: %v", p.Name, err)
+	}
+	p.node.t.Logf("--- %s (pid %d; all of it in %s)\n%s", p.Name, p.PID(), path, tail(log, 60))
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// logBuffer collects output; the test reads while the program writes.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
