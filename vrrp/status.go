@@ -29,6 +29,9 @@ type UnitStatus struct {
 	Tenure    Tenure   // the present one in MASTER, the last one otherwise
 	Priority  Priority // effective, of the first instance
 	Primary   netip.Addr
+	// Lingering says that addresses could not be removed when the unit let go,
+	// or that a dump did not show them gone.
+	Lingering bool
 	Instances []InstanceStatus
 }
 
