@@ -20,15 +20,15 @@ func (w Want) String() string { return [...]string{"", "held", "preempt"}[w] }
 // UnitStatus is the observed state of one unit. It is a value, made by the
 // engine after each change and never changed afterwards.
 type UnitStatus struct {
-	Name      string
-	Group     bool
-	State     State
-	Since     time.Time
-	Reason    string // why it is in this state, for people
-	Wants     Want
-	Tenure    Tenure   // the present one in MASTER, the last one otherwise
-	Priority  Priority // effective, of the first instance
-	Primary   netip.Addr
+	Name     string
+	Group    bool
+	State    State
+	Since    time.Time
+	Reason   string // why it is in this state, for people
+	Wants    Want
+	Tenure   Tenure   // the present one in MASTER, the last one otherwise
+	Priority Priority // effective, of the first instance
+	Primary  netip.Addr
 	// Lingering says that addresses could not be removed when the unit let go,
 	// or that a dump did not show them gone.
 	Lingering bool
