@@ -1,0 +1,47 @@
+package splitbrain
+
+import "time"
+
+// AlertKind names what is wrong, in the words of events and alerts.
+type AlertKind string
+
+// Kinds of alerts.
+const (
+	// VRRPChannelLost: a holder is alive by its records, but its adverts do
+	// not arrive.
+	VRRPChannelLost AlertKind = "vrrp_channel_lost"
+	// MeshChannelLost: a member is alive by another sign, but its records do
+	// not arrive directly, or ours do not reach it, or gossip has lost it.
+	MeshChannelLost AlertKind = "mesh_channel_lost"
+	// MemberSilent: nothing is heard of a member, and it did not say goodbye.
+	MemberSilent AlertKind = "member_silent"
+	// SplitBrain: two members hold one unit. It is resolved by
+	// SplitBrainResolved, which says how long it lasted.
+	SplitBrain         AlertKind = "split_brain"
+	SplitBrainResolved AlertKind = "split_brain_resolved"
+	// ForeignMaster: a router that is no member advertises our virtual router.
+	ForeignMaster AlertKind = "foreign_master"
+	// HandoverFailed: this node agreed to hand a unit over and could not let
+	// go of its addresses.
+	HandoverFailed AlertKind = "handover_failed"
+)
+
+// Alert is one condition that began, or ended (Resolved). Kind, Unit and Peer
+// together name it.
+type Alert struct {
+	Kind     AlertKind
+	Unit     string // empty: it concerns the node
+	Peer     string // member's name, or a stranger's address
+	Since    time.Time
+	Resolved bool
+	Summary  string   // one sentence: what is wrong
+	Evidence []string // which channel said what, how long ago
+	Remedy   string   // what a person can do; empty when resolved
+}
+
+type alertKey struct {
+	kind       AlertKind
+	unit, peer string
+}
+
+func (a *Alert) key() alertKey { return alertKey{a.Kind, a.Unit, a.Peer} }

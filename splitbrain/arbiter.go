@@ -1,0 +1,188 @@
+package splitbrain
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Options are the settings of an Arbiter. The callbacks are called by its one
+// goroutine, one at a time, and must return soon.
+type Options struct {
+	Node    string // this node's name
+	Boot    BootID // this life of the process; see NewBootID
+	Cluster uint64 // incarnation of the cluster
+
+	// Heartbeat is heartbeat_interval: 10 ms to 10 s; 0: 200 ms. Units with
+	// short advert intervals make it shorter (Advert_Int / 5, at least 10 ms).
+	Heartbeat time.Duration
+	Logger    *slog.Logger
+
+	// Deliver hands verdicts to the units, a batch at a time, in order.
+	Deliver func([]UnitVerdict)
+	// Send sends one datagram of at most MaxPayload bytes to a member, on
+	// every path that there is. The payload is not changed afterwards.
+	Send func(member string, payload []byte)
+	// Alert tells of a condition that began or ended.
+	Alert func(Alert)
+	// Publish gives the newest view of the members: after each change of
+	// substance, and once a second.
+	Publish func(PeerView)
+}
+
+// Member is another configured member of the cluster.
+type Member struct {
+	Name   string
+	Addrs  []netip.Addr // addresses that are known to be its own
+	Gossip Gossip       // what gossip thinks of it
+}
+
+// Gossip is the membership protocol's opinion of a member. It never moves a
+// unit; it is a channel in the evidence.
+type Gossip uint8
+
+// Opinions.
+const (
+	GossipUnknown Gossip = iota
+	GossipAlive
+	GossipLost // suspected or declared dead
+	GossipLeft
+)
+
+// AdvertEvidence is an advert that reception refused, or one more that it
+// accepted, with what is needed to say whose it is.
+type AdvertEvidence struct {
+	Unit     string
+	From     netip.Addr
+	MAC      string // as text; empty when not known
+	Priority uint8
+	VIPs     []netip.Addr
+	Refused  string // why reception refused it; empty when it was accepted
+	At       time.Time
+}
+
+// Arbiter runs a Core: it owns its state in one goroutine, feeds it from
+// mailboxes and carries out what it says. Its methods never block and may be
+// called from any goroutine.
+type Arbiter struct {
+	opts Options
+	wake chan struct{} // size one: the inbox has something
+
+	mu    sync.Mutex // guards inbox
+	inbox inbox
+}
+
+// inbox holds what has come in since the goroutine last looked. Units,
+// members and facts are levels, where the newest replaces the one before; the
+// rest are queues.
+type inbox struct {
+	units     []UnitView
+	hasUnits  bool
+	members   []Member
+	hasPeers  bool
+	facts     []byte
+	hasFacts  bool
+	datagrams []received
+	adverts   []AdvertEvidence
+	wishes    []wish
+	leave     chan struct{} // closed when the goodbyes are sent
+	dropped   uint64        // datagrams refused by Decode, or too many at once
+}
+
+type received struct {
+	datagram Datagram
+	path     string
+	at       time.Time
+}
+
+type wish struct{ unit, to string }
+
+// maxQueued bounds each queue of an inbox: about a second of records of five
+// nodes with 255 units, at the shortest interval.
+const maxQueued = 4096
+
+// New makes an Arbiter. It does nothing until Run.
+func New(opts Options) *Arbiter {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Arbiter{opts: opts, wake: make(chan struct{}, 1)}
+}
+
+// SetUnits gives the state of all units of this node; the newest call counts.
+// It must be called after each change of state, tenure, wish, priority or
+// addresses.
+func (a *Arbiter) SetUnits(units []UnitView) {
+	a.put(func(in *inbox) { in.units, in.hasUnits = units, true })
+}
+
+// SetMembers gives all configured members but this node; records of others
+// are dropped.
+func (a *Arbiter) SetMembers(members []Member) {
+	a.put(func(in *inbox) { in.members, in.hasPeers = members, true })
+}
+
+// SetFacts gives at most MaxFacts bytes that the records carry to all members.
+func (a *Arbiter) SetFacts(facts []byte) {
+	a.put(func(in *inbox) { in.facts, in.hasFacts = facts, true })
+}
+
+// Receive takes a datagram that came on the given path at the given time. It
+// keeps no reference to payload. The error says why it was dropped.
+func (a *Arbiter) Receive(payload []byte, path string, at time.Time) error {
+	d, err := Decode(payload)
+	a.put(func(in *inbox) {
+		if err != nil || len(in.datagrams) >= maxQueued {
+			in.dropped++
+			return
+		}
+		in.datagrams = append(in.datagrams, received{d, path, at})
+	})
+	return err
+}
+
+// Observe takes an advert as evidence. What a unit accepted as its last advert
+// need not be told: it stands in UnitView.Heard.
+func (a *Arbiter) Observe(ev AdvertEvidence) {
+	a.put(func(in *inbox) {
+		if len(in.adverts) < maxQueued {
+			in.adverts = append(in.adverts, ev)
+		}
+	})
+}
+
+// RequestHandover asks that the unit move to the named node, this one or
+// another. Whether it does is seen in the claims; refusals are logged.
+func (a *Arbiter) RequestHandover(unit, to string) {
+	a.put(func(in *inbox) {
+		if len(in.wishes) < maxQueued {
+			in.wishes = append(in.wishes, wish{unit, to})
+		}
+	})
+}
+
+// Leave says goodbye to all members, three times over, and returns when that
+// is sent or ctx is done. The units should have been shut down, and SetUnits
+// called with the result, before.
+func (a *Arbiter) Leave(ctx context.Context) error {
+	done := make(chan struct{})
+	a.put(func(in *inbox) { in.leave = done })
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (a *Arbiter) put(f func(*inbox)) {
+	a.mu.Lock()
+	f(&a.inbox)
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}

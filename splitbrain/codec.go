@@ -1,0 +1,304 @@
+package splitbrain
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// A datagram is
+//
+//	'H' 'A' version kind
+//	relayed only: via (length, bytes), age
+//	cluster (8), node (length, bytes), boot (8), sequence, part (1), flags (1), interval
+//	sections: type (1), length, body
+//
+// with numbers as unsigned varints unless a width is given, and times in
+// microseconds. A reader skips sections that it does not know and ignores
+// bytes behind the fields that it knows, so both can grow within a version.
+const (
+	magic0, magic1 = 'H', 'A'
+	codecVersion   = 1
+
+	kindDirect  = 0
+	kindRelayed = 1
+
+	flagLeaving = 1 << 0
+)
+
+// Section types.
+const (
+	sectionAck     = 1
+	sectionAddrs   = 2
+	sectionFacts   = 3
+	sectionClaim   = 4
+	sectionRequest = 5
+	sectionRefusal = 6
+	sectionInvite  = 7
+)
+
+// wrapperSize is what a relay may add in front of another node's datagram.
+const wrapperSize = 1 + MaxNode + binary.MaxVarintLen64
+
+// Flags of a claim.
+const (
+	claimEligible = 1 << iota
+	claimReleased
+	claimReserved
+	claimYielded
+)
+
+// Errors of Decode that a caller may want to count apart.
+var (
+	ErrNotRecord = errors.New("heartbeat: not a record of this program")
+	ErrVersion   = errors.New("heartbeat: record of an unknown version")
+	ErrMalformed = errors.New("heartbeat: malformed record")
+)
+
+// Encode makes the datagrams of a record. Each carries the acknowledgements
+// and as many claims as fit, and stands for itself; r.Part is ignored.
+func Encode(r *Record) ([][]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	var (
+		parts [][]byte
+		cur   []byte
+		item  []byte
+	)
+	open := func() {
+		cur = append(make([]byte, 0, MaxPayload), magic0, magic1, codecVersion, kindDirect)
+		cur = appendBody(cur, r, uint8(len(parts)))
+	}
+	add := func(section byte, body []byte) {
+		if len(cur)+1+binary.MaxVarintLen16+len(body) > MaxPayload-wrapperSize {
+			parts = append(parts, cur)
+			open()
+		}
+		cur = append(cur, section)
+		cur = binary.AppendUvarint(cur, uint64(len(body)))
+		cur = append(cur, body...)
+	}
+	open()
+	for addrs := r.Addrs; len(addrs) > 0; {
+		n := min(len(addrs), 16)
+		item = item[:0]
+		for _, a := range addrs[:n] {
+			item = appendAddr(item, a)
+		}
+		add(sectionAddrs, item)
+		addrs = addrs[n:]
+	}
+	if len(r.Facts) > 0 {
+		add(sectionFacts, r.Facts)
+	}
+	for i := range r.Requests {
+		item = appendRequest(item[:0], &r.Requests[i])
+		add(sectionRequest, item)
+	}
+	for i := range r.Refusals {
+		item = appendRefusal(item[:0], &r.Refusals[i])
+		add(sectionRefusal, item)
+	}
+	for i := range r.Invites {
+		item = appendInvite(item[:0], &r.Invites[i])
+		add(sectionInvite, item)
+	}
+	for i := range r.Claims {
+		item = appendClaim(item[:0], &r.Claims[i])
+		add(sectionClaim, item)
+	}
+	parts = append(parts, cur)
+	if len(parts) > maxParts {
+		return nil, fmt.Errorf("heartbeat of %s: %d datagrams; at most %d", r.Node, len(parts), maxParts)
+	}
+	return parts, nil
+}
+
+// maxParts bounds the datagrams of one record.
+const maxParts = 256
+
+// Relay wraps a datagram that Encode or Relay made, for a member that its
+// author does not reach.
+func Relay(payload []byte, via string, age time.Duration) ([]byte, error) {
+	d, body, err := decodeWrapper(payload)
+	if err != nil {
+		return nil, err
+	}
+	if len(via) == 0 || len(via) > MaxNode {
+		return nil, fmt.Errorf("heartbeat: relay as %q: a node name has 1 to %d bytes", via, MaxNode)
+	}
+	out := make([]byte, 0, len(body)+4+wrapperSize)
+	out = append(out, magic0, magic1, codecVersion, kindRelayed)
+	out = appendString(out, via)
+	out = appendTime(out, d.Age+age)
+	return append(out, body...), nil
+}
+
+func appendBody(b []byte, r *Record, part uint8) []byte {
+	b = binary.BigEndian.AppendUint64(b, r.Cluster)
+	b = appendString(b, r.Node)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Boot))
+	b = binary.AppendUvarint(b, r.Seq)
+	var flags byte
+	if r.Leaving {
+		flags |= flagLeaving
+	}
+	b = append(b, part, flags)
+	b = appendTime(b, r.Interval)
+	for i := range r.Acks {
+		a := &r.Acks[i]
+		var body [8 + 3*binary.MaxVarintLen64]byte
+		e := binary.BigEndian.AppendUint64(body[:0], uint64(a.Boot))
+		e = binary.AppendUvarint(e, a.Known)
+		e = binary.AppendUvarint(e, a.Direct)
+		e = appendTime(e, a.Age)
+		b = append(b, sectionAck)
+		b = binary.AppendUvarint(b, uint64(len(e)))
+		b = append(b, e...)
+	}
+	return b
+}
+
+func appendClaim(b []byte, c *Claim) []byte {
+	b = appendString(b, c.Unit)
+	var flags byte
+	if c.Eligible {
+		flags |= claimEligible
+	}
+	if c.Released {
+		flags |= claimReleased
+	}
+	if c.Reserved != (Reservation{}) {
+		flags |= claimReserved
+	}
+	if c.Yielded != (TenureID{}) {
+		flags |= claimYielded
+	}
+	b = append(b, byte(c.Policy), byte(c.State), byte(c.Wants), flags)
+	b = binary.AppendUvarint(b, c.Tenure.Seq)
+	b = append(b, c.Tenure.Priority)
+	b = appendAddr(b, c.Tenure.Primary)
+	b = append(b, c.Priority)
+	b = appendAddr(b, c.Primary)
+	b = appendAddr(b, c.Heard)
+	b = append(b, c.HeardPriority)
+	b = appendTime(b, c.HeardAge)
+	if flags&claimReserved != 0 {
+		b = binary.BigEndian.AppendUint64(b, c.Reserved.Request)
+		b = binary.BigEndian.AppendUint64(b, uint64(c.Reserved.For))
+		b = appendTime(b, c.Reserved.Span)
+		b = appendTime(b, c.Reserved.Age)
+	}
+	if flags&claimYielded != 0 {
+		b = appendTenureID(b, c.Yielded)
+	}
+	b = binary.BigEndian.AppendUint64(b, c.VIPHash)
+	b = binary.AppendUvarint(b, uint64(len(c.VIPs)))
+	for _, a := range c.VIPs {
+		b = appendAddr(b, a)
+	}
+	return b
+}
+
+func appendRequest(b []byte, r *Request) []byte {
+	b = binary.BigEndian.AppendUint64(b, r.ID)
+	b = appendString(b, r.Unit)
+	b = appendTenureID(b, r.Tenure)
+	if r.Preempt {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func appendRefusal(b []byte, r *Refusal) []byte {
+	b = binary.BigEndian.AppendUint64(b, r.ID)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.To))
+	return appendString(b, r.Reason)
+}
+
+func appendInvite(b []byte, r *Invite) []byte {
+	b = binary.BigEndian.AppendUint64(b, r.ID)
+	b = appendString(b, r.Unit)
+	return appendString(b, r.To)
+}
+
+func appendTenureID(b []byte, t TenureID) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(t.Boot))
+	return binary.AppendUvarint(b, t.Seq)
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(append(b, byte(len(s))), s...)
+}
+
+// appendTime writes a duration in microseconds, cut to 0 … MaxAge.
+func appendTime(b []byte, d time.Duration) []byte {
+	return binary.AppendUvarint(b, uint64(min(max(d, 0), MaxAge)/time.Microsecond))
+}
+
+func appendAddr(b []byte, a netip.Addr) []byte {
+	switch {
+	case !a.IsValid():
+		return append(b, 0)
+	case a.Is4():
+		v := a.As4()
+		return append(append(b, 4), v[:]...)
+	default:
+		v := a.As16()
+		return append(append(b, 16), v[:]...)
+	}
+}
+
+// check refuses what would not survive a round trip.
+func (r *Record) check() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("heartbeat of %s: "+format, append([]any{r.Node}, args...)...)
+	}
+	switch {
+	case len(r.Node) == 0 || len(r.Node) > MaxNode:
+		return bad("a node name has 1 to %d bytes, this one %d", MaxNode, len(r.Node))
+	case len(r.Facts) > MaxFacts:
+		return bad("facts have %d bytes; at most %d", len(r.Facts), MaxFacts)
+	case len(r.Acks) > MaxAcks:
+		return bad("%d members are acknowledged; at most %d", len(r.Acks), MaxAcks)
+	case len(r.Addrs) > MaxAddrs:
+		return bad("%d source addresses; at most %d", len(r.Addrs), MaxAddrs)
+	}
+	for i := range r.Claims {
+		c := &r.Claims[i]
+		if len(c.Unit) == 0 || len(c.Unit) > MaxUnitName {
+			return bad("unit %q: a name has 1 to %d bytes", c.Unit, MaxUnitName)
+		}
+		if vipBytes(c.VIPs) > MaxClaimVIPs {
+			return bad("unit %s: %d addresses listed; at most %d bytes", c.Unit, len(c.VIPs), MaxClaimVIPs)
+		}
+	}
+	for i := range r.Requests {
+		if n := len(r.Requests[i].Unit); n == 0 || n > MaxUnitName {
+			return bad("request %d: a unit name has 1 to %d bytes", i, MaxUnitName)
+		}
+	}
+	for i := range r.Refusals {
+		if len(r.Refusals[i].Reason) > MaxReason {
+			return bad("refusal %d: a reason has at most %d bytes", i, MaxReason)
+		}
+	}
+	for i := range r.Invites {
+		v := &r.Invites[i]
+		if len(v.Unit) == 0 || len(v.Unit) > MaxUnitName || len(v.To) == 0 || len(v.To) > MaxNode {
+			return bad("invitation %d: unit %q to %q: names of 1 to %d and 1 to %d bytes", i, v.Unit, v.To, MaxUnitName, MaxNode)
+		}
+	}
+	return nil
+}
+
+func vipBytes(addrs []netip.Addr) int {
+	n := 0
+	for _, a := range addrs {
+		n += 1 + a.BitLen()/8
+	}
+	return n
+}

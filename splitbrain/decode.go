@@ -1,0 +1,261 @@
+package splitbrain
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Decode reads one datagram. It keeps no reference to payload. Its error is
+// ErrNotRecord, ErrVersion or wraps ErrMalformed.
+func Decode(payload []byte) (Datagram, error) {
+	d, body, err := decodeWrapper(payload)
+	if err != nil {
+		return Datagram{}, err
+	}
+	p := parser{b: body}
+	r := &d.Record
+	r.Cluster = p.u64()
+	r.Node = p.str(MaxNode)
+	r.Boot = BootID(p.u64())
+	r.Seq = p.uvarint()
+	r.Part = p.u8()
+	flags := p.u8()
+	r.Leaving = flags&flagLeaving != 0
+	r.Interval = p.time()
+	if p.err == nil && (r.Node == "" || r.Boot == 0 || r.Seq == 0) {
+		p.fail("no node, boot id or sequence")
+	}
+	for p.err == nil && len(p.b) > 0 {
+		section := p.u8()
+		s := parser{b: p.bytes(p.uvarint()), err: p.err}
+		if s.err != nil {
+			break
+		}
+		s.section(section, r)
+		p.err = s.err
+	}
+	if p.err != nil {
+		return Datagram{}, p.err
+	}
+	return d, nil
+}
+
+func decodeWrapper(payload []byte) (Datagram, []byte, error) {
+	var d Datagram
+	if len(payload) < 4 || payload[0] != magic0 || payload[1] != magic1 {
+		return d, nil, ErrNotRecord
+	}
+	if payload[2] != codecVersion {
+		return d, nil, fmt.Errorf("%w %d; this program reads %d", ErrVersion, payload[2], codecVersion)
+	}
+	if len(payload) > MaxPayload {
+		return d, nil, fmt.Errorf("%w: %d bytes; at most %d", ErrMalformed, len(payload), MaxPayload)
+	}
+	p := parser{b: payload[4:]}
+	switch payload[3] {
+	case kindDirect:
+	case kindRelayed:
+		d.Via = p.str(MaxNode)
+		d.Age = p.time()
+		if p.err == nil && d.Via == "" {
+			p.fail("relayed by nobody")
+		}
+	default:
+		p.fail("kind %d", payload[3])
+	}
+	return d, p.b, p.err
+}
+
+// parser reads fields until the first error, and zeros after it.
+type parser struct {
+	b   []byte
+	err error
+}
+
+func (p *parser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
+	}
+}
+
+// section reads one section's body into r. Sections of later versions are
+// skipped.
+func (p *parser) section(kind byte, r *Record) {
+	switch kind {
+	case sectionAck:
+		if len(r.Acks) >= MaxAcks {
+			p.fail("more than %d acknowledgements", MaxAcks)
+			return
+		}
+		r.Acks = append(r.Acks, Ack{
+			Boot:   BootID(p.u64()),
+			Known:  p.uvarint(),
+			Direct: p.uvarint(),
+			Age:    p.time(),
+		})
+	case sectionAddrs:
+		for p.err == nil && len(p.b) > 0 {
+			if len(r.Addrs) >= MaxAddrs {
+				p.fail("more than %d source addresses", MaxAddrs)
+				return
+			}
+			r.Addrs = append(r.Addrs, p.addr())
+		}
+	case sectionFacts:
+		if len(p.b) > MaxFacts {
+			p.fail("facts of %d bytes", len(p.b))
+			return
+		}
+		r.Facts = append([]byte(nil), p.b...)
+	case sectionClaim:
+		c := p.claim()
+		if p.err == nil {
+			r.Claims = append(r.Claims, c)
+		}
+	case sectionRequest:
+		r.Requests = append(r.Requests, Request{
+			ID:      p.u64(),
+			Unit:    p.str(MaxUnitName),
+			Tenure:  p.tenureID(),
+			Preempt: p.u8() != 0,
+		})
+	case sectionRefusal:
+		r.Refusals = append(r.Refusals, Refusal{
+			ID:     p.u64(),
+			To:     BootID(p.u64()),
+			Reason: p.str(MaxReason),
+		})
+	case sectionInvite:
+		r.Invites = append(r.Invites, Invite{
+			ID:   p.u64(),
+			Unit: p.str(MaxUnitName),
+			To:   p.str(MaxNode),
+		})
+	}
+}
+
+func (p *parser) claim() Claim {
+	var c Claim
+	c.Unit = p.str(MaxUnitName)
+	c.Policy = Policy(p.u8())
+	c.State = State(p.u8())
+	c.Wants = Want(p.u8())
+	flags := p.u8()
+	c.Eligible = flags&claimEligible != 0
+	c.Released = flags&claimReleased != 0
+	c.Tenure.Seq = p.uvarint()
+	c.Tenure.Priority = p.u8()
+	c.Tenure.Primary = p.addr()
+	c.Priority = p.u8()
+	c.Primary = p.addr()
+	c.Heard = p.addr()
+	c.HeardPriority = p.u8()
+	c.HeardAge = p.time()
+	if flags&claimReserved != 0 {
+		c.Reserved.Request = p.u64()
+		c.Reserved.For = BootID(p.u64())
+		c.Reserved.Span = p.time()
+		c.Reserved.Age = p.time()
+	}
+	if flags&claimYielded != 0 {
+		c.Yielded = p.tenureID()
+	}
+	c.VIPHash = p.u64()
+	n := p.uvarint()
+	if n > MaxClaimVIPs {
+		p.fail("claim of %d addresses", n)
+		return c
+	}
+	for range n {
+		if p.err != nil {
+			return c
+		}
+		c.VIPs = append(c.VIPs, p.addr())
+	}
+	switch {
+	case p.err != nil:
+	case c.Unit == "":
+		p.fail("claim without a unit")
+	case c.State > Fault:
+		p.fail("unit %q in state %d", c.Unit, c.State)
+	case c.State == Master && c.Tenure.Seq == 0:
+		p.fail("unit %q is MASTER without a tenure", c.Unit)
+	case vipBytes(c.VIPs) > MaxClaimVIPs:
+		p.fail("unit %q lists too many addresses", c.Unit)
+	}
+	return c
+}
+
+func (p *parser) tenureID() TenureID {
+	return TenureID{BootID(p.u64()), p.uvarint()}
+}
+
+func (p *parser) bytes(n uint64) []byte {
+	if p.err != nil || n > uint64(len(p.b)) {
+		p.fail("%d bytes wanted, %d left", n, len(p.b))
+		return nil
+	}
+	v := p.b[:n]
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *parser) u8() uint8 {
+	if b := p.bytes(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (p *parser) u64() uint64 {
+	if b := p.bytes(8); b != nil {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+func (p *parser) uvarint() uint64 {
+	if p.err != nil {
+		return 0
+	}
+	v, n := binary.Uvarint(p.b)
+	if n <= 0 {
+		p.fail("bad number")
+		return 0
+	}
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *parser) time() time.Duration {
+	v := p.uvarint()
+	if v > uint64(MaxAge/time.Microsecond) {
+		p.fail("time of %d µs; at most %v", v, MaxAge)
+		return 0
+	}
+	return time.Duration(v) * time.Microsecond
+}
+
+func (p *parser) str(most int) string {
+	n := int(p.u8())
+	if n > most {
+		p.fail("name of %d bytes; at most %d", n, most)
+		return ""
+	}
+	return string(p.bytes(uint64(n)))
+}
+
+func (p *parser) addr() netip.Addr {
+	n := p.u8()
+	if n == 0 {
+		return netip.Addr{}
+	}
+	if n != 4 && n != 16 {
+		p.fail("address of %d bytes", n)
+		return netip.Addr{}
+	}
+	a, _ := netip.AddrFromSlice(p.bytes(uint64(n)))
+	return a
+}

@@ -1,0 +1,27 @@
+// Package splitbrain decides, with what all members say of themselves, who
+// holds a unit of virtual addresses: it keeps a second holder from arising
+// when adverts are lost, ends a conflict, and hands units over.
+//
+// The parts, from pure to shell:
+//
+//	Record, Encode, Decode   what a heartbeat says, and its datagrams
+//	Table                    what is known of every member, and how long ago
+//	Decide                   one unit at one moment: View → Decision
+//	Core                     Table, memory and Decide as one sans-I/O machine
+//	Arbiter                  the shell: one goroutine, mailboxes, a timer
+//
+// The rules carry the names of the project's split-brain document. Here are
+// R0 (units, records, freshness), R1 (hold), R2 (conflict), R4 (hand-over) and
+// R10 (strangers) for the policies mesh and off, and of R9 the order of
+// succession after a release or a lapse. A unit is a sync group, or an
+// instance in none; its key is its name. Policy quorum (R6), data path probes
+// (R3, R5), the kernel gate (R7) and fence agents (R11) have no code here yet.
+//
+// The package knows nothing of sockets, VRRP packets or the mesh: views of the
+// own units and datagrams come in, verdicts, datagrams and alerts go out. Time
+// comes in as a value with every input.
+//
+// Two things the caller owes: addresses left over from an earlier life of the
+// process are removed before the first record of a new life is sent; and a
+// UnitView says Released only after a dump showed that none is left.
+package splitbrain

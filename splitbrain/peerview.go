@@ -1,0 +1,60 @@
+package splitbrain
+
+import (
+	"net/netip"
+	"time"
+)
+
+// PeerView is what this node knows of all members at one moment, for people
+// and for status. Nothing in it changes after it was published.
+type PeerView struct {
+	At      time.Time
+	Self    string
+	Members []MemberView // every other configured member, by name
+	Reach   []Reach      // who hears whom, by channel
+	Alerts  []Alert      // the conditions that stand now
+}
+
+// MemberView is what is known of one other member.
+type MemberView struct {
+	Name    string
+	Boot    BootID    // zero: never heard of
+	At      time.Time // of its latest record, direct or relayed
+	Via     string    // the member that relayed it; empty when direct
+	Path    string    // the path on which it came, as given to Receive
+	Direct  time.Time // of its latest record received directly
+	Heard   time.Time // when we sent the latest of our records that it acknowledges
+	RTT     time.Duration
+	Fresh   bool // its latest record counts
+	TwoWay  bool // and it acknowledges a record of ours that counts, too
+	Leaving bool
+	Addrs   []netip.Addr
+	Facts   []byte
+	Claims  []ClaimView // by unit
+}
+
+// ClaimView is a claim with its age.
+type ClaimView struct {
+	Claim
+	At    time.Time
+	Fresh bool
+}
+
+// Channel is a way by which one node hears another.
+type Channel string
+
+// Channels.
+const (
+	ChannelMesh Channel = "mesh" // records, received directly
+	ChannelVRRP Channel = "vrrp" // adverts of some unit
+)
+
+// Reach says that To hears From, and how long ago it last did. A pair that is
+// missing was never heard, or To is not known itself. Only a MASTER sends
+// adverts, so silence on that channel means something for holders only.
+type Reach struct {
+	From, To string
+	Channel  Channel
+	Unit     string // for ChannelVRRP
+	At       time.Time
+}
