@@ -7,6 +7,9 @@ type Token struct {
 	Pos    Pos
 	Text   string
 	Quoted bool // some part of it stood in quotes
+	// Derived is set when the word does not stand at Pos as it is: a parameter
+	// or repetition made it, so an edit at Pos would change more than this.
+	Derived bool
 }
 
 // Node is one statement: a word, its arguments and, with braces, a block.
@@ -14,6 +17,7 @@ type Node struct {
 	Word     Token
 	Args     []Token
 	Block    bool // braces were given, even when nothing stands in them
+	End      Pos  // of the closing brace
 	Children []*Node
 }
 
