@@ -1,0 +1,75 @@
+package lab
+
+import (
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+func at(d time.Duration) time.Time { return time.Unix(1000, 0).Add(d) }
+
+// answersOf makes answers of one node every 10 ms from one time to another.
+func answersOf(node string, from, to time.Duration) []answer {
+	var all []answer
+	for d := from; d <= to; d += probeEvery {
+		all = append(all, answer{at: at(d), node: node})
+	}
+	return all
+}
+
+func TestOverlapCountsEverySecondAnswer(t *testing.T) {
+	tests := []struct {
+		name    string
+		answers []answer
+		want    time.Duration
+	}{
+		{"one holder", answersOf("a", 0, 100*ms), 0},
+		{"hand-over between two probes", append(answersOf("a", 0, 50*ms), answersOf("b", 52*ms, 100*ms)...), 0},
+		{"one answer of another in between", []answer{{at: at(0), node: "a"}, {at: at(5 * ms), node: "b"}, {at: at(10 * ms), node: "a"}}, probeEvery},
+		{"back after a pause longer than the joint", []answer{{at: at(0), node: "a"}, {at: at(20 * ms), node: "b"}, {at: at(60 * ms), node: "a"}}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := overlap(holdings(tt.answers)); got != tt.want {
+				t.Errorf("overlap = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDarknessCountsUnansweredProbesOnly(t *testing.T) {
+	probesAt := func(times ...time.Duration) []probe {
+		var all []probe
+		for i, d := range times {
+			all = append(all, probe{at: at(d), round: uint16(i)})
+		}
+		return all
+	}
+	answersAt := func(times ...time.Duration) []answer {
+		var all []answer
+		for _, d := range times {
+			all = append(all, answer{at: at(d), node: "a"})
+		}
+		return all
+	}
+	tests := []struct {
+		name    string
+		probes  []probe
+		answers []answer
+		want    time.Duration
+	}{
+		{"all answered", probesAt(0, 10*ms, 20*ms), answersAt(1*ms, 11*ms, 21*ms), 0},
+		{"the prober itself paused", probesAt(0, 200*ms), answersAt(1*ms, 201*ms), 0},
+		{"two unanswered", probesAt(0, 10*ms, 20*ms, 30*ms), answersAt(1*ms, 31*ms), 21 * ms},
+		{"dark to the end", probesAt(0, 10*ms, 20*ms, 30*ms), answersAt(1 * ms), 20 * ms},
+		{"never answered", probesAt(0, 10*ms), nil, 10 * ms},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := darkness(tt.probes, tt.answers); got != tt.want {
+				t.Errorf("darkness = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
