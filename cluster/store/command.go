@@ -34,14 +34,17 @@ func newCommand(machine, name string, version uint8, requestID string, value any
 	return Command{Machine: machine, Name: name, Version: version, RequestID: requestID, Body: body}, nil
 }
 
+// codeBadBody is the refusal of a body that does not have its version's form.
+const codeBadBody Code = "bad-body"
+
 // decodeBody reads a JSON body. A field that this program does not know means
 // that the sender forgot to raise the version; dropping the field would be
-// misapplying the command.
+// misapplying the command. All programs that know the version refuse alike.
 func decodeBody(cmd Command, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(cmd.Body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("decode %s: %w", cmd, err)
+		return refuse(codeBadBody, nil, "%s: body does not have the form of its version: %v", cmd, err)
 	}
 	return nil
 }

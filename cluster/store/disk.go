@@ -1,0 +1,152 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// disk stands between Raft and its log, and bounds how long a write may take. A
+// leader whose disk hangs keeps sending heartbeats, so nobody takes over while
+// nothing can be committed; an error makes it step down. (hashicorp/raft#503.)
+//
+// One goroutine owns the writes. After a write that did not end in time, no other
+// one is ever issued: the late one may still succeed, and a write behind it would
+// then build on a log that Raft believes to be another. The store is over until
+// the program starts again.
+//
+// disk implements raft.LogStore and raft.StableStore.
+type disk struct {
+	raft.LogStore
+	stable raft.StableStore
+	limit  time.Duration
+	log    *slog.Logger
+
+	writes chan write
+	closed chan struct{} // by Close
+
+	failOnce sync.Once
+	failed   chan struct{} // closed when a write failed for good
+	err      error         // why; set before failed is closed
+}
+
+type write struct {
+	do   func() error
+	done chan error // buffered: a late answer must not hold the writer
+}
+
+func newDisk(logs raft.LogStore, stable raft.StableStore, limit time.Duration, log *slog.Logger) *disk {
+	d := &disk{
+		LogStore: logs, stable: stable, limit: limit, log: log,
+		writes: make(chan write), closed: make(chan struct{}), failed: make(chan struct{}),
+	}
+	go d.run()
+	return d
+}
+
+// run carries out the writes until Close or a failure.
+func (d *disk) run() {
+	for {
+		select {
+		case w := <-d.writes:
+			w.done <- w.do()
+		case <-d.failed:
+			return
+		case <-d.closed:
+			return
+		}
+	}
+}
+
+// write hands over one write and waits for it, at most for the limit.
+func (d *disk) write(what string, do func() error) error {
+	select {
+	case <-d.failed:
+		return d.err
+	default:
+	}
+	timer := time.NewTimer(d.limit)
+	defer timer.Stop()
+	w := write{do: do, done: make(chan error, 1)}
+	select {
+	case d.writes <- w:
+	case <-timer.C:
+		return d.fail(what)
+	case <-d.failed:
+		return d.err
+	case <-d.closed:
+		return ErrClosed
+	}
+	select {
+	case err := <-w.done:
+		return err
+	case <-timer.C:
+		return d.fail(what)
+	}
+}
+
+// fail ends the store because a write took too long.
+func (d *disk) fail(what string) error {
+	return d.failWith(fmt.Errorf("%s took more than %v: %w", what, d.limit, ErrDiskStalled))
+}
+
+func (d *disk) failWith(err error) error {
+	d.failOnce.Do(func() {
+		d.err = err
+		d.log.Error("disk failed, store stops", "err", err)
+		close(d.failed)
+	})
+	return d.err
+}
+
+// Close ends the goroutine that owns the writes.
+func (d *disk) Close() { close(d.closed) }
+
+// StoreLog implements raft.LogStore.
+func (d *disk) StoreLog(entry *raft.Log) error {
+	return d.write("write to the log", func() error { return d.LogStore.StoreLog(entry) })
+}
+
+// StoreLogs implements raft.LogStore.
+func (d *disk) StoreLogs(entries []*raft.Log) error {
+	return d.write("write to the log", func() error { return d.LogStore.StoreLogs(entries) })
+}
+
+// DeleteRange implements raft.LogStore.
+func (d *disk) DeleteRange(first, last uint64) error {
+	return d.write("shortening of the log", func() error { return d.LogStore.DeleteRange(first, last) })
+}
+
+// Set implements raft.StableStore.
+func (d *disk) Set(key, value []byte) error {
+	return d.must(d.write("write of the vote", func() error { return d.stable.Set(key, value) }))
+}
+
+// SetUint64 implements raft.StableStore.
+func (d *disk) SetUint64(key []byte, value uint64) error {
+	return d.must(d.write("write of the term", func() error { return d.stable.SetUint64(key, value) }))
+}
+
+// must ends the calling goroutine, one of Raft's, when its term or vote could not
+// be written. Raft would panic, because it must not speak in a term that it may
+// forget; but the virtual addresses of this process need no Raft. The store sees
+// that the disk failed and shuts the rest of Raft down.
+func (d *disk) must(err error) error {
+	if err == nil || errors.Is(err, ErrClosed) {
+		return err
+	}
+	_ = d.failWith(err)
+	runtime.Goexit()
+	return err
+}
+
+// Get implements raft.StableStore.
+func (d *disk) Get(key []byte) ([]byte, error) { return d.stable.Get(key) }
+
+// GetUint64 implements raft.StableStore.
+func (d *disk) GetUint64(key []byte) (uint64, error) { return d.stable.GetUint64(key) }
