@@ -2,11 +2,11 @@
 // RFC 9568 (version 3), with keepalived's extensions: FAULT, nopreempt,
 // preempt_delay, tracking weights and sync groups.
 //
-// Machine and Unit are pure: they take an event and the time and return what
-// to do. A Unit is a sync group, or an instance in none: its members change
-// state together, and it is what the rest of the cluster claims, holds and
-// hands over as one. Engine is the shell: one goroutine owns all units, the
-// sockets and one timer.
+// Unit is pure: it takes an event and the time and returns what to do. It is a
+// sync group, or an instance in none: its members, each of them a machine of
+// RFC 9568 section 6.4, change state together, and it is what the rest of the
+// cluster claims, holds and hands over as one. Engine is the shell: one
+// goroutine owns all units, the sockets and one timer.
 //
 // The product says MASTER, BACKUP and FAULT, as operators and keepalived do:
 //

@@ -1,0 +1,90 @@
+package vrrp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// heed takes a Hold: whoever decides it knows of a holder by other means.
+func (u *Unit) heed(now time.Time, ev Hold) {
+	u.hold = ev
+	if ev.Until.After(now) {
+		u.takeOverAt = time.Time{}
+	}
+}
+
+// succeed takes a TakeOver. It is newer knowledge than the hold before it.
+func (u *Unit) succeed(now time.Time, ev TakeOver) {
+	if u.state != Backup {
+		return
+	}
+	u.hold = Hold{}
+	u.takeOverAt, u.takeOverReason = now.Add(ev.After), ev.Reason
+}
+
+// yield takes a Yield. A verdict about an ended tenure is void.
+func (u *Unit) yield(now time.Time, ev Yield) {
+	if u.state != Master || ev.Tenure != u.tenure.Seq {
+		return
+	}
+	if ev.Successor == "" {
+		u.becomeBackup(now, "yields: "+ev.Reason, withGoodbye)
+	} else {
+		u.becomeBackup(now, "yields to "+ev.Successor+": "+ev.Reason, silently)
+	}
+}
+
+// resume is R8: this process did not run. A MASTER's right to the addresses is
+// over, and the silence that a BACKUP heard proves nothing.
+func (u *Unit) resume(now time.Time, pause time.Duration) {
+	for _, m := range u.machines {
+		if until := now.Add(max(m.spec.PreemptDelay, 3*m.masterDownInterval())); until.After(u.mayPreempt) {
+			u.mayPreempt = until
+		}
+	}
+	u.takeOverAt = time.Time{}
+	switch u.state {
+	case Master:
+		u.becomeBackup(now, fmt.Sprintf("did not run for %.2f s", pause.Seconds()), withGoodbye)
+	case Backup:
+		for _, m := range u.machines {
+			if due := now.Add(m.masterDownInterval()); due.After(m.masterDownTimer) {
+				m.masterDownTimer, m.goodbye = due, AdvertSeen{}
+			}
+		}
+	case Init, Fault:
+	default:
+		panic(fmt.Sprintf("vrrp: unit %s: unknown state %d", u.spec.Name, u.state))
+	}
+}
+
+// reckonWants is what a BACKUP would do if no hold stood.
+func (u *Unit) reckonWants(now time.Time) Want {
+	switch {
+	case u.state != Backup || now.Before(u.readyAt()):
+		return WantNothing
+	case !u.wantsUntil(now).IsZero():
+		return WantPreempt
+	default:
+		return WantHeld
+	}
+}
+
+// wantsUntil is when lower-priority adverts of members count as ended if no
+// more come; zero when there are none.
+func (u *Unit) wantsUntil(now time.Time) time.Time {
+	var until time.Time
+	for _, m := range u.machines {
+		if m.lower.At.IsZero() || !u.isMember(m.lower.From) {
+			continue
+		}
+		if end := m.lower.At.Add(m.masterDownInterval()); end.After(now) && end.After(until) {
+			until = end
+		}
+	}
+	return until
+}
+
+func (u *Unit) isMember(addr netip.Addr) bool { return slices.Contains(u.members, addr) }
