@@ -11,11 +11,10 @@
 // connection broke, is answered and not carried out twice.
 //
 // Reads of the local machines are fast and may be old. Store.Sync makes the
-// ones after it linearizable: the leader proves that it still leads by a round
-// to a majority, after it has noted its last applied command, and the local
-// machines wait for that command.
+// ones after it linearizable: the leader proves that it leads by committing a
+// barrier, and the local machines wait for the last command before it.
 //
 // The package knows nothing of certificates, gossip or what a configuration
-// says: revisions are text. It starts Raft's goroutines, one that prepares each
-// leadership, and one that owns writes to the disk; Close ends them.
+// says: revisions are text. It starts Raft's goroutines, one that owns writes to
+// the disk, and two that watch disk and leadership; Close ends them.
 package store

@@ -81,9 +81,6 @@ type Store struct {
 	disk  *disk
 	parts *parts
 
-	mu        sync.Mutex
-	readyTerm uint64 // the term in which this node has finished what older leaders left
-
 	closeOnce sync.Once
 	closing   chan struct{}
 	running   sync.WaitGroup
@@ -129,7 +126,7 @@ func Open(o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), s.parts.close())
 	}
 	s.raft = r
-	s.running.Go(s.prepareLeadership)
+	s.running.Go(s.watchLeadership)
 	s.running.Go(s.watchDisk)
 	return s, nil
 }
