@@ -1,0 +1,38 @@
+package observed
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
+)
+
+// FromArbiter turns what the arbiter of the named node says into an Alert.
+func FromArbiter(node string, a splitbrain.Alert, now time.Time) Alert {
+	out := Alert{
+		ID:       strings.Join([]string{string(a.Kind), node, a.Unit, a.Peer}, "/"),
+		Code:     string(a.Kind),
+		Severity: severityOf(a.Kind),
+		Node:     node,
+		Unit:     a.Unit,
+		Summary:  a.Summary,
+		Evidence: a.Evidence,
+		Next:     a.Remedy,
+		Since:    a.Since,
+	}
+	if a.Resolved {
+		out.Resolved = now
+	}
+	return out
+}
+
+func severityOf(kind splitbrain.AlertKind) Severity {
+	switch kind {
+	case splitbrain.SplitBrain, splitbrain.HandoverFailed:
+		return Critical
+	case splitbrain.SplitBrainResolved:
+		return Info
+	default:
+		return Warning
+	}
+}

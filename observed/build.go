@@ -1,0 +1,143 @@
+package observed
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// Member is a configured member of the cluster.
+type Member struct {
+	Name    string
+	Address string
+	Role    Role
+	Version string // as last told to the cluster; a heartbeat's word is newer
+}
+
+// Input is what one node knows by itself.
+type Input struct {
+	Now        time.Time
+	Self       Node // Name, Address, Role, Version, Started, Revision, RevisionError, Units
+	Standalone bool
+	Cluster    Cluster
+	Members    []Member // all, this node too
+	Peers      splitbrain.PeerView
+}
+
+// aliveFor is how long a word of a member proves that it is alive, for people.
+// It decides nothing.
+const aliveFor = 3 * time.Second
+
+// Build makes this node's snapshot. What it says of another member's units is
+// what that member claims in its heartbeats.
+func Build(in Input) Snapshot {
+	s := Snapshot{Time: in.Now, Observer: in.Self.Name, Standalone: in.Standalone, Cluster: in.Cluster}
+	self := in.Self
+	self.Alive = true
+	s.Nodes = append(s.Nodes, self)
+	for _, m := range in.Members {
+		if m.Name == self.Name {
+			if s.Nodes[0].Role == "" {
+				s.Nodes[0].Role = m.Role
+			}
+			continue
+		}
+		s.Nodes = append(s.Nodes, peerNode(m, &in))
+	}
+	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	s.Links = links(&in)
+	return s
+}
+
+func peerNode(m Member, in *Input) Node {
+	n := Node{Name: m.Name, Address: m.Address, Role: m.Role, Version: m.Version}
+	i := slices.IndexFunc(in.Peers.Members, func(v splitbrain.MemberView) bool { return v.Name == m.Name })
+	if i < 0 {
+		return n
+	}
+	view := in.Peers.Members[i]
+	if facts := DecodeFacts(view.Facts); facts != (Facts{}) {
+		n.Version = cmp.Or(facts.Version, m.Version)
+		n.Revision, n.RevisionError = facts.Revision, facts.RevisionError
+		if facts.Started != 0 {
+			n.Started = time.Unix(facts.Started, 0)
+		}
+	}
+	mesh := Channel{Kind: Mesh, LastSeen: view.Direct, RoundTrip: view.RTT}
+	mesh.Alive = recent(in.Now, view.Direct)
+	n.Channels = append(n.Channels, mesh)
+	n.LastSeen = view.At
+	if at := latestAdvert(in.Peers.Reach, m.Name, in.Self.Name); !at.IsZero() {
+		n.Channels = append(n.Channels, Channel{Kind: VRRP, LastSeen: at, Alive: recent(in.Now, at)})
+		if at.After(n.LastSeen) {
+			n.LastSeen = at
+		}
+	}
+	n.Alive = !view.Leaving && recent(in.Now, n.LastSeen)
+	for _, c := range view.Claims {
+		n.Units = append(n.Units, claimedUnit(c, in.Self.Units))
+	}
+	return n
+}
+
+func recent(now, at time.Time) bool { return !at.IsZero() && now.Sub(at) < aliveFor }
+
+func latestAdvert(reach []splitbrain.Reach, from, to string) time.Time {
+	var at time.Time
+	for _, r := range reach {
+		if r.From == from && r.To == to && r.Channel == splitbrain.ChannelVRRP && r.At.After(at) {
+			at = r.At
+		}
+	}
+	return at
+}
+
+// claimedUnit says of a peer's unit what its claim says. The instances are
+// this node's own of the same name: one document describes both.
+func claimedUnit(c splitbrain.ClaimView, own []vrrp.UnitStatus) vrrp.UnitStatus {
+	u := vrrp.UnitStatus{
+		Name:     c.Unit,
+		State:    vrrp.State(c.State),
+		Reason:   "as claimed in its heartbeat",
+		Wants:    vrrp.Want(c.Wants),
+		Tenure:   vrrp.Tenure{Seq: c.Tenure.Seq, Priority: vrrp.Priority(c.Tenure.Priority), Primary: c.Tenure.Primary},
+		Priority: vrrp.Priority(c.Priority),
+		Primary:  c.Primary,
+	}
+	if i := slices.IndexFunc(own, func(o vrrp.UnitStatus) bool { return o.Name == c.Unit }); i >= 0 {
+		u.Group = own[i].Group
+		for _, inst := range own[i].Instances {
+			u.Instances = append(u.Instances, vrrp.InstanceStatus{
+				Name: inst.Name, Interface: inst.Interface, Family: inst.Family, VRID: inst.VRID,
+				AdvertInterval: inst.AdvertInterval, Addresses: inst.Addresses,
+				State: u.State, Priority: u.Priority,
+			})
+		}
+		return u
+	}
+	inst := vrrp.InstanceStatus{Name: c.Unit, State: u.State, Priority: u.Priority}
+	for _, a := range c.VIPs {
+		inst.Addresses = append(inst.Addresses, addressOf(a))
+	}
+	u.Instances = []vrrp.InstanceStatus{inst}
+	return u
+}
+
+func links(in *Input) []Link {
+	var out []Link
+	for _, r := range in.Peers.Reach {
+		l := Link{From: r.To, To: r.From, Channel: ChannelKind(r.Channel), LastSeen: r.At, Alive: recent(in.Now, r.At)}
+		// Several units share the channel vrrp; the best of them counts.
+		i := slices.IndexFunc(out, func(o Link) bool { return o.From == l.From && o.To == l.To && o.Channel == l.Channel })
+		switch {
+		case i < 0:
+			out = append(out, l)
+		case l.LastSeen.After(out[i].LastSeen):
+			out[i] = l
+		}
+	}
+	return out
+}

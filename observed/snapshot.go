@@ -1,0 +1,157 @@
+package observed
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// Snapshot is what one node knows at one moment. It is a value: nothing in it
+// changes after it was published.
+type Snapshot struct {
+	Time       time.Time
+	Observer   string // the node whose view it is
+	Standalone bool   // one daemon without a cluster
+	Cluster    Cluster
+	Nodes      []Node // every member, the observer too, by name
+	Links      []Link
+	Alerts     []Alert // open ones, the newest first
+}
+
+// Node returns the member of that name.
+func (s *Snapshot) Node(name string) (*Node, bool) {
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == name {
+			return &s.Nodes[i], true
+		}
+	}
+	return nil, false
+}
+
+// Cluster is what belongs to no single node.
+type Cluster struct {
+	Name     string
+	ID       string
+	Leader   string // empty: none is known
+	Voters   []string
+	Majority bool   // enough voters answer to change the configuration
+	Revision uint64 // committed: what every node should run
+}
+
+// Role is what a member is there for.
+type Role string
+
+// Roles.
+const (
+	RoleVoter   Role = "voter"
+	RoleWitness Role = "witness"   // votes and holds nothing
+	RoleLearner Role = "non-voter" // does not vote, or not yet
+)
+
+// Node is one member.
+type Node struct {
+	Name          string
+	Address       string // host:port of its TLS port
+	Role          Role
+	Alive         bool      // heard on any channel just now
+	LastSeen      time.Time // on any channel; zero for the observer itself
+	Started       time.Time // zero: not known
+	Version       string    // empty: not known
+	Revision      uint64    // that it runs; 0: not known
+	RevisionError string    // why it does not run the cluster's; empty: it does, or is about to
+	Channels      []Channel
+	Units         []vrrp.UnitStatus
+}
+
+// Unit returns the unit of that name.
+func (n *Node) Unit(name string) (*vrrp.UnitStatus, bool) {
+	for i := range n.Units {
+		if n.Units[i].Name == name {
+			return &n.Units[i], true
+		}
+	}
+	return nil, false
+}
+
+// ChannelKind is a way in which one node hears another.
+type ChannelKind string
+
+// Channels.
+const (
+	Mesh ChannelKind = "mesh" // heartbeats
+	VRRP ChannelKind = "vrrp" // advertisements
+	API  ChannelKind = "api"  // answers to this node's questions
+)
+
+// Channel is how the observer hears a member.
+type Channel struct {
+	Kind      ChannelKind
+	Alive     bool
+	LastSeen  time.Time
+	RoundTrip time.Duration // 0: not measured
+}
+
+// Link says whether one node hears another. A missing pair is not known.
+type Link struct {
+	From, To string // From listens to To
+	Channel  ChannelKind
+	Alive    bool
+	LastSeen time.Time
+}
+
+// Event is something that happened on one node.
+type Event struct {
+	Seq      uint64 // on its node, from 1; anew with each start of the daemon
+	Time     time.Time
+	Node     string
+	Kind     EventKind
+	Unit     string
+	Instance string // empty: the whole unit
+	From, To string // states, revisions, nodes; by kind
+	Reason   string
+	Evidence []string // which channel said what, how long ago
+}
+
+// EventKind is what an event is about.
+type EventKind string
+
+// Kinds of events.
+const (
+	StateChanged   EventKind = "state"    // From and To are VRRP states
+	ConfigChanged  EventKind = "config"   // From and To are revisions
+	MemberChanged  EventKind = "member"   // To is joined, left, lost, returned
+	AlertChanged   EventKind = "alert"    // To is open or resolved; Reason is the summary
+	HandoverAsked  EventKind = "handover" // From and To are nodes
+	DaemonChanged  EventKind = "daemon"   // To is started, stopping
+	VerdictChanged EventKind = "verdict"  // the arbiter held, yielded or took over
+)
+
+// Severity is how urgent an alert is.
+type Severity uint8
+
+// Severities.
+const (
+	Info Severity = iota + 1
+	Warning
+	Critical
+)
+
+// Alert is a condition that an operator should know of.
+type Alert struct {
+	ID       string // the same condition keeps it until it is resolved
+	Code     string // stable: "split_brain", "vrrp_channel_lost", ...
+	Severity Severity
+	Node     string // that raised it
+	Unit     string
+	Summary  string // what is wrong, one line
+	Evidence []string
+	Action   string // what hacluster did about it
+	Next     string // what a person should do or run
+	Since    time.Time
+	Resolved time.Time // zero: open
+}
+
+// addressOf is where a member's claims say that a virtual address is: without
+// the prefix length of the document.
+func addressOf(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -1,0 +1,317 @@
+package observed
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// Verdict is the judgement on a virtual address or on the cluster.
+type Verdict uint8
+
+// Verdicts, the gravest last.
+const (
+	Safe     Verdict = iota + 1 // one holder, and a further failure is survived
+	Unknown                     // not enough is known to judge
+	AtRisk                      // one holder; something is wrong, or the next failure is not survived
+	Dark                        // no holder
+	Violated                    // more than one holder
+)
+
+func (v Verdict) String() string {
+	return [...]string{"", "SAFE", "UNKNOWN", "AT RISK", "DARK", "VIOLATED"}[v]
+}
+
+// Judgement is what Judge makes of a snapshot.
+type Judgement struct {
+	Verdict   Verdict
+	Reason    string // one sentence
+	Tolerance int    // how many more nodes may fail with every virtual address still served
+	Next      string // the command to run next; empty: nothing needs doing
+	VIPs      []VIP  // in the order of the document, as far as it is known
+}
+
+// VIP is one virtual address over all nodes.
+type VIP struct {
+	Address      netip.Prefix
+	Instance     string
+	Unit         string
+	VRID         vrrp.VRID
+	Interface    string // of the holder, else of the first node that has it
+	Verdict      Verdict
+	Reason       string
+	Holders      []string  // one when all is well
+	Since        time.Time // of the tenure of the first holder; zero: not known
+	ChangeReason string    // why it took over
+	Candidates   []Candidate
+}
+
+// Candidate is a live node that could hold the address and does not.
+type Candidate struct {
+	Node     string
+	State    vrrp.State
+	Priority vrrp.Priority
+}
+
+// ready says whether the candidate would take over.
+func (c Candidate) ready() bool { return c.State == vrrp.Backup }
+
+// Judge says how the cluster is. It is a pure function of the snapshot.
+func Judge(s Snapshot) Judgement {
+	j := Judgement{Verdict: Safe, VIPs: vips(&s)}
+	if len(j.VIPs) == 0 {
+		return judgeWithoutVIPs(&s, j)
+	}
+	j.Tolerance = len(s.Nodes)
+	for i := range j.VIPs {
+		v := &j.VIPs[i]
+		judgeVIP(&s, v)
+		j.Tolerance = min(j.Tolerance, v.spare())
+		if v.Verdict > j.Verdict {
+			j.Verdict, j.Reason = v.Verdict, fmt.Sprintf("%s: %s", v.Address.Addr(), v.Reason)
+		}
+	}
+	if reason, next := clusterRisk(&s); reason != "" {
+		j.Next = next
+		if j.Verdict < AtRisk {
+			j.Verdict, j.Reason = AtRisk, reason
+		}
+	}
+	switch {
+	case j.Verdict == Safe && s.Standalone:
+		j.Reason = "this node runs alone; " + served(len(j.VIPs))
+	case j.Verdict == Safe:
+		j.Reason = served(len(j.VIPs))
+	}
+	if j.Verdict > Safe && j.Next == "" {
+		j.Next = "haclusterctl alerts"
+	}
+	return j
+}
+
+func served(n int) string {
+	if n == 1 {
+		return "the virtual address has one holder"
+	}
+	return fmt.Sprintf("all %d virtual addresses have one holder each", n)
+}
+
+func judgeWithoutVIPs(s *Snapshot, j Judgement) Judgement {
+	switch {
+	case len(s.Nodes) == 0:
+		j.Verdict, j.Reason = Unknown, "the daemon has not looked yet"
+	case s.Cluster.Revision == 0 && !s.Standalone:
+		j.Verdict, j.Reason = Unknown, "this node is in no cluster yet"
+		j.Next = "haclusterctl init, or haclusterctl join"
+	default:
+		j.Reason = "no virtual addresses are configured"
+		j.Tolerance = max(alive(s)-1, 0)
+		j.Next = "haclusterctl config import, or haclusterctl config edit"
+		if reason, next := clusterRisk(s); reason != "" && len(s.Nodes) > 1 {
+			j.Verdict, j.Reason, j.Next = AtRisk, reason, next
+		}
+	}
+	return j
+}
+
+func alive(s *Snapshot) int {
+	n := 0
+	for i := range s.Nodes {
+		if s.Nodes[i].Alive {
+			n++
+		}
+	}
+	return n
+}
+
+// vips collects the virtual addresses of all nodes, the observer's order first.
+func vips(s *Snapshot) []VIP {
+	var out []VIP
+	index := map[string]int{}
+	nodes := slices.Clone(s.Nodes)
+	slices.SortStableFunc(nodes, func(a, b Node) int {
+		return cmp.Compare(rank(a.Name == s.Observer), rank(b.Name == s.Observer))
+	})
+	for i := range nodes {
+		n := &nodes[i]
+		for _, u := range n.Units {
+			for _, inst := range u.Instances {
+				for _, p := range inst.Addresses {
+					key := inst.Name + " " + p.Addr().String()
+					at, ok := index[key]
+					if !ok {
+						at = len(out)
+						index[key] = at
+						out = append(out, VIP{Address: p, Instance: inst.Name, Unit: u.Name, VRID: inst.VRID, Interface: inst.Interface})
+					}
+					out[at].add(n, &u, &inst)
+				}
+			}
+		}
+	}
+	for i := range out {
+		slices.Sort(out[i].Holders)
+		slices.SortFunc(out[i].Candidates, func(a, b Candidate) int {
+			return cmp.Or(cmp.Compare(rank(a.ready()), rank(b.ready())), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Node, b.Node))
+		})
+	}
+	return out
+}
+
+func rank(first bool) int {
+	if first {
+		return 0
+	}
+	return 1
+}
+
+func (v *VIP) add(n *Node, u *vrrp.UnitStatus, inst *vrrp.InstanceStatus) {
+	switch {
+	case !n.Alive:
+	case u.State == vrrp.Master:
+		if len(v.Holders) == 0 {
+			v.Since, v.ChangeReason, v.Interface = u.Since, u.Reason, inst.Interface
+		}
+		v.Holders = append(v.Holders, n.Name)
+	default:
+		v.Candidates = append(v.Candidates, Candidate{Node: n.Name, State: u.State, Priority: u.Priority})
+	}
+}
+
+// spare is how many nodes may fail with the address still served.
+func (v *VIP) spare() int {
+	if len(v.Holders) == 0 {
+		return 0
+	}
+	n := 0
+	for _, c := range v.Candidates {
+		if c.ready() {
+			n++
+		}
+	}
+	return n
+}
+
+func judgeVIP(s *Snapshot, v *VIP) {
+	foreign := strangerHolding(s, v)
+	switch {
+	case len(v.Holders) > 1:
+		v.Verdict, v.Reason = Violated, "held by "+strings.Join(v.Holders, " and ")
+	case len(v.Holders) == 1:
+		judgeHeld(s, v)
+	case foreign.IsValid() && s.Standalone:
+		v.Verdict, v.Reason = Safe, "held by "+foreign.String()
+	case foreign.IsValid():
+		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s, which is no member", foreign)
+	case len(v.Candidates) == 0:
+		v.Verdict, v.Reason = Unknown, "no node that has it is heard"
+	default:
+		v.Verdict, v.Reason = Dark, "held by nobody: "+whyNobody(s, v)
+	}
+}
+
+func judgeHeld(s *Snapshot, v *VIP) {
+	v.Verdict, v.Reason = Safe, "held by "+v.Holders[0]
+	for _, a := range s.Alerts {
+		if a.Unit == v.Unit && a.Severity >= Warning {
+			v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s; %s", v.Holders[0], a.Summary)
+			return
+		}
+	}
+	if v.spare() == 0 && !s.Standalone {
+		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s; no other node can take it%s", v.Holders[0], others(s, v))
+	}
+}
+
+// others says in parentheses what the candidates that cannot take over are.
+func others(s *Snapshot, v *VIP) string {
+	if len(v.Candidates) == 0 {
+		return ""
+	}
+	return " (" + whyNobody(s, v) + ")"
+}
+
+func whyNobody(s *Snapshot, v *VIP) string {
+	words := make([]string, 0, len(v.Candidates))
+	for _, c := range v.Candidates {
+		word := fmt.Sprintf("%s is %s", c.Node, c.State)
+		if n, ok := s.Node(c.Node); ok && c.State == vrrp.Fault {
+			if u, ok := n.Unit(v.Unit); ok && u.Reason != "" {
+				word += ": " + u.Reason
+			}
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
+}
+
+// strangerHolding is the router outside the cluster whose adverts a live node
+// hears for the address, if there is one.
+func strangerHolding(s *Snapshot, v *VIP) netip.Addr {
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		u, ok := n.Unit(v.Unit)
+		if !ok || !n.Alive {
+			continue
+		}
+		for _, inst := range u.Instances {
+			seen := inst.LastAdvert
+			if inst.Name == v.Instance && seen.Priority > 0 && s.Time.Sub(seen.At) < 4*max(seen.Interval, inst.AdvertInterval) && !isMember(s, seen.From) {
+				return seen.From
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
+func isMember(s *Snapshot, addr netip.Addr) bool {
+	for i := range s.Nodes {
+		for _, u := range s.Nodes[i].Units {
+			if u.Primary == addr || slices.ContainsFunc(u.Instances, func(inst vrrp.InstanceStatus) bool { return inst.Source == addr }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// clusterRisk is what is wrong with the cluster as a whole, and the command to
+// run next.
+func clusterRisk(s *Snapshot) (reason, next string) {
+	if s.Standalone {
+		return "", ""
+	}
+	var off, behind []string
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		switch {
+		case !n.Alive:
+			off = append(off, n.Name)
+		case n.RevisionError != "":
+			behind = append(behind, n.Name)
+		}
+	}
+	switch {
+	case !s.Cluster.Majority:
+		return "no majority of the voters answers: virtual addresses stay and fail over, the configuration is read-only", "haclusterctl nodes"
+	case len(off) > 0:
+		return plural(off, "is", "are") + " not heard", "haclusterctl nodes"
+	case len(behind) > 0:
+		return fmt.Sprintf("%s not run revision %d", plural(behind, "does", "do"), s.Cluster.Revision), "haclusterctl nodes"
+	case len(s.Nodes) == 1:
+		return "the cluster has one node: nothing takes over when it fails", "haclusterctl token create"
+	}
+	return "", ""
+}
+
+func plural(names []string, one, many string) string {
+	if len(names) == 1 {
+		return names[0] + " " + one
+	}
+	return strings.Join(names, ", ") + " " + many
+}
