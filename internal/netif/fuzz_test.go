@@ -1,0 +1,57 @@
+package netif
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func FuzzParseJournal(f *testing.F) {
+	f.Add("+ lease eth0 192.0.2.100/24\n- lease eth0 192.0.2.100/24\n")
+	f.Add("+ static eth1 10.0.0.1/32 peer 10.0.0.2/32\n+ lease eth0 2001:db8::1/1")
+	f.Fuzz(func(t *testing.T, text string) {
+		live, _, err := parseJournal(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		var b bytes.Buffer
+		for e := range live {
+			fmt.Fprintf(&b, "+ %s\n", e)
+		}
+		again, lines, err := parseJournal(&b)
+		if err != nil || lines != len(live) || len(again) != len(live) {
+			t.Errorf("%d entries became %d in %d lines, %v", len(live), len(again), lines, err)
+		}
+		for e := range live {
+			if !again[e] {
+				t.Errorf("%q got lost", e)
+			}
+		}
+	})
+}
+
+func FuzzMessages(f *testing.F) {
+	var r requests
+	r.addAddr(vip("192.0.2.100/24"), 3, Lease, 0)
+	r.addAddr(vip("2001:db8::1/64"), 3, Lease, 0)
+	f.Add(r.buf)
+	r.reset()
+	r.begin(unix.RTM_NEWLINK, 0)
+	r.raw(make([]byte, unix.SizeofIfInfomsg)...)
+	r.attr(unix.IFLA_IFNAME, []byte("eth0\x00")...)
+	r.end()
+	f.Add(r.buf)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		table := newLinkTable()
+		for m := range rtnlMessages(b).all() {
+			table.apply(m)
+			if m.typ == unix.NLMSG_ERROR {
+				_ = m.err()
+			}
+		}
+		table.changes()
+	})
+}

@@ -1,0 +1,217 @@
+package netif
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// waitFor returns the first level of an interface that is as wanted, and how
+// long it took.
+func waitFor(t testing.TB, levels <-chan []LinkState, what string, ok func(LinkState) bool) (LinkState, time.Duration) {
+	t.Helper()
+	start := time.Now()
+	bound := time.After(2 * time.Second)
+	for {
+		select {
+		case changed := <-levels:
+			for _, l := range changed {
+				if ok(l) {
+					return l, time.Since(start)
+				}
+			}
+		case <-bound:
+			t.Fatalf("not within 2 s: %s", what)
+		}
+	}
+}
+
+func TestMonitorDeliversTheFullSetFirst(t *testing.T) {
+	ns := newNamespace(t)
+	addOwn(t, "v0", "192.0.2.1/24")
+	levels := startMonitor(t, ns)
+	first := <-levels
+	var names []string
+	for _, l := range first {
+		names = append(names, l.Name)
+		if l.Name == "v0" && (!slices.Contains(l.Addrs, netip.MustParsePrefix("192.0.2.1/24")) || l.MTU != 1500 || len(l.HardwareAddr) != 6) {
+			t.Errorf("v0 = %+v, want MTU 1500, a hardware address, and 192.0.2.1/24", l)
+		}
+		if (l.Name == "lo") != l.Loopback {
+			t.Errorf("%s: Loopback = %v", l.Name, l.Loopback)
+		}
+	}
+	slices.Sort(names)
+	if want := []string{"lo", "v0", "v1"}; !slices.Equal(names, want) {
+		t.Errorf("first delivery = %v, want %v", names, want)
+	}
+}
+
+func TestMonitorFollowsLinksAndAddresses(t *testing.T) {
+	ns := newNamespace(t)
+	levels := startMonitor(t, ns)
+	is := func(f func(LinkState) bool) func(LinkState) bool {
+		return func(l LinkState) bool { return l.Name == "v0" && f(l) }
+	}
+	waitFor(t, levels, "v0 up", is(func(l LinkState) bool { return l.Up }))
+
+	addOwn(t, "v0", "192.0.2.1/24")
+	_, took := waitFor(t, levels, "address", is(func(l LinkState) bool {
+		return l.Source(IPv4) == netip.MustParseAddr("192.0.2.1")
+	}))
+	// The promise is 5 ms; a loaded machine may need more.
+	if took > 100*time.Millisecond {
+		t.Errorf("an address took %s", took)
+	}
+
+	must(t, netlink.LinkSetDown(link(t, "v1"))) // the cable
+	waitFor(t, levels, "carrier lost", is(func(l LinkState) bool { return !l.Up && !l.Gone }))
+	must(t, netlink.LinkSetUp(link(t, "v1")))
+	waitFor(t, levels, "carrier back", is(func(l LinkState) bool { return l.Up }))
+
+	must(t, netlink.LinkSetMTU(link(t, "v0"), 1400))
+	waitFor(t, levels, "MTU", is(func(l LinkState) bool { return l.MTU == 1400 }))
+
+	must(t, netlink.LinkSetDown(link(t, "v0")))
+	waitFor(t, levels, "down", is(func(l LinkState) bool { return !l.Up }))
+	must(t, netlink.LinkSetName(link(t, "v0"), "w0"))
+	waitFor(t, levels, "old name gone", is(func(l LinkState) bool { return l.Gone }))
+	must(t, netlink.LinkDel(link(t, "w0")))
+	waitFor(t, levels, "gone", func(l LinkState) bool { return l.Name == "w0" && l.Gone })
+}
+
+func TestMonitorTellsLeasedFromOwnAndHearsOfTheirLoss(t *testing.T) {
+	ns := newNamespace(t)
+	addOwn(t, "v0", "192.0.2.1/24")
+	a := newAddresses(t, t.TempDir())
+	levels := startMonitor(t, ns)
+	want := []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24"), netip.MustParsePrefix("2001:db8::100/64")}
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}, nil))
+	l, _ := waitFor(t, levels, "leased", func(l LinkState) bool { return slices.Equal(l.Leased, want) })
+	for _, p := range want {
+		if slices.Contains(l.Addrs, p) {
+			t.Errorf("Addrs = %v holds a leased address", l.Addrs)
+		}
+	}
+	addr, err := netlink.ParseAddr("192.0.2.100/24")
+	must(t, err)
+	must(t, netlink.AddrDel(link(t, "v0"), addr))
+	waitFor(t, levels, "removed by others", func(l LinkState) bool { return l.Name == "v0" && slices.Equal(l.Leased, want[1:]) })
+	must(t, a.Renew())
+	waitFor(t, levels, "put back", func(l LinkState) bool { return slices.Equal(l.Leased, want) })
+}
+
+func TestRenewalsDoNotWakeTheMonitor(t *testing.T) {
+	newNamespace(t)
+	a := newAddresses(t, t.TempDir())
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}, nil))
+	events, err := subscribe()
+	must(t, err)
+	defer events.Close()
+	buf := make([]byte, 4096)
+	read := func(within time.Duration) int {
+		must(t, events.SetReadDeadline(time.Now().Add(within)))
+		n, _ := events.Read(buf)
+		return n
+	}
+	time.Sleep(20 * time.Millisecond) // the stamps count hundredths of a second
+	for range 3 {
+		must(t, a.Renew())
+	}
+	if n := read(50 * time.Millisecond); n > 0 {
+		for m := range rtnlMessages(buf[:n]).all() {
+			ia, _ := parseIfAddr(m.data)
+			t.Errorf("heard message type %d of %s", m.typ, ia.prefix)
+		}
+	}
+	must(t, a.Claim("vi_2", []Address{vip("192.0.2.101/24")}, nil))
+	if read(time.Second) == 0 {
+		t.Error("a new address was not heard")
+	}
+	must(t, a.Release("vi_2", []Address{vip("192.0.2.101/24")}, nil))
+	if read(time.Second) == 0 {
+		t.Error("a removal was not heard")
+	}
+}
+
+func TestTentativeAddressesAreNotUsable(t *testing.T) {
+	ns := newNamespace(t)
+	addr, err := netlink.ParseAddr("2001:db8::1/64")
+	must(t, err)
+	levels := startMonitor(t, ns)
+	must(t, netlink.AddrAdd(link(t, "v0"), addr))
+	has := func(l LinkState) bool {
+		return l.Name == "v0" && slices.Contains(l.Addrs, netip.MustParsePrefix("2001:db8::1/64"))
+	}
+	start := time.Now()
+	bound := time.After(5 * time.Second)
+	for {
+		select {
+		case changed := <-levels:
+			if !slices.ContainsFunc(changed, has) {
+				continue
+			}
+			kernel, err := netlink.AddrList(link(t, "v0"), netlink.FAMILY_V6)
+			must(t, err)
+			for _, k := range kernel {
+				if k.IP.Equal(addr.IP) && k.Flags&unix.IFA_F_TENTATIVE != 0 {
+					t.Errorf("delivered after %s, still tentative", time.Since(start))
+				}
+			}
+			return
+		case <-bound:
+			t.Fatal("not delivered within 5 s")
+		}
+	}
+}
+
+func TestLinkTableOrdersAddressesByPreference(t *testing.T) {
+	table := newLinkTable()
+	table.links[7] = LinkState{Name: "eth0", Index: 7}
+	table.addrs = []ifAddr{
+		{index: 7, prefix: netip.MustParsePrefix("fe80::2/64"), valid: forever, created: 20},
+		{index: 7, prefix: netip.MustParsePrefix("192.0.2.9/24"), valid: forever, flags: unix.IFA_F_SECONDARY},
+		{index: 7, prefix: netip.MustParsePrefix("fe80::1/64"), valid: forever, created: 10},
+		{index: 7, prefix: netip.MustParsePrefix("192.0.2.1/24"), valid: forever},
+		{index: 7, prefix: netip.MustParsePrefix("fe80::9/64"), valid: forever, created: 5, flags: unix.IFA_F_TENTATIVE},
+		{index: 8, prefix: netip.MustParsePrefix("198.51.100.1/24"), valid: forever},
+		{index: 7, prefix: netip.MustParsePrefix("192.0.2.100/24"), valid: 1},
+	}
+	l := table.level(7)
+	want := []netip.Prefix{
+		netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.9/24"),
+		netip.MustParsePrefix("fe80::1/64"), netip.MustParsePrefix("fe80::2/64"),
+	}
+	if !slices.Equal(l.Addrs, want) {
+		t.Errorf("Addrs = %v, want %v", l.Addrs, want)
+	}
+	if got := l.Source(IPv4); got != want[0].Addr() {
+		t.Errorf("Source(IPv4) = %s, want %s", got, want[0].Addr())
+	}
+	if got := l.Source(IPv6); got != want[2].Addr() {
+		t.Errorf("Source(IPv6) = %s, want %s", got, want[2].Addr())
+	}
+}
+
+func TestBridgePortMessagesAreNotLinks(t *testing.T) {
+	var r requests
+	r.begin(unix.RTM_DELLINK, 0)
+	r.raw(unix.AF_BRIDGE, 0, 0, 0)
+	r.u32(7)
+	r.u32(0)
+	r.u32(0)
+	r.attr(unix.IFLA_IFNAME, []byte("eth0\x00")...)
+	r.end()
+	table := newLinkTable()
+	table.links[7] = LinkState{Name: "eth0", Index: 7}
+	for m := range rtnlMessages(r.buf).all() {
+		table.apply(m)
+	}
+	if len(table.links) != 1 {
+		t.Error("a port that left its bridge counts as gone")
+	}
+}
