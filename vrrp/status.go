@@ -50,6 +50,7 @@ type InstanceStatus struct {
 	Faults         []string       // reasons, for people; empty unless in FAULT
 	LastAdvert     AdvertSeen
 	Rejected       map[string]uint64 // adverts refused at reception, by reason
+	AddrsDiffer    uint64            // adverts accepted although they name other addresses
 	Sent, Received uint64
 }
 

@@ -1,0 +1,259 @@
+package vrrp
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/hacluster/hacluster/vrrp/packet"
+)
+
+// loop is the state of a running engine. It belongs to the goroutine of Run.
+type loop struct {
+	opts      *Options
+	inbox     chan *batch
+	published *atomic.Pointer[[]UnitStatus]
+
+	now       time.Time     // of this wake-up
+	armed     time.Time     // what the alarm is set to; zero: it has gone off, or none
+	suspended time.Duration // of the machine, when it was last asked
+
+	units    []*unitShell // in the order of their specs
+	schedule schedule
+	links    map[string]Link
+	sockets  map[socketKey]*openSocket
+	virtual  map[virtualKey]bool // addresses that no instance may send from
+
+	ops       []op // kernel work, and what must follow it, oldest first
+	nextOp    int
+	announces announcer
+	leftovers []leftover // what could not be released yet
+
+	claims  int       // instances that hold addresses
+	renewAt time.Time // counts while claims > 0
+	retryAt time.Time // zero: nothing to try again
+
+	dirty bool // a unit's status has changed
+}
+
+// unitShell is a unit with what the engine knows of it.
+type unitShell struct {
+	spec      UnitSpec
+	machine   *Unit
+	instances []*instanceShell
+	shortest  time.Duration // least Advert_Int of its instances
+
+	due  time.Time // its deadline, while in the schedule
+	slot int       // index in the schedule, or -1
+
+	pending int // how many of its ops are queued
+	ended   bool
+
+	status UnitStatus
+	dirty  bool
+}
+
+// instanceShell is one virtual router of a unit.
+type instanceShell struct {
+	unit     *unitShell
+	spec     *InstanceSpec
+	socket   *openSocket // nil while there is none
+	source   netip.Addr
+	dialect  packet.Checksum // in which it sends
+	out      outgoing
+	receiver receiver
+
+	claimed   bool
+	claimedAt time.Time
+
+	event    Event        // the last advert, ready to be delivered again
+	heard    []netip.Addr // the addresses in it
+	sent     uint64
+	received uint64
+	differs  uint64
+	rejected map[packet.Reason]uint64
+	quiet    map[string]time.Time // what was logged last when
+}
+
+func newLoop(opts *Options, inbox chan *batch, published *atomic.Pointer[[]UnitStatus]) *loop {
+	l := &loop{
+		opts:      opts,
+		inbox:     inbox,
+		published: published,
+		now:       time.Now(),
+		links:     make(map[string]Link),
+		sockets:   make(map[socketKey]*openSocket),
+		virtual:   make(map[virtualKey]bool),
+	}
+	l.announces.paced = make(map[string]*pacedQueue)
+	if opts.Suspended != nil {
+		l.suspended = opts.Suspended()
+	}
+	return l
+}
+
+// refresh reads the clock, and tells the units when this process did not run
+// for so long that others may have taken over (R8).
+func (l *loop) refresh() {
+	l.now = time.Now()
+
+	var away time.Duration
+	if due := l.earliest(); !due.IsZero() {
+		away = l.now.Sub(due)
+	}
+	if l.opts.Suspended != nil {
+		total := l.opts.Suspended()
+		away = max(away, total-l.suspended)
+		l.suspended = total
+	}
+	if away < leastPause {
+		return
+	}
+	told := false
+	for _, u := range l.units {
+		if away >= u.patience(l.opts.Lease) {
+			l.step(u, Paused{For: away})
+			told = true
+		}
+	}
+	if told {
+		l.opts.Log.Warn("this process did not run; masters become backups", "for", away)
+	}
+}
+
+// leastPause is below the patience of every unit: Advert_Int is 10 ms or more.
+const leastPause = 20 * time.Millisecond
+
+// patience is how late the engine may be before the unit can no longer believe
+// that it still is what it was.
+func (u *unitShell) patience(lease time.Duration) time.Duration {
+	return min(lease, 2*u.shortest)
+}
+
+// settle does everything that is due, and everything that follows from it.
+// Adverts never wait for more than one call of the kernel.
+func (l *loop) settle() {
+	for {
+		l.tick()
+		l.flush()
+		if !l.performNext() {
+			break
+		}
+		l.refresh()
+	}
+	l.renew()
+	l.retry()
+	l.announce()
+}
+
+// tick wakes the units whose deadline has come. Each gets one Tick in a pass:
+// a deadline that stays in the past cannot hold up the others.
+func (l *loop) tick() {
+	for range len(l.schedule) {
+		if len(l.schedule) == 0 || l.schedule[0].due.After(l.now) {
+			return
+		}
+		l.step(l.schedule[0], Tick{})
+	}
+}
+
+// step tells a unit one event and takes over what it wants done.
+func (l *loop) step(u *unitShell, ev Event) {
+	actions := u.machine.Step(l.now, ev)
+	if !steady(ev, actions) {
+		l.soil(u)
+	}
+	for _, a := range actions {
+		l.take(u, a)
+	}
+	if u.ended {
+		l.schedule.remove(u)
+	} else {
+		l.schedule.update(u, u.machine.Deadline())
+	}
+}
+
+// steady says that nothing but counters can have changed: a backup heard an
+// advert, or a master sent one.
+func steady(ev Event, actions []Action) bool {
+	switch ev.(type) {
+	case Advert:
+	case Tick:
+		if len(actions) == 0 {
+			return false // a timer ended, and the unit was held back
+		}
+	default:
+		return false
+	}
+	for _, a := range actions {
+		if _, ok := a.(SendAdvert); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// earliest is when the engine must next be awake; zero: never.
+func (l *loop) earliest() time.Time {
+	at := l.schedule.earliest()
+	if l.claims > 0 {
+		at = sooner(at, l.renewAt)
+	}
+	at = sooner(at, l.retryAt)
+	return sooner(at, l.announces.next)
+}
+
+// sooner is the earlier of two times, of which zero means never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// arm sets the alarm. A deadline that only moved later leaves it as it is: a
+// backup's does so with each advert, and one wake-up too many in an interval
+// is cheaper than setting the alarm for each.
+func (l *loop) arm() {
+	at := l.earliest()
+	if at.IsZero() || !l.armed.IsZero() && !at.Before(l.armed) {
+		return
+	}
+	l.armed = at
+	l.opts.Alarm.Set(at)
+}
+
+// renew prolongs what is held. Only this goroutine does it: when it hangs, the
+// kernel lets the addresses go.
+func (l *loop) renew() {
+	if l.claims == 0 || l.now.Before(l.renewAt) {
+		return
+	}
+	l.renewAt = l.now.Add(l.opts.RenewEvery)
+	if err := l.opts.Kernel.Renew(); err != nil {
+		l.opts.Log.Error("addresses were not renewed", "err", err)
+	}
+}
+
+// deliver gives events to units by name.
+func (l *loop) deliver(deliveries []Delivery) {
+	for _, d := range deliveries {
+		for _, u := range l.units {
+			if d.Unit != "" && d.Unit != u.spec.Name {
+				continue
+			}
+			for _, ev := range d.Events {
+				l.step(u, ev)
+			}
+		}
+	}
+}
+
+// shutdown ends all units.
+func (l *loop) shutdown(cause error) {
+	for _, u := range l.units {
+		l.step(u, Shutdown{Reason: cause.Error()})
+	}
+	l.settle()
+	l.publish()
+}

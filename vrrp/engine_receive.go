@@ -1,0 +1,196 @@
+package vrrp
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/hacluster/hacluster/vrrp/packet"
+)
+
+const (
+	inboxSize = 16 // batches that wait for the engine
+	batchSize = 16 // packets in one
+)
+
+// batch is what one read of a socket brought. It goes back to its reader.
+type batch struct {
+	from    *openSocket
+	packets []Packet
+	n       int
+	err     error // the last one of this socket
+}
+
+// read fills batches and hands them to the engine, until the socket is closed
+// or cannot be read. It owns the batch that it fills.
+func (s *openSocket) read(inbox chan<- *batch) {
+	defer close(s.done)
+	for {
+		var b *batch
+		select {
+		case b = <-s.free:
+		case <-s.quit:
+			return
+		}
+		b.n, b.err = s.socket.Receive(b.packets)
+		failed := b.err != nil // the batch is the engine's as soon as it is sent
+		select {
+		case inbox <- b:
+		case <-s.quit:
+			return
+		}
+		if failed {
+			return
+		}
+	}
+}
+
+// drain receives what waits already, but not for ever.
+func (l *loop) drain() {
+	for range inboxSize {
+		select {
+		case b := <-l.inbox:
+			l.receive(b)
+		default:
+			return
+		}
+	}
+}
+
+// receive takes one batch.
+func (l *loop) receive(b *batch) {
+	s := b.from
+	if s.closed {
+		return // it was read before the socket was given up
+	}
+	for n := range b.n {
+		l.hear(s, &b.packets[n])
+	}
+	if b.err != nil {
+		l.opts.Log.Warn("socket is opened again", "iface", s.key.iface, "family", s.key.family, "err", b.err)
+		l.close(s)
+		l.retryAt = sooner(l.retryAt, l.now.Add(retryEvery))
+		return
+	}
+	s.free <- b // never waits: it came from there
+}
+
+// hear takes one packet. A packet that is refused is counted, shown to
+// Observe, and touches nothing else.
+func (l *loop) hear(s *openSocket, p *Packet) {
+	i := s.addressee(p)
+	if i == nil {
+		s.strange++
+		return
+	}
+	v, repeated := i.receiver.judge(p)
+	if v.reason != "" {
+		l.reject(i, p, v)
+		return
+	}
+	i.received++
+	if v.differs {
+		i.differs++
+		if !repeated && !l.hush(i, "addresses differ") {
+			l.opts.Log.Warn("advert names other addresses than configured here; accepted",
+				"instance", i.spec.Name, "from", p.Src, "addresses", v.advert.Addrs)
+		}
+	}
+	if !repeated || i.event == nil {
+		l.learn(i, p, v)
+	}
+	l.observe(i, p, v)
+	l.step(i.unit, i.event)
+}
+
+// addressee finds the instance to which a packet is addressed: by VRID, and
+// where several instances on an interface share one, by group or peer. Nil:
+// none has the VRID.
+func (s *openSocket) addressee(p *Packet) *instanceShell {
+	if len(p.Payload) < 2 {
+		return nil
+	}
+	candidates := s.instances[VRID(p.Payload[1])]
+	for _, i := range candidates {
+		if i.receiver.addressed(p.Dst) && (!i.spec.Wire.Unicast || i.receiver.peer(p.Src) != nil) {
+			return i
+		}
+	}
+	if len(candidates) == 0 {
+		return nil
+	}
+	return candidates[0]
+}
+
+// learn takes over what is new in an accepted advert.
+func (l *loop) learn(i *instanceShell, p *Packet, v *verdict) {
+	i.event = Advert{
+		Instance: i.spec.Name,
+		From:     p.Src,
+		Priority: Priority(v.advert.Priority),
+		Interval: v.advert.Interval,
+	}
+	i.heard = v.advert.Addrs
+	l.soil(i.unit)
+
+	// Three dialects of the checksum are in use, and each receiver accepts only
+	// its own: speak as the other side does.
+	if i.spec.Version == 3 && i.spec.Family == IPv4 && v.dialect != i.dialect {
+		l.opts.Log.Info("checksum dialect of the sender is used from now on",
+			"instance", i.spec.Name, "from", p.Src, "dialect", dialectName(v.dialect))
+		i.dialect = v.dialect
+		i.out = outgoing{}
+	}
+}
+
+func dialectName(c packet.Checksum) string {
+	switch c {
+	case packet.ChecksumPlain:
+		return "without pseudo-header"
+	case packet.ChecksumGroup:
+		return "with the multicast group in the pseudo-header"
+	default:
+		return "with pseudo-header"
+	}
+}
+
+func (l *loop) reject(i *instanceShell, p *Packet, v *verdict) {
+	if i.rejected == nil {
+		i.rejected = make(map[packet.Reason]uint64)
+	}
+	i.rejected[v.reason]++
+	l.observe(i, p, v)
+	what := string(v.reason)
+	if !l.hush(i, what) {
+		l.soil(i.unit)
+		l.opts.Log.Warn("advert refused", "instance", i.spec.Name, "iface", i.spec.Interface, "vrid", i.spec.VRID,
+			"from", p.Src, "reason", what, "err", errors.New(v.detail))
+	}
+}
+
+func (l *loop) observe(i *instanceShell, p *Packet, v *verdict) {
+	if l.opts.Observe == nil {
+		return
+	}
+	l.opts.Observe(Observation{
+		At:        l.now,
+		Interface: i.spec.Interface,
+		Family:    i.spec.Family,
+		VRID:      i.spec.VRID,
+		Instance:  i.spec.Name,
+		From:      p.Src,
+		Version:   int(v.advert.Version),
+		Priority:  Priority(v.advert.Priority),
+		Interval:  v.advert.Interval,
+		Addrs:     v.advert.Addrs,
+		Rejected:  string(v.reason),
+	})
+}
+
+// setSource changes the address from which an instance sends.
+func (l *loop) setSource(i *instanceShell, source netip.Addr) {
+	i.source = source
+	i.out = outgoing{}
+	i.receiver.reset(i.spec, source)
+	i.event = nil
+	l.step(i.unit, SourceChanged{Instance: i.spec.Name, Source: source})
+}

@@ -1,0 +1,151 @@
+package vrrp
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// socketKey is what the instances of one socket have in common.
+type socketKey struct {
+	iface  string
+	family Family
+}
+
+// openSocket is a socket with what the engine knows of it. The fields up to
+// free are read by its reader as well and never change.
+type openSocket struct {
+	key    socketKey
+	socket Socket
+	quit   chan struct{} // closed to end the reader
+	done   chan struct{} // closed when the reader has ended
+	free   chan *batch   // batches for the reader, as many as there are
+
+	index     int
+	closed    bool
+	instances map[VRID][]*instanceShell
+	strange   uint64 // packets with a VRID that nobody here has
+
+	staged  []Datagram       // to be sent next
+	senders []*instanceShell // whose they are
+	failed  func(index int, err error)
+}
+
+// connect opens the sockets that the instances need and the links allow,
+// closes the others, and tells each one what to receive.
+func (l *loop) connect() {
+	wanted := make(map[socketKey][]*instanceShell)
+	for _, u := range l.units {
+		for _, i := range u.instances {
+			key := socketKey{i.spec.Interface, i.spec.Family}
+			wanted[key] = append(wanted[key], i)
+			i.socket = nil
+		}
+	}
+	for key, s := range l.sockets {
+		if link, ok := l.links[key.iface]; wanted[key] == nil || !ok || link.Gone || link.Index != s.index {
+			l.close(s)
+		}
+	}
+	for key, instances := range wanted {
+		link, ok := l.links[key.iface]
+		if !ok || link.Gone || link.Index == 0 {
+			continue // SetLink calls again; the unit tracks the interface
+		}
+		s, err := l.open(key, link.Index)
+		if err == nil {
+			err = s.subscribe(instances)
+		}
+		if err != nil {
+			l.lament(key, instances, err)
+			if s != nil {
+				l.close(s)
+			}
+			continue
+		}
+		for _, i := range instances {
+			i.socket = s
+		}
+	}
+}
+
+// open returns the socket of a key, and opens it if need be.
+func (l *loop) open(key socketKey, index int) (*openSocket, error) {
+	if s := l.sockets[key]; s != nil {
+		return s, nil
+	}
+	socket, err := l.opts.Network.Open(SocketSpec{Interface: key.iface, Index: index, Family: key.family})
+	if err != nil {
+		return nil, err
+	}
+	s := &openSocket{
+		key:    key,
+		socket: socket,
+		quit:   make(chan struct{}),
+		done:   make(chan struct{}),
+		free:   make(chan *batch, 2), // one is read while the other is worked on
+		index:  index,
+	}
+	for range cap(s.free) {
+		s.free <- &batch{from: s, packets: make([]Packet, batchSize)}
+	}
+	s.failed = func(index int, err error) {
+		l.complain(s.senders[index], "advert was not sent", err)
+	}
+	l.sockets[key] = s
+	go s.read(l.inbox)
+	return s, nil
+}
+
+// subscribe makes s receive what its instances listen to.
+func (s *openSocket) subscribe(instances []*instanceShell) error {
+	var (
+		vrids  VRIDSet
+		groups []netip.Addr
+		byVRID = make(map[VRID][]*instanceShell)
+	)
+	for _, i := range instances {
+		vrids.Add(i.spec.VRID)
+		byVRID[i.spec.VRID] = append(byVRID[i.spec.VRID], i)
+		if group := i.spec.group(); !i.spec.Wire.Unicast && !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+	}
+	s.instances = byVRID
+	return s.socket.Subscribe(vrids, groups)
+}
+
+// lament makes the instances of a socket that cannot be opened FAULT: who is
+// deaf must not take over. It is tried again.
+func (l *loop) lament(key socketKey, instances []*instanceShell, err error) {
+	l.retryAt = sooner(l.retryAt, l.now.Add(retryEvery))
+	for _, i := range instances {
+		if !l.hush(i, "no socket") {
+			l.opts.Log.Error("socket was not opened", "instance", i.spec.Name, "iface", key.iface, "family", key.family, "err", err)
+		}
+		l.step(i.unit, ClaimFailed{Instance: i.spec.Name, Reason: err.Error(), Retry: 2 * retryEvery})
+	}
+}
+
+// close gives up a socket and waits for its reader.
+func (l *loop) close(s *openSocket) {
+	s.closed = true
+	delete(l.sockets, s.key)
+	for _, instances := range s.instances {
+		for _, i := range instances {
+			if i.socket == s {
+				i.socket = nil
+			}
+		}
+	}
+	close(s.quit)
+	if err := s.socket.Close(); err != nil {
+		l.opts.Log.Warn("socket was not closed", "iface", s.key.iface, "family", s.key.family, "err", err)
+	}
+	<-s.done
+}
+
+func (l *loop) closeSockets() {
+	for _, s := range l.sockets {
+		l.close(s)
+	}
+}

@@ -1,0 +1,66 @@
+package vrrp
+
+import "slices"
+
+// soil notes that the status of u must be made anew.
+func (l *loop) soil(u *unitShell) {
+	u.dirty = true
+	l.dirty = true
+}
+
+func (l *loop) soilAll() {
+	for _, u := range l.units {
+		l.soil(u)
+	}
+}
+
+// publish makes changes known. In steady state there are none.
+func (l *loop) publish() {
+	if !l.dirty {
+		return
+	}
+	l.dirty = false
+	statuses := l.statuses()
+	l.published.Store(&statuses)
+	if l.opts.Publish != nil {
+		l.opts.Publish(statuses)
+	}
+}
+
+// statuses is the present state of all units, in a slice of its own.
+func (l *loop) statuses() []UnitStatus {
+	statuses := make([]UnitStatus, len(l.units))
+	for n, u := range l.units {
+		if u.dirty {
+			u.status = u.describe()
+			u.dirty = false
+		}
+		statuses[n] = u.status
+	}
+	return statuses
+}
+
+// describe adds to the machine's words what only the engine knows.
+func (u *unitShell) describe() UnitStatus {
+	status := u.machine.Status()
+	// Values that were published never change, whatever the machine does.
+	status.Instances = slices.Clone(status.Instances)
+	for n := range status.Instances {
+		s := &status.Instances[n]
+		i := u.instance(s.Name)
+		if i == nil {
+			continue
+		}
+		s.Sent, s.Received, s.AddrsDiffer = i.sent, i.received, i.differs
+		if len(i.rejected) > 0 {
+			s.Rejected = make(map[string]uint64, len(i.rejected))
+			for reason, count := range i.rejected {
+				s.Rejected[string(reason)] = count
+			}
+		}
+		if !s.LastAdvert.At.IsZero() {
+			s.LastAdvert.Addrs = i.heard
+		}
+	}
+	return status
+}
