@@ -66,7 +66,6 @@ var mayImport = map[string][]string{
 	"internal/fuzzsmoke": nil,
 	"internal/pins":      nil,
 	"tools":              nil,
-	"demo":               {"e2e/lab", "proto"},
 }
 
 func join(a []string, b ...string) []string { return slices.Concat(a, b) }

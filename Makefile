@@ -1,0 +1,105 @@
+# Plain `make` lists the targets from their ## comments.
+
+GO      ?= go
+TOOL     = $(GO) tool -modfile=tools/go.mod
+VERSION ?= $(or $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null | sed 's/^v//'),dev)
+COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
+LDFLAGS  = -s -w -X $(PKG)/internal/version.Version=$(VERSION) -X $(PKG)/internal/version.Commit=$(COMMIT)
+PKG      = github.com/hacluster/hacluster
+COUNT    = $(GO) run ./internal/testcount -needs e2e/needs.txt
+
+# Debian packages that the suite uses: a C compiler for the race detector, and
+# keepalived as the peer to work with.
+DEBS = gcc libc6-dev keepalived
+
+# Packages whose tests need no other machine, and those that build a lab.
+UNIT = $(shell $(GO) list ./... | grep -v '/e2e')
+E2E  = $(shell $(GO) list ./... | grep '/e2e')
+
+.PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e \
+	bench-failover bench-cost bench-apply demo package generate generate-check vuln clean
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+build: ## build bin/haclusterd and bin/haclusterctl, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: deps ## everything: build, lint, race, fuzz, e2e; ends with `N passed, N failed` (root)
+	@$(COUNT) \
+		'step build $(MAKE) -s build' \
+		'step gofmt $(MAKE) -s gofmt' \
+		'step vet $(MAKE) -s vet' \
+		'step staticcheck $(MAKE) -s staticcheck' \
+		'step gofix $(MAKE) -s gofix' \
+		'tests race $(MAKE) -s race-json' \
+		'tests e2e $(MAKE) -s e2e-json' \
+		'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
+
+deps: # Debian packages that the suite uses, installed only when missing
+	@missing=$$(for p in $(DEBS); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing" $$missing; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	fi
+
+unit: ## unit tests, without the race detector
+	@$(GO) vet ./... && $(COUNT) 'tests unit $(GO) test -json -timeout 5m $(UNIT)'
+
+race: ## unit tests with the race detector
+	@$(COUNT) 'tests race $(MAKE) -s race-json'
+
+race-json:
+	@CGO_ENABLED=1 $(GO) test -json -race -timeout 10m $(UNIT)
+
+lint: ## gofmt, go vet, staticcheck, go fix -diff
+	@$(COUNT) 'step gofmt $(MAKE) -s gofmt' 'step vet $(MAKE) -s vet' \
+		'step staticcheck $(MAKE) -s staticcheck' 'step gofix $(MAKE) -s gofix'
+
+gofmt:
+	@unformatted=$$($(shell $(GO) env GOROOT)/bin/gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
+	[ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+
+vet:
+	@$(GO) vet ./...
+
+staticcheck:
+	@$(TOOL) staticcheck ./...
+
+gofix:
+	@$(GO) fix -diff ./...
+
+fuzz: ## each fuzz target for a few seconds, a minute together
+	@$(COUNT) 'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
+
+e2e: deps build ## real daemons in network namespaces (root)
+	@$(COUNT) 'tests e2e $(MAKE) -s e2e-json'
+
+e2e-json:
+	@$(GO) test -json -count=1 -p 1 -parallel 4 -timeout 12m $(E2E)
+
+bench-failover: deps build ## fail-over times beside keepalived, into docs/bench-failover.md (root)
+	$(GO) run ./e2e/bench failover -out docs/bench-failover.md
+
+bench-cost: deps build ## CPU, memory and advert steadiness beside keepalived, into docs/bench-cost.md (root)
+	$(GO) run ./e2e/bench cost -out docs/bench-cost.md
+
+bench-apply: deps build ## time from an edit to three nodes that run it, into docs/bench-apply.md (root)
+	$(GO) run ./e2e/bench apply -out docs/bench-apply.md
+
+demo: deps build ## three daemons in namespaces, faults and figures; KEEP=1 leaves them running (root)
+	@KEEP=$(KEEP) $(GO) run ./e2e/demo
+
+package: build ## Debian package into dist/
+	mkdir -p dist
+	VERSION=$(VERSION) GOARCH=$$($(GO) env GOARCH) $(TOOL) nfpm package --config deploy/deb/nfpm.yaml --packager deb --target dist/
+
+generate: ## generated Go beside its source
+	$(GO) generate ./...
+
+vuln: ## known vulnerabilities of what is linked, where the database can be reached
+	@$(TOOL) govulncheck ./... || { code=$$?; [ $$code = 3 ] && exit 3; echo "vuln: not run: the database cannot be reached"; }
+
+clean: ## remove what was built
+	rm -rf bin dist
