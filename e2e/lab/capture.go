@@ -32,7 +32,6 @@ type capture struct {
 	frames []Frame
 	feed   func(Frame) // called with each frame in order, under mu
 	ports  map[int]port
-	lost   uint64
 	done   chan struct{}
 }
 

@@ -9,11 +9,12 @@ import (
 const KeepalivedPath = "/usr/sbin/keepalived"
 
 // StartKeepalived runs the real keepalived, VRRP only, with a configuration
-// given as text.
+// given as text. Lines that begin with @NAME count on the node of that name, as
+// they do for haclusterd.
 func (n *Node) StartKeepalived(conf string) *Process {
 	n.t.Helper()
 	dir := n.tempDir("keepalived")
-	return n.Start(KeepalivedPath, "-P", "-n", "-l", "-D",
+	return n.Start(KeepalivedPath, "-P", "-n", "-l", "-D", "-i", n.Name,
 		"-f", n.write(dir, "keepalived.conf", conf),
 		"-p", filepath.Join(dir, "parent.pid"), "-r", filepath.Join(dir, "vrrp.pid"))
 }
@@ -37,6 +38,20 @@ func (n *Node) TempDir() string { n.t.Helper(); return n.tempDir("files") }
 func (n *Node) WriteFile(name, text string) string {
 	n.t.Helper()
 	return n.write(n.tempDir("files"), name, text)
+}
+
+// WriteScript writes an executable shell script and returns its path.
+func (n *Node) WriteScript(name, body string) string {
+	n.t.Helper()
+	path := n.WriteFile(name, "#!/bin/sh\n"+body+"\n")
+	err := os.Chmod(filepath.Dir(path), 0o755) // scripts may run as another user
+	if err == nil {
+		err = os.Chmod(path, 0o755)
+	}
+	if err != nil {
+		n.t.Fatalf("lab: node %s: %v", n.Name, err)
+	}
+	return path
 }
 
 func (n *Node) write(dir, name, text string) string {

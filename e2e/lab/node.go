@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -143,9 +144,18 @@ func (n *Node) setPort(network Network, up bool) {
 	}
 }
 
-// Addrs are all addresses of the node, on any interface, as the kernel has
-// them now.
-func (n *Node) Addrs() []netip.Prefix {
+// Address is one address of a node as the kernel has it.
+type Address struct {
+	Prefix    netip.Prefix
+	Interface string
+	Label     string // IPv4 only
+	Scope     int    // rtnetlink scope: 0 global, 253 link
+	Broadcast netip.Addr
+	Valid     time.Duration // lifetime left; zero: for ever
+}
+
+// Addresses are all addresses of the node, on any interface.
+func (n *Node) Addresses() []Address {
 	n.t.Helper()
 	var list []netlink.Addr
 	var err error
@@ -157,16 +167,47 @@ func (n *Node) Addrs() []netip.Prefix {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		n.t.Fatalf("lab: node %s: list addresses: %v", n.Name, err)
 	}
-	var all []netip.Prefix
+	var all []Address
 	for _, a := range list {
 		ip, ok := netip.AddrFromSlice(a.IP)
 		if !ok {
 			continue
 		}
 		bits, _ := a.Mask.Size()
-		all = append(all, netip.PrefixFrom(ip.Unmap(), bits))
+		one := Address{Prefix: netip.PrefixFrom(ip.Unmap(), bits), Label: a.Label, Scope: a.Scope}
+		if link, err := n.ns.nl.LinkByIndex(a.LinkIndex); err == nil {
+			one.Interface = link.Attrs().Name
+		}
+		if brd, ok := netip.AddrFromSlice(a.Broadcast); ok {
+			one.Broadcast = brd.Unmap()
+		}
+		if a.ValidLft > 0 && uint32(a.ValidLft) != math.MaxUint32 {
+			one.Valid = time.Duration(a.ValidLft) * time.Second
+		}
+		all = append(all, one)
 	}
 	return all
+}
+
+// Addrs are the addresses of the node with their prefix lengths.
+func (n *Node) Addrs() []netip.Prefix {
+	n.t.Helper()
+	var all []netip.Prefix
+	for _, a := range n.Addresses() {
+		all = append(all, a.Prefix)
+	}
+	return all
+}
+
+// Address finds one address.
+func (n *Node) Address(addr netip.Addr) (Address, bool) {
+	n.t.Helper()
+	for _, a := range n.Addresses() {
+		if a.Prefix.Addr() == addr {
+			return a, true
+		}
+	}
+	return Address{}, false
 }
 
 // Has reports whether an address is configured on the node.

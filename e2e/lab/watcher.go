@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -166,26 +167,28 @@ func (v Window) Reigns(family, vrid int) []Reign {
 }
 
 func (v Window) String() string {
-	out := ""
+	var out strings.Builder
 	for _, addr := range v.w.addrs {
-		out += fmt.Sprintf("%v\n  %v\n  %v\n", addr, v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
+		fmt.Fprintf(&out, "%v\n  %v\n  %v\n", addr, v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
 	}
-	seen := make(map[[2]int]bool)
+	type router struct{ family, vrid int }
+	seen := make(map[router]bool)
 	v.w.cap.mu.Lock()
 	adverts := slices.Clone(v.w.adverts)
 	v.w.cap.mu.Unlock()
 	for _, a := range adverts {
-		key := [2]int{4, a.VRID}
+		r := router{4, a.VRID}
 		if a.Src.Is6() {
-			key[0] = 6
+			r.family = 6
 		}
-		if !seen[key] {
-			seen[key] = true
-			reigns := v.Reigns(key[0], key[1])
-			out += fmt.Sprintf("IPv%d VRID %d: %d reigns, the last of them %v\n", key[0], key[1], len(reigns), reigns[max(0, len(reigns)-8):])
+		if seen[r] {
+			continue
 		}
+		seen[r] = true
+		reigns := v.Reigns(r.family, r.vrid)
+		fmt.Fprintf(&out, "IPv%d VRID %d: %d reigns, the last of them %v\n", r.family, r.vrid, len(reigns), reigns[max(0, len(reigns)-8):])
 	}
-	return out
+	return out.String()
 }
 
 // WantMaster waits until the node is the only one that advertises: its advert
