@@ -38,7 +38,6 @@ func (c *Config) Place(path string, word ...string) syntax.Pos {
 // Global is the global_defs block.
 type Global struct {
 	RouterID          string // empty: the host name
-	Instance          string // `instance`: names this daemon among several
 	NotificationEmail []string
 	EmailFrom         string
 	SMTPServer        string // host or address, empty: no mail
@@ -50,25 +49,12 @@ type Global struct {
 
 	ScriptUser           User // zero: keepalived_script if that account exists, else root
 	EnableScriptSecurity bool
-	StartupScript        Command
-	ShutdownScript       Command
 
 	MulticastGroup4  netip.Addr    // 224.0.0.18
 	MulticastGroup6  netip.Addr    // ff02::12
 	DefaultInterface string        // for static addresses and routes without dev; eth0
 	StartupDelay     time.Duration // vrrp_startup_delay
 	DelayAfterBoot   time.Duration // vrrp_delay_after_boot
-
-	// NotifyPriorityChanges and the fifos are keepalived's event pipes.
-	NotifyFIFO     FIFO
-	VRRPNotifyFIFO FIFO
-}
-
-// FIFO is a named pipe that events are written to, and the script that reads it.
-type FIFO struct {
-	Path   string // empty: none
-	User   User
-	Script Command
 }
 
 // User is an account that a script runs as. Empty: the default.
@@ -105,25 +91,23 @@ type Instance struct {
 	HigherPrioSendAdvert bool
 	OwnerIgnoreAdverts   bool
 
-	Source                netip.Addr // unicast_src_ip or mcast_src_ip
-	TrackSource           bool
-	MulticastGroup        netip.Addr // mcast_dst_ip, else the global group of the family
-	Unicast               bool
-	UnicastFaultNoPeer    bool // FAULT when the peer list is empty
-	Peers                 []Peer
-	UnicastTTL            int // 0: 255
-	CheckUnicastSource    bool
-	OldUnicastChecksum    bool
-	NoOldUnicastChecksum  bool // old_unicast_checksum never
-	V3ChecksumAsV2        bool
-	SkipCheckAddresses    bool
-	DontTrackPrimary      bool
-	Tracks                []Track // track_interface and track_script
-	Announce              Announce
-	Notify                Notify
-	SMTPAlert             bool
-	NotifyPriorityChanges bool
-	SplitBrain            SplitBrain
+	Source               netip.Addr // unicast_src_ip or mcast_src_ip
+	TrackSource          bool
+	MulticastGroup       netip.Addr // mcast_dst_ip, else the global group of the family
+	Unicast              bool
+	Peers                []Peer
+	UnicastTTL           int // 0: 255
+	CheckUnicastSource   bool
+	OldUnicastChecksum   bool
+	NoOldUnicastChecksum bool // old_unicast_checksum never
+	V3ChecksumAsV2       bool
+	SkipCheckAddresses   bool
+	DontTrackPrimary     bool
+	Tracks               []Track // track_interface and track_script
+	Announce             Announce
+	Notify               Notify
+	SMTPAlert            bool
+	SplitBrain           SplitBrain
 }
 
 // SyncGroup is one vrrp_sync_group block. Its tracks are added to each member's.
@@ -142,6 +126,9 @@ type Track struct {
 	Name    string
 	Weight  int // -253 to 253; 0: FAULT while down
 	Reverse bool
+
+	at      syntax.Pos
+	inherit bool // no weight of its own was given: the script's counts
 }
 
 // TrackKind is what a Track watches.

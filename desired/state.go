@@ -1,9 +1,8 @@
 package desired
 
 import (
-	"time"
-
 	"net/netip"
+	"time"
 
 	"github.com/hacluster/hacluster/vrrp"
 )
