@@ -115,6 +115,11 @@ type (
 	// node is in two-way contact. Their adverts never make a MASTER yield, and
 	// a BACKUP does not preempt them by itself: it wants to (UnitStatus.Wants).
 	Members struct{ Addrs []netip.Addr }
+
+	// Reannounce is a verdict: another holder has let go, and neighbours may
+	// still point at it. A MASTER announces its addresses again, as often as
+	// after a lower-priority advert.
+	Reannounce struct{}
 )
 
 func (Startup) event()       {}
@@ -130,6 +135,7 @@ func (Hold) event()          {}
 func (TakeOver) event()      {}
 func (Yield) event()         {}
 func (Members) event()       {}
+func (Reannounce) event()    {}
 
 // An Action is what the shell must do, in the order given.
 type Action interface{ action() }

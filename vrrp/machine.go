@@ -129,7 +129,7 @@ func (m *machine) hearInBackup(now time.Time, ev Advert, mayPreempt time.Time) b
 		}
 		if m.preempts() && !now.Before(m.preemptAt) && !now.Before(mayPreempt) {
 			// "Discard the ADVERTISEMENT": Master_Down_Timer runs out.
-			m.lower = m.last
+			m.lower, m.goodbye = m.last, AdvertSeen{}
 			return false
 		}
 	}

@@ -103,6 +103,10 @@ func (u *Unit) apply(now time.Time, ev Event) {
 		u.yield(now, ev)
 	case Members:
 		u.members = slices.Clone(ev.Addrs)
+	case Reannounce:
+		if u.state == Master {
+			u.announceAgain(now)
+		}
 	default:
 		panic(fmt.Sprintf("vrrp: unit %s: unknown event %T", u.spec.Name, ev))
 	}
@@ -171,10 +175,7 @@ func (u *Unit) hearInMaster(now time.Time, m *machine, ev Advert) {
 		if !m.spec.LowerPrioNoAdvert {
 			u.send(m, m.priority)
 		}
-		for _, each := range u.machines {
-			u.announce(each, each.spec.Announce.LowerPrioRepeat)
-			each.announce.afterLower(now, each.spec.Announce)
-		}
+		u.announceAgain(now)
 	}
 }
 

@@ -105,6 +105,15 @@ func (u *Unit) announce(m *machine, repeat int) {
 	}
 }
 
+// announceAgain is for neighbours that another master's announcements may have
+// misled, on the networks of all members.
+func (u *Unit) announceAgain(now time.Time) {
+	for _, m := range u.machines {
+		u.announce(m, m.spec.Announce.LowerPrioRepeat)
+		m.announce.afterLower(now, m.spec.Announce)
+	}
+}
+
 // respec replaces the specification. Which instances a unit has is part of
 // what it is: for another set the shell makes another unit.
 func (u *Unit) respec(now time.Time, spec UnitSpec) {

@@ -1,0 +1,151 @@
+package vrrp
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRespecKeepsStateAndTimers(t *testing.T) {
+	unit := func(in InstanceSpec) UnitSpec { return UnitSpec{Name: "VI_1", Instances: []InstanceSpec{in}} }
+
+	t.Run("of a backup moves the timer by the difference", func(t *testing.T) {
+		u := backup(t, spec())
+		u.Step(epoch.Add(sec), Respec{unit(spec(func(s *InstanceSpec) { s.Priority = 200 }))})
+		if got, want := u.Deadline().Sub(epoch), 3*sec+56*sec/256; got != want {
+			t.Errorf("Deadline = %v, want %v", got, want)
+		}
+	})
+	t.Run("of a backup keeps the interval adopted from the master", func(t *testing.T) {
+		u := backup(t, spec())
+		u.Step(epoch, advert(peer, 150, 3*sec))
+		before := u.Deadline()
+		u.Step(epoch.Add(sec), Respec{unit(spec(func(s *InstanceSpec) { s.AdvertInterval = 2 * sec }))})
+		if got := u.Deadline(); !got.Equal(before) {
+			t.Errorf("Deadline moved by %v", got.Sub(before))
+		}
+	})
+	t.Run("of a master does nothing but change the pace", func(t *testing.T) {
+		u, now := master(t, spec())
+		tenure := u.Status().Tenure
+		actions := u.Step(now.Add(sec/4), Respec{unit(spec(func(s *InstanceSpec) { s.AdvertInterval, s.Priority = sec/2, 90 }))})
+		if len(actions) != 0 {
+			t.Errorf("Step = %v, want no action", actions)
+		}
+		if got := u.Deadline().Sub(now); got != sec/2 {
+			t.Errorf("Deadline = %v, want 500ms", got)
+		}
+		if got := u.Status(); got.State != Master || got.Tenure != tenure || got.Priority != 90 {
+			t.Errorf("status = %v, tenure %+v, priority %d, want MASTER, %+v, 90", got.State, got.Tenure, got.Priority, tenure)
+		}
+	})
+	t.Run("of a master claims a new address", func(t *testing.T) {
+		u, now := master(t, spec())
+		actions := u.Step(now, Respec{unit(spec(func(s *InstanceSpec) {
+			s.Addresses, s.Announce.Repeat = []Address{vip}, 5
+		}))})
+		if diff := cmp.Diff([]Action{Claim{"VI_1"}, AnnounceAddrs{"VI_1", 5}}, slices.Clone(actions)); diff != "" {
+			t.Errorf("Step (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("keeps the results of what is still tracked", func(t *testing.T) {
+		u := backup(t, spec(func(s *InstanceSpec) { s.Tracks = []Track{{Key: "k", Weight: -5}} }))
+		u.Step(epoch, TrackResult{Key: "k"})
+		u.Step(epoch, Respec{unit(spec(func(s *InstanceSpec) { s.Tracks = []Track{{Key: "new"}, {Key: "k", Weight: -10}} }))})
+		if s := u.Status(); s.State != Backup || s.Priority != 90 {
+			t.Errorf("status = %v, priority %d, want BACKUP, 90", s.State, s.Priority)
+		}
+	})
+}
+
+func TestTenureIsThatOfItsBeginning(t *testing.T) {
+	u, now := master(t, spec(func(s *InstanceSpec) { s.Tracks = []Track{{Key: "k", Weight: -50}} }))
+	want := Tenure{Seq: 1, Priority: 100, Primary: self}
+	u.Step(now, TrackResult{Key: "k"})
+	u.Step(now, SourceChanged{"VI_1", peer})
+	if got := u.Status().Tenure; got != want {
+		t.Errorf("tenure = %+v, want %+v", got, want)
+	}
+	u.Step(now, Yield{Tenure: 1, Successor: "n2", Reason: "drain"})
+	if got := u.Status().Tenure; got != want {
+		t.Errorf("tenure after it = %+v, want %+v", got, want)
+	}
+	now = u.Deadline()
+	u.Step(now, Tick{})
+	if got, want := u.Status().Tenure, (Tenure{Seq: 2, Priority: 50, Primary: peer}); got != want {
+		t.Errorf("next tenure = %+v, want %+v", got, want)
+	}
+}
+
+func TestYieldOfAnotherTenureIsVoid(t *testing.T) {
+	u, now := master(t, spec())
+	for _, tenure := range []uint64{0, 2} {
+		if actions := u.Step(now, Yield{Tenure: tenure}); len(actions) != 0 || u.Status().State != Master {
+			t.Errorf("Yield of tenure %d: %v, %v", tenure, actions, u.Status().State)
+		}
+	}
+}
+
+func TestTakeOverIsForBackupsOnly(t *testing.T) {
+	u, now := master(t, spec())
+	if actions := u.Step(now, TakeOver{Reason: "gone"}); len(actions) != 0 || u.Status().Tenure.Seq != 1 {
+		t.Errorf("MASTER: %v", actions)
+	}
+	u.Step(now, SourceChanged{"VI_1", netip.Addr{}})
+	if actions := u.Step(now, TakeOver{Reason: "gone"}); len(actions) != 0 || u.Status().State != Fault {
+		t.Errorf("FAULT: %v", actions)
+	}
+}
+
+func TestTakeOverReplacesTheHoldBeforeIt(t *testing.T) {
+	u := backup(t, spec())
+	u.Step(epoch, Hold{Until: epoch.Add(time.Hour), Reason: "n1 claims VI_1"})
+	u.Step(epoch, TakeOver{Reason: "n1 has released VI_1"})
+	if s := u.Status(); s.State != Master || s.Reason != "n1 has released VI_1" {
+		t.Errorf("status = %v, %q", s.State, s.Reason)
+	}
+}
+
+func TestWantEndsWithTheAdvertsThatRaisedIt(t *testing.T) {
+	u := backup(t, spec())
+	u.Step(epoch, Members{Addrs: []netip.Addr{peer}})
+	u.Step(epoch, Hold{Until: epoch.Add(time.Hour), Reason: "n2 claims VI_1"})
+	heard := epoch.Add(3500 * time.Millisecond)
+	u.Step(heard, advert(peer, 50, sec))
+
+	u.Step(u.Deadline(), Tick{})
+	if got := u.Status().Wants; got != WantPreempt {
+		t.Errorf("wants %q, want preempt", got)
+	}
+	now := u.Deadline()
+	u.Step(now, Tick{})
+	if got := u.Status().Wants; got != WantHeld || now.Sub(heard) != 3*sec+156*sec/256 {
+		t.Errorf("wants %q %v after the advert, want held after 3.609375s", got, now.Sub(heard))
+	}
+}
+
+func TestShutdownEndsAndStartupWakesAgain(t *testing.T) {
+	u, now := master(t, spec())
+	want := []Action{Release{"VI_1"}, SendAdvert{"VI_1", 0}, Notify{"VI_1", Master, Init, 100, "stopped"}}
+	if diff := cmp.Diff(want, slices.Clone(u.Step(now, Shutdown{Reason: "stopped"}))); diff != "" {
+		t.Errorf("Step (-want +got):\n%s", diff)
+	}
+	if !u.Deadline().IsZero() {
+		t.Errorf("Deadline = %v, want never", u.Deadline())
+	}
+	u.Step(now, Startup{})
+	if got := u.Status().State; got != Backup {
+		t.Errorf("state = %v, want BACKUP", got)
+	}
+}
+
+func TestSteadyBackupAllocatesNothing(t *testing.T) {
+	u := backup(t, spec())
+	var ev Event = advert(peer, 150, sec)
+	if n := testing.AllocsPerRun(100, func() { u.Step(epoch, ev) }); n != 0 {
+		t.Errorf("Step allocates %v times, want 0", n)
+	}
+}
