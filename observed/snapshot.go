@@ -44,9 +44,9 @@ type Role string
 
 // Roles.
 const (
-	RoleVoter   Role = "voter"
-	RoleWitness Role = "witness"   // votes and holds nothing
-	RoleLearner Role = "non-voter" // does not vote, or not yet
+	RoleVoter    Role = "voter"
+	RoleWitness  Role = "witness"   // votes and holds nothing
+	RoleNonVoter Role = "non-voter" // holds, and does not vote, or not yet
 )
 
 // Node is one member.

@@ -191,7 +191,12 @@ type InfoResponse struct {
 	// Address and port that other nodes reach this one at.
 	Advertise string `protobuf:"bytes,8,opt,name=advertise,proto3" json:"advertise,omitempty"`
 	// When the daemon started.
-	Started       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=started,proto3" json:"started,omitempty"`
+	Started *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=started,proto3" json:"started,omitempty"`
+	// What keeps the node from being a member like others: it was removed, its
+	// disk stalls. Empty when all is well.
+	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Fingerprint of the cluster's authority; empty before init or join.
+	Fingerprint   string `protobuf:"bytes,11,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -289,6 +294,20 @@ func (x *InfoResponse) GetStarted() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *InfoResponse) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *InfoResponse) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
 // InitRequest creates a cluster.
 type InitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -301,7 +320,9 @@ type InitRequest struct {
 	// Take the text although it has words that hacluster does not implement.
 	AcceptUnsupported bool `protobuf:"varint,4,opt,name=accept_unsupported,json=acceptUnsupported,proto3" json:"accept_unsupported,omitempty"`
 	// Address and port for the other nodes; empty: as the daemon was started.
-	Advertise     string `protobuf:"bytes,5,opt,name=advertise,proto3" json:"advertise,omitempty"`
+	Advertise string `protobuf:"bytes,5,opt,name=advertise,proto3" json:"advertise,omitempty"`
+	// Who asked root for it (SUDO_USER), for the history; may be empty.
+	OnBehalf      string `protobuf:"bytes,6,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -371,6 +392,13 @@ func (x *InitRequest) GetAdvertise() string {
 	return ""
 }
 
+func (x *InitRequest) GetOnBehalf() string {
+	if x != nil {
+		return x.OnBehalf
+	}
+	return ""
+}
+
 // InitResponse has what the other nodes need.
 type InitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -385,7 +413,9 @@ type InitResponse struct {
 	// A token with which one or more nodes can join.
 	Token *Token `protobuf:"bytes,5,opt,name=token,proto3" json:"token,omitempty"`
 	// The first revision.
-	Revision      *Revision `protobuf:"bytes,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision *Revision `protobuf:"bytes,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Warnings about the first revision's text.
+	Findings      []*Finding `protobuf:"bytes,7,rep,name=findings,proto3" json:"findings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -458,6 +488,13 @@ func (x *InitResponse) GetToken() *Token {
 func (x *InitResponse) GetRevision() *Revision {
 	if x != nil {
 		return x.Revision
+	}
+	return nil
+}
+
+func (x *InitResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
 	}
 	return nil
 }
@@ -716,14 +753,14 @@ type Token struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The text to give to join. Only Create and Init fill it.
 	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
-	// What a node that joins with it becomes: "voter" or "witness".
+	// What a node that joins with it becomes: "voter", "witness" or "non-voter".
 	Role string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
 	// When it was made.
 	Created *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created,proto3" json:"created,omitempty"`
 	// When it stops working.
 	Expires *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires,proto3" json:"expires,omitempty"`
-	// How many more nodes may join with it; 0: any number until it expires.
-	UsesLeft uint32 `protobuf:"varint,6,opt,name=uses_left,json=usesLeft,proto3" json:"uses_left,omitempty"`
+	// How many more nodes may join with it; -1: any number until it expires.
+	UsesLeft int32 `protobuf:"varint,6,opt,name=uses_left,json=usesLeft,proto3" json:"uses_left,omitempty"`
 	// Who made it.
 	Creator string `protobuf:"bytes,7,opt,name=creator,proto3" json:"creator,omitempty"`
 	// Names of the nodes that joined with it.
@@ -797,7 +834,7 @@ func (x *Token) GetExpires() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Token) GetUsesLeft() uint32 {
+func (x *Token) GetUsesLeft() int32 {
 	if x != nil {
 		return x.UsesLeft
 	}
@@ -822,10 +859,12 @@ type CreateTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long it works, in seconds; 0: one hour.
 	TtlSeconds uint64 `protobuf:"varint,1,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
-	// How many nodes may join with it; 0: any number.
-	Uses uint32 `protobuf:"varint,2,opt,name=uses,proto3" json:"uses,omitempty"`
-	// "voter" (default) or "witness".
-	Role          string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	// How many nodes may join with it; 0: one; -1: any number until it expires.
+	Uses int32 `protobuf:"varint,2,opt,name=uses,proto3" json:"uses,omitempty"`
+	// "voter" (default), "witness" or "non-voter".
+	Role string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	// Who asked root for it (SUDO_USER); may be empty.
+	OnBehalf      string `protobuf:"bytes,4,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -867,7 +906,7 @@ func (x *CreateTokenRequest) GetTtlSeconds() uint64 {
 	return 0
 }
 
-func (x *CreateTokenRequest) GetUses() uint32 {
+func (x *CreateTokenRequest) GetUses() int32 {
 	if x != nil {
 		return x.Uses
 	}
@@ -877,6 +916,13 @@ func (x *CreateTokenRequest) GetUses() uint32 {
 func (x *CreateTokenRequest) GetRole() string {
 	if x != nil {
 		return x.Role
+	}
+	return ""
+}
+
+func (x *CreateTokenRequest) GetOnBehalf() string {
+	if x != nil {
+		return x.OnBehalf
 	}
 	return ""
 }
@@ -1101,8 +1147,8 @@ var File_hacluster_v1_lifecycle_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\n" +
-	"\x1chacluster/v1/lifecycle.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/config.proto\"\r\n" +
-	"\vInfoRequest\"\xfc\x02\n" +
+	"\x1chacluster/v1/lifecycle.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/config.proto\x1a\x18hacluster/v1/error.proto\"\r\n" +
+	"\vInfoRequest\"\xb8\x03\n" +
 	"\fInfoResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
@@ -1113,18 +1159,22 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\a \x01(\tR\tclusterId\x12\x1c\n" +
 	"\tadvertise\x18\b \x01(\tR\tadvertise\x124\n" +
-	"\astarted\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astarted\"T\n" +
+	"\astarted\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x18\n" +
+	"\aproblem\x18\n" +
+	" \x01(\tR\aproblem\x12 \n" +
+	"\vfingerprint\x18\v \x01(\tR\vfingerprint\"T\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fMODE_WAITING\x10\x01\x12\x0f\n" +
 	"\vMODE_MEMBER\x10\x02\x12\x13\n" +
-	"\x0fMODE_STANDALONE\x10\x03\"\x9c\x01\n" +
+	"\x0fMODE_STANDALONE\x10\x03\"\xb9\x01\n" +
 	"\vInitRequest\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
 	"\x04file\x18\x03 \x01(\tR\x04file\x12-\n" +
 	"\x12accept_unsupported\x18\x04 \x01(\bR\x11acceptUnsupported\x12\x1c\n" +
-	"\tadvertise\x18\x05 \x01(\tR\tadvertise\"\xd4\x01\n" +
+	"\tadvertise\x18\x05 \x01(\tR\tadvertise\x12\x1b\n" +
+	"\ton_behalf\x18\x06 \x01(\tR\bonBehalf\"\x87\x02\n" +
 	"\fInitResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1d\n" +
 	"\n" +
@@ -1132,7 +1182,8 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x04 \x01(\tR\aaddress\x12)\n" +
 	"\x05token\x18\x05 \x01(\v2\x13.hacluster.v1.TokenR\x05token\x122\n" +
-	"\brevision\x18\x06 \x01(\v2\x16.hacluster.v1.RevisionR\brevision\"_\n" +
+	"\brevision\x18\x06 \x01(\v2\x16.hacluster.v1.RevisionR\brevision\x121\n" +
+	"\bfindings\x18\a \x03(\v2\x15.hacluster.v1.FindingR\bfindings\"_\n" +
 	"\vJoinRequest\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x1c\n" +
@@ -1154,14 +1205,15 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x124\n" +
 	"\acreated\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
 	"\aexpires\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12\x1b\n" +
-	"\tuses_left\x18\x06 \x01(\rR\busesLeft\x12\x18\n" +
+	"\tuses_left\x18\x06 \x01(\x05R\busesLeft\x12\x18\n" +
 	"\acreator\x18\a \x01(\tR\acreator\x12\x17\n" +
-	"\aused_by\x18\b \x03(\tR\x06usedBy\"]\n" +
+	"\aused_by\x18\b \x03(\tR\x06usedBy\"z\n" +
 	"\x12CreateTokenRequest\x12\x1f\n" +
 	"\vttl_seconds\x18\x01 \x01(\x04R\n" +
 	"ttlSeconds\x12\x12\n" +
-	"\x04uses\x18\x02 \x01(\rR\x04uses\x12\x12\n" +
-	"\x04role\x18\x03 \x01(\tR\x04role\"^\n" +
+	"\x04uses\x18\x02 \x01(\x05R\x04uses\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\x12\x1b\n" +
+	"\ton_behalf\x18\x04 \x01(\tR\bonBehalf\"^\n" +
 	"\x13CreateTokenResponse\x12)\n" +
 	"\x05token\x18\x01 \x01(\v2\x13.hacluster.v1.TokenR\x05token\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\"\x13\n" +
@@ -1221,37 +1273,39 @@ var file_hacluster_v1_lifecycle_proto_goTypes = []any{
 	(*RevokeTokenResponse)(nil),   // 16: hacluster.v1.RevokeTokenResponse
 	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 	(*Revision)(nil),              // 18: hacluster.v1.Revision
+	(*Finding)(nil),               // 19: hacluster.v1.Finding
 }
 var file_hacluster_v1_lifecycle_proto_depIdxs = []int32{
 	1,  // 0: hacluster.v1.InfoResponse.mode:type_name -> hacluster.v1.InfoResponse.Mode
 	17, // 1: hacluster.v1.InfoResponse.started:type_name -> google.protobuf.Timestamp
 	10, // 2: hacluster.v1.InitResponse.token:type_name -> hacluster.v1.Token
 	18, // 3: hacluster.v1.InitResponse.revision:type_name -> hacluster.v1.Revision
-	0,  // 4: hacluster.v1.JoinProgress.state:type_name -> hacluster.v1.StepState
-	3,  // 5: hacluster.v1.JoinProgress.joined:type_name -> hacluster.v1.InfoResponse
-	17, // 6: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
-	17, // 7: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	10, // 8: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
-	10, // 9: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
-	2,  // 10: hacluster.v1.LifecycleService.Info:input_type -> hacluster.v1.InfoRequest
-	4,  // 11: hacluster.v1.LifecycleService.Init:input_type -> hacluster.v1.InitRequest
-	6,  // 12: hacluster.v1.LifecycleService.Join:input_type -> hacluster.v1.JoinRequest
-	8,  // 13: hacluster.v1.LifecycleService.Leave:input_type -> hacluster.v1.LeaveRequest
-	11, // 14: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
-	13, // 15: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
-	15, // 16: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
-	3,  // 17: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
-	5,  // 18: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
-	7,  // 19: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
-	9,  // 20: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
-	12, // 21: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
-	14, // 22: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
-	16, // 23: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
-	17, // [17:24] is the sub-list for method output_type
-	10, // [10:17] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	19, // 4: hacluster.v1.InitResponse.findings:type_name -> hacluster.v1.Finding
+	0,  // 5: hacluster.v1.JoinProgress.state:type_name -> hacluster.v1.StepState
+	3,  // 6: hacluster.v1.JoinProgress.joined:type_name -> hacluster.v1.InfoResponse
+	17, // 7: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
+	17, // 8: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	10, // 9: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
+	10, // 10: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
+	2,  // 11: hacluster.v1.LifecycleService.Info:input_type -> hacluster.v1.InfoRequest
+	4,  // 12: hacluster.v1.LifecycleService.Init:input_type -> hacluster.v1.InitRequest
+	6,  // 13: hacluster.v1.LifecycleService.Join:input_type -> hacluster.v1.JoinRequest
+	8,  // 14: hacluster.v1.LifecycleService.Leave:input_type -> hacluster.v1.LeaveRequest
+	11, // 15: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
+	13, // 16: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
+	15, // 17: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
+	3,  // 18: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
+	5,  // 19: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
+	7,  // 20: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
+	9,  // 21: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
+	12, // 22: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
+	14, // 23: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
+	16, // 24: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
+	18, // [18:25] is the sub-list for method output_type
+	11, // [11:18] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_lifecycle_proto_init() }
@@ -1260,6 +1314,7 @@ func file_hacluster_v1_lifecycle_proto_init() {
 		return
 	}
 	file_hacluster_v1_config_proto_init()
+	file_hacluster_v1_error_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

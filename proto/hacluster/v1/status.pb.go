@@ -96,8 +96,8 @@ const (
 	Role_ROLE_VOTER Role = 1
 	// Votes and holds nothing.
 	Role_ROLE_WITNESS Role = 2
-	// Has joined and does not vote yet.
-	Role_ROLE_LEARNER Role = 3
+	// Holds virtual addresses and does not vote, or not yet.
+	Role_ROLE_NON_VOTER Role = 3
 )
 
 // Enum value maps for Role.
@@ -106,13 +106,13 @@ var (
 		0: "ROLE_UNSPECIFIED",
 		1: "ROLE_VOTER",
 		2: "ROLE_WITNESS",
-		3: "ROLE_LEARNER",
+		3: "ROLE_NON_VOTER",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
 		"ROLE_VOTER":       1,
 		"ROLE_WITNESS":     2,
-		"ROLE_LEARNER":     3,
+		"ROLE_NON_VOTER":   3,
 	}
 )
 
@@ -664,7 +664,9 @@ type Cluster struct {
 	// cannot be changed, while virtual addresses stay and fail over.
 	Majority bool `protobuf:"varint,5,opt,name=majority,proto3" json:"majority,omitempty"`
 	// The committed revision that every node should run.
-	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// One daemon without a cluster.
+	Standalone    bool `protobuf:"varint,7,opt,name=standalone,proto3" json:"standalone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -739,6 +741,13 @@ func (x *Cluster) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Cluster) GetStandalone() bool {
+	if x != nil {
+		return x.Standalone
+	}
+	return false
 }
 
 // Node is one member.
@@ -898,7 +907,7 @@ func (x *Node) GetStarted() *timestamppb.Timestamp {
 // Channel is one way in which a node is heard.
 type Channel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "mesh", "gossip", "vrrp" or "api".
+	// "mesh" (heartbeats), "vrrp" (advertisements) or "api".
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Whether it works just now.
 	Alive bool `protobuf:"varint,2,opt,name=alive,proto3" json:"alive,omitempty"`
@@ -1547,7 +1556,7 @@ type Link struct {
 	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	// The node that is heard.
 	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
-	// "mesh", "gossip" or "vrrp".
+	// "mesh" or "vrrp".
 	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
 	// Whether it is heard.
 	Alive bool `protobuf:"varint,4,opt,name=alive,proto3" json:"alive,omitempty"`
@@ -2193,14 +2202,17 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x05nodes\x18\t \x03(\v2\x12.hacluster.v1.NodeR\x05nodes\x12(\n" +
 	"\x05links\x18\n" +
 	" \x03(\v2\x12.hacluster.v1.LinkR\x05links\x12+\n" +
-	"\x06alerts\x18\v \x03(\v2\x13.hacluster.v1.AlertR\x06alerts\"\x95\x01\n" +
+	"\x06alerts\x18\v \x03(\v2\x13.hacluster.v1.AlertR\x06alerts\"\xb5\x01\n" +
 	"\aCluster\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
 	"\x06leader\x18\x03 \x01(\tR\x06leader\x12\x16\n" +
 	"\x06voters\x18\x04 \x03(\tR\x06voters\x12\x1a\n" +
 	"\bmajority\x18\x05 \x01(\bR\bmajority\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"\xdc\x03\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x1e\n" +
+	"\n" +
+	"standalone\x18\a \x01(\bR\n" +
+	"standalone\"\xdc\x03\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12&\n" +
@@ -2341,13 +2353,13 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x0fVERDICT_AT_RISK\x10\x02\x12\x14\n" +
 	"\x10VERDICT_VIOLATED\x10\x03\x12\x10\n" +
 	"\fVERDICT_DARK\x10\x04\x12\x13\n" +
-	"\x0fVERDICT_UNKNOWN\x10\x05*P\n" +
+	"\x0fVERDICT_UNKNOWN\x10\x05*R\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"ROLE_VOTER\x10\x01\x12\x10\n" +
-	"\fROLE_WITNESS\x10\x02\x12\x10\n" +
-	"\fROLE_LEARNER\x10\x03*c\n" +
+	"\fROLE_WITNESS\x10\x02\x12\x12\n" +
+	"\x0eROLE_NON_VOTER\x10\x03*c\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
