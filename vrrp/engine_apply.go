@@ -72,13 +72,6 @@ func (l *loop) apply(specs []UnitSpec, opts ApplyOptions) {
 	l.dirty = true // the list itself may have changed
 	l.listVirtual()
 	l.connect()
-	for _, u := range l.units {
-		for _, i := range u.instances {
-			if link, ok := l.links[i.spec.Interface]; ok {
-				l.checkSource(i, link)
-			}
-		}
-	}
 	for _, u := range begun {
 		l.begin(u, opts)
 	}
@@ -137,21 +130,15 @@ func (l *loop) tellLinks(u *unitShell) {
 	}
 }
 
-// respec changes a unit in place. Of addresses that it holds, those that are
-// no longer wanted go and new ones come, and the others are not touched.
+// respec changes a unit in place. The unit claims what it gains; what it loses
+// goes here, and what stays is not touched.
 func (l *loop) respec(u *unitShell, spec UnitSpec) {
 	old := u.spec
 	u.setSpec(spec)
 	for n, i := range u.instances {
-		if !i.claimed {
-			continue
-		}
-		was, is := &old.Instances[n], i.spec
-		addrs, routes := without(was.held(), is.held()), without(was.Routes, is.Routes)
-		l.release(is.Name, addrs, routes)
-		if len(without(is.held(), was.held())) > 0 || len(without(is.Routes, was.Routes)) > 0 {
-			l.take(u, Claim{Instance: is.Name})
-			l.take(u, AnnounceAddrs{Instance: is.Name, Repeat: max(is.Announce.Repeat, 1)})
+		if i.claimed {
+			was := &old.Instances[n]
+			l.release(i.spec.Name, without(was.held(), i.spec.held()), without(was.Routes, i.spec.Routes))
 		}
 	}
 	l.step(u, Respec{Spec: spec})

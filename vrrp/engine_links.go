@@ -21,14 +21,14 @@ func (l *loop) setLink(link Link) {
 	old, known := l.links[link.Name]
 	l.links[link.Name] = link
 
+	// An instance that comes out of FAULT needs its socket and source.
 	if !known || old.Index != link.Index || old.Gone != link.Gone {
 		l.connect()
 	}
-	// An instance that comes out of FAULT wants to know its source already.
 	for _, u := range l.units {
 		for _, i := range u.instances {
 			if i.spec.Interface == link.Name {
-				l.checkSource(i, link)
+				l.checkSource(i)
 			}
 		}
 	}
@@ -48,7 +48,7 @@ func usable(link Link) bool { return link.Up && !link.Gone }
 
 // linkResult is what the trackers of an interface get to know.
 func linkResult(link Link) TrackResult {
-	result := TrackResult{Key: "interface:" + link.Name, Up: usable(link)}
+	result := TrackResult{Key: InterfaceKey(link.Name), Up: usable(link)}
 	switch {
 	case link.Gone:
 		result.Reason = "interface " + link.Name + " does not exist"
@@ -60,11 +60,25 @@ func linkResult(link Link) TrackResult {
 	return result
 }
 
-// checkSource finds out from which address an instance sends now.
-func (l *loop) checkSource(i *instanceShell, link Link) {
-	if source := l.sourceOf(i.spec, link); source != i.source {
-		l.setSource(i, source)
+// checkSource finds out from which address an instance sends now. Nothing is
+// said before the interface is known.
+func (l *loop) checkSource(i *instanceShell) {
+	link, known := l.links[i.spec.Interface]
+	if !known {
+		return
 	}
+	var source netip.Addr
+	if i.socket != nil {
+		source = l.sourceOf(i.spec, link)
+	}
+	if i.sourceTold && source == i.source {
+		return
+	}
+	i.source, i.sourceTold = source, true
+	i.out = outgoing{}
+	i.event = nil
+	i.receiver.reset(i.spec, source)
+	l.step(i.unit, SourceChanged{Instance: i.spec.Name, Source: source})
 }
 
 // sourceOf is the address from which an instance sends: the configured one, or

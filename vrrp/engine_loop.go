@@ -55,13 +55,14 @@ type unitShell struct {
 
 // instanceShell is one virtual router of a unit.
 type instanceShell struct {
-	unit     *unitShell
-	spec     *InstanceSpec
-	socket   *openSocket // nil while there is none
-	source   netip.Addr
-	dialect  packet.Checksum // in which it sends
-	out      outgoing
-	receiver receiver
+	unit       *unitShell
+	spec       *InstanceSpec
+	socket     *openSocket     // nil while there is none
+	source     netip.Addr      // zero: none
+	sourceTold bool            // the unit knows of it
+	dialect    packet.Checksum // in which it sends
+	out        outgoing
+	receiver   receiver
 
 	claimed   bool
 	claimedAt time.Time

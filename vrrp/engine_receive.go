@@ -2,7 +2,6 @@ package vrrp
 
 import (
 	"errors"
-	"net/netip"
 
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
@@ -184,13 +183,4 @@ func (l *loop) observe(i *instanceShell, p *Packet, v *verdict) {
 		Addrs:     v.advert.Addrs,
 		Rejected:  string(v.reason),
 	})
-}
-
-// setSource changes the address from which an instance sends.
-func (l *loop) setSource(i *instanceShell, source netip.Addr) {
-	i.source = source
-	i.out = outgoing{}
-	i.receiver.reset(i.spec, source)
-	i.event = nil
-	l.step(i.unit, SourceChanged{Instance: i.spec.Name, Source: source})
 }

@@ -31,7 +31,8 @@ type openSocket struct {
 }
 
 // connect opens the sockets that the instances need and the links allow,
-// closes the others, and tells each one what to receive.
+// closes the others, and tells each one what to receive. An instance without a
+// socket has no source, which is a fault: who is deaf must not take over.
 func (l *loop) connect() {
 	wanted := make(map[socketKey][]*instanceShell)
 	for _, u := range l.units {
@@ -64,6 +65,11 @@ func (l *loop) connect() {
 		}
 		for _, i := range instances {
 			i.socket = s
+		}
+	}
+	for _, u := range l.units {
+		for _, i := range u.instances {
+			l.checkSource(i)
 		}
 	}
 }
@@ -114,15 +120,14 @@ func (s *openSocket) subscribe(instances []*instanceShell) error {
 	return s.socket.Subscribe(vrids, groups)
 }
 
-// lament makes the instances of a socket that cannot be opened FAULT: who is
-// deaf must not take over. It is tried again.
+// lament says that a socket cannot be opened. It is tried again.
 func (l *loop) lament(key socketKey, instances []*instanceShell, err error) {
 	l.retryAt = sooner(l.retryAt, l.now.Add(retryEvery))
 	for _, i := range instances {
 		if !l.hush(i, "no socket") {
-			l.opts.Log.Error("socket was not opened", "instance", i.spec.Name, "iface", key.iface, "family", key.family, "err", err)
+			l.opts.Log.Error("socket was not opened; trying again", "instance", i.spec.Name,
+				"iface", key.iface, "family", key.family, "err", err)
 		}
-		l.step(i.unit, ClaimFailed{Instance: i.spec.Name, Reason: err.Error(), Retry: 2 * retryEvery})
 	}
 }
 
