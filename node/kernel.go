@@ -1,0 +1,66 @@
+package node
+
+import (
+	"sync"
+
+	"github.com/hacluster/hacluster/internal/netif"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// kernel is netif as the engine wants it. Virtual addresses are the engine's;
+// static ones come from whoever applies a configuration, hence the mutex.
+type kernel struct {
+	mu       sync.Mutex
+	addrs    *netif.Addresses // guarded by mu
+	announce *netif.Announcer // the engine's goroutine only
+}
+
+func (k *kernel) Claim(instance string, addrs []vrrp.Address, routes []vrrp.Route) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.addrs.Claim(instance, addresses(addrs), netifRoutes(routes))
+}
+
+func (k *kernel) Release(instance string, addrs []vrrp.Address, routes []vrrp.Route) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.addrs.Release(instance, addresses(addrs), netifRoutes(routes))
+}
+
+func (k *kernel) Renew() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.addrs.Renew()
+}
+
+// setStatic makes the addresses and routes that are present regardless of any
+// state what is given.
+func (k *kernel) setStatic(addrs []vrrp.Address, routes []vrrp.Route) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.addrs.SetStatic(addresses(addrs), netifRoutes(routes))
+}
+
+func (k *kernel) Announce(list []vrrp.Announcement) error {
+	out := make([]netif.Announcement, len(list))
+	for i, a := range list {
+		out[i] = netif.Announcement(a)
+	}
+	return k.announce.Announce(out)
+}
+
+func addresses(list []vrrp.Address) []netif.Address {
+	out := make([]netif.Address, len(list))
+	for i, a := range list {
+		out[i] = netif.Address(a)
+	}
+	return out
+}
+
+func netifRoutes(list []vrrp.Route) []netif.Route {
+	out := make([]netif.Route, len(list))
+	for i, r := range list {
+		out[i] = netif.Route(r)
+	}
+	return out
+}

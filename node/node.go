@@ -1,0 +1,72 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// Options are what the daemon's flags say.
+type Options struct {
+	Name       string // of this node, 1 to 63 of a-z 0-9 . -
+	Standalone string // document to run without a cluster; empty: cluster
+	DataDir    string
+	RunDir     string
+	Listen     string // of the TLS port, host:port
+	Advertise  string // host or host:port; empty: from the default route
+	// AcceptUnsupported lets a document run that uses words which are known,
+	// not implemented, and matter.
+	AcceptUnsupported bool
+
+	Log    *slog.Logger
+	Reload <-chan struct{} // read the document again
+	Dump   <-chan struct{} // write the state to the log
+}
+
+// Run runs one node until ctx is done. Its addresses are gone when it returns.
+// What it returns is nil after a polite end.
+func Run(ctx context.Context, o Options) error {
+	if err := checkName(o.Name); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("not root: adding addresses and raw sockets need CAP_NET_ADMIN and CAP_NET_RAW; use sudo, or systemctl start haclusterd")
+	}
+	if err := os.MkdirAll(o.RunDir, 0o755); err != nil {
+		return fmt.Errorf("run directory: %w", err)
+	}
+	var err error
+	if o.Standalone != "" {
+		err = runStandalone(ctx, o)
+	} else {
+		err = runMember(ctx, o)
+	}
+	notifySystemd(o.Log, daemon.SdNotifyStopping)
+	// The end that was asked for is no failure.
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
+		o.Log.Info("stopped", "reason", cause)
+		return nil
+	}
+	return err
+}
+
+func checkName(name string) error {
+	ok := len(name) >= 1 && len(name) <= 63
+	for _, r := range name {
+		ok = ok && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-')
+	}
+	if !ok {
+		return fmt.Errorf("node name %q is not 1 to 63 of a-z 0-9 . -; give --name", name)
+	}
+	return nil
+}
+
+func notifySystemd(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd was not told", "state", state, "err", err)
+	}
+}

@@ -1,0 +1,221 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/internal/kclock"
+	"github.com/hacluster/hacluster/internal/netif"
+	"github.com/hacluster/hacluster/internal/run"
+	"github.com/hacluster/hacluster/vrrp"
+	"github.com/hacluster/hacluster/vrrp/track"
+)
+
+// plane is the data plane: everything that holds virtual addresses, and that
+// goes on when all else fails. It takes a desired.State and makes it so.
+type plane struct {
+	log     *slog.Logger
+	kernel  *kernel
+	monitor *netif.Monitor
+	alarm   *kclock.Timerfd
+	engine  *vrrp.Engine
+	tracker *track.Tracker
+	notify  *notifier
+
+	applying sync.Mutex    // one Apply at a time
+	state    desired.State // what was applied last; guarded by applying
+
+	linkUp chan struct{} // a link came up: static addresses may have gone with it
+}
+
+// planeHooks are told what happens, from the engine's goroutine: they must not
+// block.
+type planeHooks struct {
+	publish func([]vrrp.UnitStatus)
+	observe func(vrrp.Observation)
+	moved   func(vrrp.Transition)
+}
+
+func newPlane(log *slog.Logger, runDir string, hooks planeHooks) (*plane, error) {
+	p := &plane{log: log, monitor: netif.NewMonitor(log.With("component", "netif"))}
+	addrs, err := netif.NewAddresses(netif.Options{
+		RunDir: runDir,
+		Logger: log.With("component", "netif"),
+		Foreign: func(a netif.Address) {
+			log.Warn("address was there already, and hacluster did not add it", "address", a.Prefix, "iface", a.Interface)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	announcer, err := netif.NewAnnouncer()
+	if err != nil {
+		return nil, err
+	}
+	// What an earlier life of this daemon left is not held by this one.
+	left, err := addrs.Scrub(func(netif.Address) bool { return false })
+	if err != nil {
+		return nil, fmt.Errorf("remove what an earlier run left: %w", err)
+	}
+	for _, a := range left {
+		log.Warn("removed an address that an earlier run left", "address", a.Prefix, "iface", a.Interface)
+	}
+	p.kernel = &kernel{addrs: addrs, announce: announcer}
+	if p.alarm, err = kclock.NewTimerfd(); err != nil {
+		return nil, err
+	}
+	p.notify = newNotifier(log, hooks.moved)
+	p.engine, err = vrrp.NewEngine(vrrp.Options{
+		Log:       log.With("component", "vrrp"),
+		Network:   vrrp.RawNetwork{},
+		Kernel:    p.kernel,
+		Alarm:     p.alarm,
+		Notify:    p.notify.transition,
+		NoteLower: p.notify.lowerPriority,
+		Observe:   hooks.observe,
+		Suspended: kclock.Suspended,
+		Publish:   hooks.publish,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.tracker = track.New(track.Options{
+		Logger: log.With("component", "track"),
+		Report: func(r vrrp.TrackResult) {
+			// The engine that has stopped needs no results.
+			_ = p.engine.Deliver(context.Background(), vrrp.Delivery{Events: []vrrp.Event{r}})
+		},
+	})
+	p.linkUp = make(chan struct{}, 1)
+	return p, nil
+}
+
+// run runs until ctx is done. Addresses are gone and goodbyes said when it
+// returns.
+func (p *plane) run(ctx context.Context) error {
+	defer p.alarm.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.engine.Run(ctx) })
+	group.Go(func() error { return p.tracker.Run(ctx) })
+	group.Go(func() error { return p.monitor.Run(ctx, p.linksChanged) })
+	group.Go(func() error { return p.restoreStatic(ctx) })
+	err := group.Wait()
+
+	// Scripts of the last transitions may still run.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, p.notify.close(last), p.kernel.addrs.Close())
+}
+
+// linksChanged runs on the monitor's goroutine.
+func (p *plane) linksChanged(changed []netif.LinkState) {
+	links := make([]vrrp.Link, 0, len(changed))
+	for _, l := range changed {
+		links = append(links, vrrp.Link{
+			Name:  l.Name,
+			Index: l.Index,
+			Gone:  l.Gone,
+			Up:    l.Up,
+			MTU:   l.MTU,
+			Addrs: slices.Concat(l.Addrs, l.Leased),
+		})
+		if l.Up {
+			select {
+			case p.linkUp <- struct{}{}:
+			default: // one request covers all links
+			}
+		}
+	}
+	// An engine that has stopped needs no links.
+	_ = p.engine.SetLink(context.Background(), links...)
+}
+
+// restoreStatic owns no state: it puts back static addresses and routes that
+// the kernel removed together with a link. It ends with ctx.
+func (p *plane) restoreStatic(ctx context.Context) error {
+	for {
+		select {
+		case <-p.linkUp:
+		case <-ctx.Done():
+			return nil
+		}
+		p.applying.Lock()
+		var err error
+		if len(p.state.Addresses)+len(p.state.Routes) > 0 {
+			err = p.kernel.setStatic(p.state.Addresses, p.state.Routes)
+		}
+		p.applying.Unlock()
+		if err != nil {
+			p.log.Warn("static addresses are not complete", "err", err)
+		}
+	}
+}
+
+// apply makes the node run state. What is equal to what runs already is not
+// touched. It returns once the engine has taken it over.
+func (p *plane) apply(ctx context.Context, state desired.State) error {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+
+	scripts, err := trackScripts(state)
+	if err != nil {
+		return err
+	}
+	if err := p.notify.set(state); err != nil {
+		return err
+	}
+	if err := p.kernel.setStatic(state.Addresses, state.Routes); err != nil {
+		// A missing interface must not keep the virtual addresses from moving.
+		p.log.Warn("static addresses are not complete", "err", err)
+	}
+	specs := make([]vrrp.UnitSpec, len(state.Units))
+	for i, u := range state.Units {
+		specs[i] = u.Spec
+	}
+	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay}); err != nil {
+		return err
+	}
+	p.tracker.Set(scripts)
+	p.state = state
+	return nil
+}
+
+func trackScripts(state desired.State) ([]track.Script, error) {
+	var out []track.Script
+	for _, s := range state.Scripts {
+		user, err := account(s.Command.User)
+		if err != nil {
+			return nil, fmt.Errorf("vrrp_script %s: %w", s.Name, err)
+		}
+		out = append(out, track.Script{
+			Name:     s.Name,
+			Command:  run.Command{Argv: s.Command.Argv, User: user, Secure: state.Daemon.EnableScriptSecurity},
+			Interval: s.Interval,
+			Timeout:  s.Timeout,
+			Rise:     s.Rise,
+			Fall:     s.Fall,
+			InitFail: s.InitFail,
+		})
+	}
+	return out, nil
+}
+
+// account finds the account of a script. The default is keepalived_script
+// where that exists, else the daemon's own.
+func account(u desired.User) (*run.User, error) {
+	if u.Name != "" {
+		return run.LookupUser(u.Name, u.Group)
+	}
+	if user, err := run.LookupUser("keepalived_script", ""); err == nil {
+		return user, nil
+	}
+	return nil, nil
+}
