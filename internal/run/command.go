@@ -1,12 +1,24 @@
 package run
 
 import (
-	"context"
-	"errors"
-	"log/slog"
+	"fmt"
 	"syscall"
 	"time"
 )
+
+// Path is where programs named without a slash are looked up, and the PATH
+// that they get.
+const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// OutputLimit is how much of a program's output is kept.
+const OutputLimit = 4 << 10
+
+// killDelay is the time between TERM and KILL.
+const killDelay = 2 * time.Second
+
+// reapDelay is how long the end of a killed program is waited for. One that
+// hangs in the kernel ends later, or never.
+const reapDelay = time.Second
 
 // Command is one program to run.
 type Command struct {
@@ -14,12 +26,13 @@ type Command struct {
 	Env     []string      // added to the clean environment, KEY=VALUE
 	User    *User         // nil: the daemon's own
 	Timeout time.Duration // TERM to the group after it, KILL 2 s later; 0: none
-	Secure  bool          // refuse what CheckSecure refuses
+	Secure  bool          // if it runs as root, refuse what CheckSecure refuses
 }
 
 // User is the account under which a program runs.
 type User struct {
 	Name   string
+	Home   string
 	UID    uint32
 	GID    uint32
 	Groups []uint32 // supplementary
@@ -44,40 +57,27 @@ type Result struct {
 	Signal    syscall.Signal
 	Err       error
 	Took      time.Duration
-	Output    string // standard output and error, the first 4 KiB
+	Output    string // standard output and error, the first OutputLimit bytes
 	Truncated bool
 }
 
 // OK reports whether the program ran and exited with status 0.
 func (r Result) OK() bool { return r.Outcome == Exited && r.Status == 0 }
 
-// Run runs the program and waits for its end.
-func Run(ctx context.Context, c Command) Result {
-	return Result{Outcome: LaunchFailed, Err: errors.ErrUnsupported}
+// String says how the run ended, for people: "exit status 1".
+func (r Result) String() string {
+	switch r.Outcome {
+	case Exited:
+		return fmt.Sprintf("exit status %d", r.Status)
+	case Killed:
+		return "killed by " + r.Signal.String()
+	case TimedOut:
+		return fmt.Sprintf("timed out after %s", r.Took.Round(time.Millisecond))
+	case Cancelled:
+		return "cancelled"
+	case LaunchFailed:
+		return fmt.Sprintf("not started: %v", r.Err)
+	default:
+		panic(fmt.Sprintf("run: outcome %d", r.Outcome))
+	}
 }
-
-// LookupUser finds an account by name; an empty group is the user's own.
-func LookupUser(user, group string) (*User, error) { return nil, errors.ErrUnsupported }
-
-// CheckSecure reports why a program that runs as root is not safe: a component
-// of its path that somebody else may change (keepalived's
-// enable_script_security).
-func CheckSecure(path string) error { return errors.ErrUnsupported }
-
-// Queue runs commands in the order given for each key, each exactly once while
-// the process lives.
-type Queue struct{ log *slog.Logger }
-
-// NewQueue returns an empty queue.
-func NewQueue(log *slog.Logger) *Queue { return &Queue{log: log} }
-
-// Put adds a command and returns at once.
-func (q *Queue) Put(key string, c Command) {}
-
-// Close waits until all is run, or kills what runs when ctx is done and drops
-// the rest. Put does nothing afterwards.
-func (q *Queue) Close(ctx context.Context) error { return errors.ErrUnsupported }
-
-// NotifyArgs are the arguments that keepalived appends to a `notify` script:
-// INSTANCE or GROUP, name, state, priority.
-func NotifyArgs(group bool, name, state string, priority int) []string { return nil }

@@ -1,0 +1,232 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Run runs the program and waits for its end, at the longest until Timeout, or
+// the end of ctx, and 3 s. Children that the program leaves behind live on, and
+// may write to what was its output, which is then thrown away.
+func Run(ctx context.Context, c Command) Result {
+	start := time.Now()
+	r := launch(ctx, c)
+	r.Took = time.Since(start)
+	return r
+}
+
+func launch(ctx context.Context, c Command) Result {
+	if ctx.Err() != nil {
+		return Result{Outcome: Cancelled, Err: context.Cause(ctx)}
+	}
+	program, err := c.program()
+	if err != nil {
+		return Result{Outcome: LaunchFailed, Err: err}
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return Result{Outcome: LaunchFailed, Err: err}
+	}
+	p, err := start(program, c, write)
+	write.Close()
+	if err != nil {
+		read.Close()
+		return Result{Outcome: LaunchFailed, Err: err}
+	}
+	out := collect(read)
+	r := await(ctx, p, c.Timeout)
+	r.Output, r.Truncated = out.text()
+	return r
+}
+
+// program finds the program and checks that it may be run.
+func (c Command) program() (string, error) {
+	if len(c.Argv) == 0 || c.Argv[0] == "" {
+		return "", errors.New("no program given")
+	}
+	path, err := lookPath(c.Argv[0])
+	if err != nil {
+		return "", err
+	}
+	if c.Secure && c.runsAsRoot() {
+		if err := CheckSecure(path); err != nil {
+			return "", err
+		}
+	}
+	return path, nil
+}
+
+func (c Command) runsAsRoot() bool {
+	if c.User != nil {
+		return c.User.UID == 0
+	}
+	return os.Geteuid() == 0
+}
+
+// lookPath finds a program in Path, not in the daemon's own PATH.
+func lookPath(name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	for dir := range strings.SplitSeq(Path, ":") {
+		file := filepath.Join(dir, name)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
+}
+
+// start starts the program, one without a `#!` line by a shell as keepalived
+// does.
+func start(program string, c Command, out *os.File) (*os.Process, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	attr := &os.ProcAttr{
+		Dir:   "/",
+		Env:   c.environment(),
+		Files: []*os.File{null, out, out},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Credential: c.User.credential()},
+	}
+	p, err := startNormal(program, c.Argv, attr)
+	if errors.Is(err, syscall.ENOEXEC) {
+		shell := append([]string{"/bin/sh", program}, c.Argv[1:]...)
+		p, err = startNormal(shell[0], shell, attr)
+	}
+	return p, err
+}
+
+func (c Command) environment() []string {
+	env := []string{"PATH=" + Path, "LANG=C.UTF-8"}
+	if c.User != nil {
+		env = append(env, "HOME="+c.User.Home, "USER="+c.User.Name, "LOGNAME="+c.User.Name)
+	} else {
+		env = append(env, "HOME=/")
+	}
+	return append(env, c.Env...)
+}
+
+// await waits for the end of the program and ends it when its time is up.
+func await(ctx context.Context, p *os.Process, timeout time.Duration) Result {
+	type end struct {
+		state *os.ProcessState
+		err   error
+	}
+	ended := make(chan end, 1)
+	// Reaps the program, also one that ends after Run has given up on it.
+	go func() {
+		state, err := p.Wait()
+		ended <- end{state, err}
+	}()
+
+	var expired <-chan time.Time
+	if timeout > 0 {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	r := Result{Outcome: Exited}
+	select {
+	case e := <-ended:
+		return r.with(e.state, e.err)
+	case <-expired:
+		r.Outcome = TimedOut
+	case <-ctx.Done():
+		r.Outcome = Cancelled
+		r.Err = context.Cause(ctx)
+	}
+	for _, step := range []struct {
+		signal syscall.Signal
+		wait   time.Duration
+	}{{syscall.SIGTERM, killDelay}, {syscall.SIGKILL, reapDelay}} {
+		// The group cannot be another's yet: its leader is not reaped, or was
+		// just now and its children keep the number.
+		_ = syscall.Kill(-p.Pid, step.signal)
+		select {
+		case e := <-ended:
+			if step.signal == syscall.SIGTERM {
+				// Children that ignored TERM must not outlive a timeout.
+				_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+			}
+			return r.with(e.state, e.err)
+		case <-time.After(step.wait):
+		}
+	}
+	return r
+}
+
+// with adds what the kernel says of the end.
+func (r Result) with(state *os.ProcessState, err error) Result {
+	if err != nil {
+		r.Err = fmt.Errorf("wait: %w", err)
+		if r.Outcome == Exited {
+			r.Outcome = LaunchFailed // nothing is known: never a success
+		}
+		return r
+	}
+	status, _ := state.Sys().(syscall.WaitStatus)
+	r.Status = status.ExitStatus()
+	if status.Signaled() {
+		r.Signal = status.Signal()
+		if r.Outcome == Exited {
+			r.Outcome = Killed
+		}
+	}
+	return r
+}
+
+// output keeps the beginning of what a program writes.
+type output struct {
+	mu        sync.Mutex
+	kept      []byte
+	truncated bool
+	done      chan struct{}
+}
+
+// outputGrace is how long the rest of the output is waited for after the end of
+// the program: what it wrote itself is in the pipe already.
+const outputGrace = 50 * time.Millisecond
+
+// collect reads in a goroutine until all writers have closed: the program and
+// whatever it left behind, which would be killed by a closed pipe.
+func collect(read *os.File) *output {
+	o := &output{done: make(chan struct{})}
+	go func() {
+		defer read.Close()
+		defer close(o.done)
+		_, _ = io.Copy(o, read)
+	}()
+	return o
+}
+
+// Write keeps what there is room for and takes the rest.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	room := min(len(b), OutputLimit-len(o.kept))
+	o.kept = append(o.kept, b[:room]...)
+	o.truncated = o.truncated || room < len(b)
+	return len(b), nil
+}
+
+func (o *output) text() (string, bool) {
+	select {
+	case <-o.done:
+	case <-time.After(outputGrace):
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.ToValidUTF8(string(o.kept), "\uFFFD"), o.truncated
+}
