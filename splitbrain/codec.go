@@ -12,7 +12,7 @@ import (
 //
 //	'H' 'A' version kind
 //	relayed only: via (length, bytes), age
-//	cluster (8), node (length, bytes), boot (8), sequence, part (1), flags (1), interval
+//	cluster (8), node (length, bytes), boot (8), sequence, part, flags (1), interval
 //	sections: type (1), length, body
 //
 // with numbers as unsigned varints unless a width is given, and times in
@@ -66,22 +66,51 @@ func Encode(r *Record) ([][]byte, error) {
 	var (
 		parts [][]byte
 		cur   []byte
-		item  []byte
 	)
 	open := func() {
 		cur = append(make([]byte, 0, MaxPayload), magic0, magic1, codecVersion, kindDirect)
-		cur = appendBody(cur, r, uint8(len(parts)))
+		cur = appendBody(cur, r, uint16(len(parts)))
 	}
-	add := func(section byte, body []byte) {
+	open()
+	r.items(func(section byte, body []byte) {
 		if len(cur)+1+binary.MaxVarintLen16+len(body) > MaxPayload-wrapperSize {
 			parts = append(parts, cur)
 			open()
 		}
-		cur = append(cur, section)
-		cur = binary.AppendUvarint(cur, uint64(len(body)))
-		cur = append(cur, body...)
+		cur = appendSection(cur, section, body)
+	})
+	parts = append(parts, cur)
+	if len(parts) > MaxParts {
+		return nil, fmt.Errorf("heartbeat of %s: %d datagrams; at most %d", r.Node, len(parts), MaxParts)
 	}
-	open()
+	return parts, nil
+}
+
+// EncodeRelay makes the datagram by which d.Via passes on the record, or part
+// of one, that it received.
+func EncodeRelay(d *Datagram) ([]byte, error) {
+	if len(d.Via) == 0 || len(d.Via) > MaxNode {
+		return nil, fmt.Errorf("heartbeat: relay as %q: a node name has 1 to %d bytes", d.Via, MaxNode)
+	}
+	r := &d.Record
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	b := append(make([]byte, 0, MaxPayload), magic0, magic1, codecVersion, kindRelayed)
+	b = appendString(b, d.Via)
+	b = appendTime(b, d.Age)
+	b = appendBody(b, r, r.Part)
+	r.items(func(section byte, body []byte) { b = appendSection(b, section, body) })
+	if len(b) > MaxPayload {
+		return nil, fmt.Errorf("heartbeat of %s: relay of %d bytes; at most %d", r.Node, len(b), MaxPayload)
+	}
+	return b, nil
+}
+
+// items gives the sections of r behind the acknowledgements, one after the
+// other. A body is valid until the next one.
+func (r *Record) items(add func(section byte, body []byte)) {
+	item := make([]byte, 0, 512)
 	for addrs := r.Addrs; len(addrs) > 0; {
 		n := min(len(addrs), 16)
 		item = item[:0]
@@ -110,34 +139,15 @@ func Encode(r *Record) ([][]byte, error) {
 		item = appendClaim(item[:0], &r.Claims[i])
 		add(sectionClaim, item)
 	}
-	parts = append(parts, cur)
-	if len(parts) > maxParts {
-		return nil, fmt.Errorf("heartbeat of %s: %d datagrams; at most %d", r.Node, len(parts), maxParts)
-	}
-	return parts, nil
 }
 
-// maxParts bounds the datagrams of one record.
-const maxParts = 256
-
-// Relay wraps a datagram that Encode or Relay made, for a member that its
-// author does not reach.
-func Relay(payload []byte, via string, age time.Duration) ([]byte, error) {
-	d, body, err := decodeWrapper(payload)
-	if err != nil {
-		return nil, err
-	}
-	if len(via) == 0 || len(via) > MaxNode {
-		return nil, fmt.Errorf("heartbeat: relay as %q: a node name has 1 to %d bytes", via, MaxNode)
-	}
-	out := make([]byte, 0, len(body)+4+wrapperSize)
-	out = append(out, magic0, magic1, codecVersion, kindRelayed)
-	out = appendString(out, via)
-	out = appendTime(out, d.Age+age)
-	return append(out, body...), nil
+func appendSection(b []byte, section byte, body []byte) []byte {
+	b = append(b, section)
+	b = binary.AppendUvarint(b, uint64(len(body)))
+	return append(b, body...)
 }
 
-func appendBody(b []byte, r *Record, part uint8) []byte {
+func appendBody(b []byte, r *Record, part uint16) []byte {
 	b = binary.BigEndian.AppendUint64(b, r.Cluster)
 	b = appendString(b, r.Node)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Boot))
@@ -146,7 +156,8 @@ func appendBody(b []byte, r *Record, part uint8) []byte {
 	if r.Leaving {
 		flags |= flagLeaving
 	}
-	b = append(b, part, flags)
+	b = binary.AppendUvarint(b, uint64(part))
+	b = append(b, flags)
 	b = appendTime(b, r.Interval)
 	for i := range r.Acks {
 		a := &r.Acks[i]
@@ -155,9 +166,7 @@ func appendBody(b []byte, r *Record, part uint8) []byte {
 		e = binary.AppendUvarint(e, a.Known)
 		e = binary.AppendUvarint(e, a.Direct)
 		e = appendTime(e, a.Age)
-		b = append(b, sectionAck)
-		b = binary.AppendUvarint(b, uint64(len(e)))
-		b = append(b, e...)
+		b = appendSection(b, sectionAck, e)
 	}
 	return b
 }

@@ -20,7 +20,11 @@ func Decode(payload []byte) (Datagram, error) {
 	r.Node = p.str(MaxNode)
 	r.Boot = BootID(p.u64())
 	r.Seq = p.uvarint()
-	r.Part = p.u8()
+	part := p.uvarint()
+	if part >= MaxParts {
+		p.fail("part %d; at most %d", part, MaxParts-1)
+	}
+	r.Part = uint16(part)
 	flags := p.u8()
 	r.Leaving = flags&flagLeaving != 0
 	r.Interval = p.time()

@@ -14,9 +14,10 @@ const (
 	MaxUnitName  = 100  // bytes of a unit's name
 	MaxFacts     = 300  // bytes of a node's facts
 	MaxReason    = 120  // bytes of a refusal's reason
-	MaxAcks      = 24   // members known to one node
+	MaxAcks      = 16   // members known to one node
 	MaxAddrs     = 64   // source addresses of one node
 	MaxClaimVIPs = 200  // bytes of addresses listed in a claim: 40 of IPv4, 11 of IPv6
+	MaxParts     = 1024 // datagrams of one record
 	MaxAge       = time.Hour
 )
 
@@ -28,7 +29,7 @@ type Record struct {
 	Node    string
 	Boot    BootID
 	Seq     uint64 // counts records of this life, from 1
-	Part    uint8  // number of the datagram within the record
+	Part    uint16 // number of the datagram within the record, from 0
 	Leaving bool   // goodbye: this node is going away on purpose
 
 	// Interval is the node's present heartbeat interval.

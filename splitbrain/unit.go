@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -110,6 +111,11 @@ type UnitView struct {
 	// AllowForeign are addresses of routers outside the cluster that share
 	// this virtual router on purpose (unicast_peer, allow_foreign).
 	AllowForeign []netip.Prefix
+}
+
+// sends reports whether adverts of the unit come from the address.
+func (u *UnitView) sends(a netip.Addr) bool {
+	return a.IsValid() && (a == u.Primary || slices.Contains(u.Sources, a))
 }
 
 // skew is Skew_Time (RFC 3768 section 6.1, RFC 9568 section 6.1).

@@ -12,7 +12,7 @@ type UnitVerdict struct {
 	Verdict Verdict
 }
 
-// Verdict is one of Hold, TakeOver, Yield and Members. They have the meaning
+// Verdict is one of Hold, TakeOver, Yield, Members and Reannounce. They have the meaning
 // of the events of the same names in package vrrp.
 type Verdict interface{ verdict() }
 
@@ -45,9 +45,14 @@ type (
 	// two-way contact and which follow the same policy for this unit: their
 	// adverts never make a MASTER yield, and a BACKUP asks before preempting.
 	Members struct{ Addrs []netip.Addr }
+
+	// Reannounce makes a MASTER announce its addresses again: another holder
+	// has let go, whose announcements may have misled the neighbours.
+	Reannounce struct{ Reason string }
 )
 
-func (Hold) verdict()     {}
-func (TakeOver) verdict() {}
-func (Yield) verdict()    {}
-func (Members) verdict()  {}
+func (Hold) verdict()       {}
+func (Reannounce) verdict() {}
+func (TakeOver) verdict()   {}
+func (Yield) verdict()      {}
+func (Members) verdict()    {}

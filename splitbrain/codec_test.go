@@ -1,0 +1,232 @@
+package splitbrain
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var cmpAddrs = cmpopts.EquateComparable(netip.Addr{})
+
+// fullRecord uses every field.
+func fullRecord() Record {
+	return Record{
+		Cluster: 0x1122334455667788, Node: "lb01", Boot: 42, Seq: 7, Leaving: true,
+		Interval: 200 * time.Millisecond,
+		Acks:     []Ack{{Boot: 43, Known: 9, Direct: 8, Age: 3 * time.Millisecond}, {Boot: 44, Known: 1}},
+		Claims: []Claim{{
+			Unit: "VI_1", Policy: PolicyMesh, State: Master, Wants: WantNothing, Eligible: true,
+			Tenure:   Tenure{Seq: 3, Priority: 150, Primary: addr("192.0.2.1")},
+			Priority: 140, Primary: addr("192.0.2.1"),
+			VIPHash: 99, VIPs: []netip.Addr{addr("192.0.2.100"), addr("2001:db8::1")},
+		}, {
+			Unit: "VI_2", Policy: PolicyOff, State: Backup, Wants: WantHeld, Released: true,
+			Tenure:   Tenure{Seq: 2, Priority: 100, Primary: addr("fe80::1")},
+			Priority: 100, Primary: addr("fe80::1"),
+			Yielded:  TenureID{43, 5},
+			Reserved: Reservation{Request: 77, For: 43, Span: 500 * time.Millisecond, Age: time.Millisecond},
+			VIPHash:  98,
+			Heard:    addr("fe80::2"), HeardPriority: 200, HeardAge: 1500 * time.Millisecond,
+		}},
+		Requests: []Request{{ID: 5, Unit: "VI_2", Tenure: TenureID{44, 6}, Preempt: true}},
+		Refusals: []Refusal{{ID: 6, To: 43, Reason: "lb02 is leaving"}},
+		Invites:  []Invite{{ID: 8, Unit: "VI_1", To: "lb03"}},
+		Addrs:    []netip.Addr{addr("192.0.2.1"), addr("fe80::1")},
+		Facts:    []byte("revision 7"),
+	}
+}
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func TestRecordSurvivesItsDatagram(t *testing.T) {
+	want := fullRecord()
+	parts, err := Encode(&want)
+	if err != nil || len(parts) != 1 {
+		t.Fatalf("Encode = %d datagrams, %v; want 1, nil", len(parts), err)
+	}
+	d, err := Decode(parts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Datagram{Record: want}, d, cmpAddrs); diff != "" {
+		t.Errorf("Decode(Encode(record)): -want +got\n%s", diff)
+	}
+}
+
+func TestRelayKeepsTheRecordAndAddsItsAge(t *testing.T) {
+	want := Datagram{Via: "lb03", Age: 40 * time.Millisecond, Record: fullRecord()}
+	want.Record.Part = 3
+	b, err := EncodeRelay(&want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmpAddrs); diff != "" {
+		t.Errorf("relay: -want +got\n%s", diff)
+	}
+}
+
+func TestManyClaimsAreSpreadOverDatagramsThatFit(t *testing.T) {
+	r := fullRecord()
+	r.Acks, r.Addrs, r.Claims = nil, nil, nil
+	for i := range MaxAcks {
+		r.Acks = append(r.Acks, Ack{Boot: BootID(1<<63 + uint64(i)), Known: 1 << 34, Direct: 1 << 34, Age: MaxAge})
+	}
+	for i := range MaxAddrs {
+		r.Addrs = append(r.Addrs, addr(fmt.Sprintf("2001:db8::%x", i+1)))
+	}
+	r.Node = strings.Repeat("n", MaxNode)
+	r.Facts = []byte(strings.Repeat("f", MaxFacts))
+	var vips []netip.Addr
+	for i := range 100 {
+		vips = append(vips, addr(fmt.Sprintf("2001:db8:1::%x", i)))
+	}
+	for i := range 255 {
+		c := fullRecord().Claims[1]
+		c.Unit = fmt.Sprintf("%0*d", MaxUnitName, i)
+		c.VIPs = listVIPs(vips)
+		r.Claims = append(r.Claims, c)
+	}
+	parts, err := Encode(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	var addrs int
+	for i, p := range parts {
+		if len(p) > MaxPayload {
+			t.Errorf("datagram %d has %d bytes; at most %d", i, len(p), MaxPayload)
+		}
+		d, err := Decode(p)
+		if err != nil {
+			t.Fatalf("datagram %d: %v", i, err)
+		}
+		if int(d.Record.Part) != i || len(d.Record.Acks) != MaxAcks {
+			t.Errorf("datagram %d says part %d and %d acks", i, d.Record.Part, len(d.Record.Acks))
+		}
+		addrs += len(d.Record.Addrs)
+		for _, c := range d.Record.Claims {
+			seen[c.Unit] = true
+		}
+		d.Via = strings.Repeat("v", MaxNode)
+		d.Age = MaxAge
+		if _, err := EncodeRelay(&d); err != nil {
+			t.Errorf("datagram %d cannot be relayed: %v", i, err)
+		}
+	}
+	if len(seen) != 255 || addrs != MaxAddrs {
+		t.Errorf("%d claims and %d addresses arrived, want 255 and %d", len(seen), addrs, MaxAddrs)
+	}
+}
+
+func TestEncodeRefusesWhatDoesNotFit(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(*Record)
+	}{
+		{"long node name", func(r *Record) { r.Node = strings.Repeat("n", MaxNode+1) }},
+		{"no node name", func(r *Record) { r.Node = "" }},
+		{"large facts", func(r *Record) { r.Facts = make([]byte, MaxFacts+1) }},
+		{"many acks", func(r *Record) { r.Acks = make([]Ack, MaxAcks+1) }},
+		{"many addresses", func(r *Record) { r.Addrs = make([]netip.Addr, MaxAddrs+1) }},
+		{"long unit name", func(r *Record) { r.Claims[0].Unit = strings.Repeat("u", MaxUnitName+1) }},
+		{"long VIP list", func(r *Record) { r.Claims[0].VIPs = make([]netip.Addr, MaxClaimVIPs+1) }},
+		{"long reason", func(r *Record) { r.Refusals[0].Reason = strings.Repeat("r", MaxReason+1) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := fullRecord()
+			tt.spoil(&r)
+			if parts, err := Encode(&r); err == nil {
+				t.Errorf("Encode = %d datagrams, nil; want an error", len(parts))
+			}
+		})
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	r := fullRecord()
+	parts, _ := Encode(&r)
+	good := parts[0]
+	edit := func(f func([]byte) []byte) []byte { return f(append([]byte(nil), good...)) }
+	tests := []struct {
+		name    string
+		payload []byte
+		want    error
+	}{
+		{"nothing", nil, ErrNotRecord},
+		{"another program", []byte("hello world"), ErrNotRecord},
+		{"a later version", edit(func(b []byte) []byte { b[2]++; return b }), ErrVersion},
+		{"an unknown kind", edit(func(b []byte) []byte { b[3] = 9; return b }), ErrMalformed},
+		{"a cut section", good[:len(good)-1], ErrMalformed},
+		{"too many bytes", padded(good, MaxPayload+1), ErrMalformed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Decode(tt.payload); !errors.Is(err, tt.want) {
+				t.Errorf("Decode = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func padded(b []byte, n int) []byte {
+	return append(append([]byte(nil), b...), make([]byte, n-len(b))...)
+}
+
+func TestDecodeSkipsSectionsOfLaterVersions(t *testing.T) {
+	want := fullRecord()
+	parts, _ := Encode(&want)
+	b := appendSection(parts[0], 200, []byte("from the future"))
+	d, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, d.Record, cmpAddrs); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	r := fullRecord()
+	parts, _ := Encode(&r)
+	f.Add(parts[0])
+	d := Datagram{Via: "n", Age: time.Second, Record: r}
+	relayed, _ := EncodeRelay(&d)
+	f.Add(relayed)
+	f.Add([]byte{})
+	f.Add(parts[0][:40])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := Decode(b)
+		if err != nil {
+			return
+		}
+		// What was accepted can be said again, and means the same.
+		if d.Via == "" {
+			d.Via = "relay"
+		}
+		again, err := EncodeRelay(&d)
+		if err != nil {
+			if len(b)+wrapperSize+64 > MaxPayload {
+				return // the wrapper does not fit; Encode leaves room for it
+			}
+			t.Fatalf("accepted, but not encodable: %v", err)
+		}
+		got, err := Decode(again)
+		if err != nil {
+			t.Fatalf("encoded, but not accepted: %v", err)
+		}
+		if diff := cmp.Diff(d, got, cmpAddrs, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("-first +second\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package splitbrain
+
+import (
+	"fmt"
+	"time"
+)
+
+// yieldPatience is how long a unit may take to let go after a Yield before
+// that counts as failed.
+const yieldPatience = time.Second
+
+// master decides for a unit in MASTER.
+func (d *decider) master() {
+	m := &d.Memory
+	own := TenureID{d.Boot, d.Unit.Tenure.Seq}
+	if m.holder != own {
+		m.holder, m.letGo, m.acted = own, time.Time{}, TenureID{}
+		m.yielded, m.release, m.released = TenureID{}, promise{}, time.Time{}
+		m.yielding = 0
+		m.ask, m.wish = asking{}, false
+	}
+	m.hold = Hold{}
+	if m.yielding == own.Seq {
+		if due := m.toldAt.Add(yieldPatience); d.Now.Before(due) {
+			d.wake(due)
+		} else {
+			d.yieldFailed()
+		}
+	}
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if d.holds(p) {
+			d.conflict(p)
+		}
+		if d.isFresh(p) && p.Claim.Yielded == own {
+			d.won(p)
+		}
+		d.unheard(p)
+	}
+	d.answerRequests()
+}
+
+// conflict applies R2: this node and the peer both hold the unit. The values
+// compared are those with which each tenure began: they cannot change, so both
+// sides come to the same answer.
+func (d *decider) conflict(p *Peer) {
+	since := p.MasterSince
+	if d.Unit.Since.After(since) {
+		since = d.Unit.Since
+	}
+	if due := since.Add(d.Heartbeat); d.Now.After(due) {
+		d.Alerts = append(d.Alerts, d.splitBrain(p, since))
+	} else {
+		d.wake(due.Add(1))
+	}
+	if p.Claim.Policy != PolicyMesh || d.Memory.yielding == d.Unit.Tenure.Seq {
+		return
+	}
+	mine, theirs := d.Unit.Tenure, p.Claim.Tenure
+	if d.First != 0 && p.Knows >= d.First {
+		if d.wins(p) {
+			return
+		}
+		d.yield(p.Node, fmt.Sprintf(
+			"%s holds the unit too, with priority %d from %v when its tenure began, against %d from %v: %s",
+			p.Node, theirs.Priority, theirs.Primary, mine.Priority, mine.Primary, d.heard(p)))
+		d.Memory.yielded = TenureID{p.Boot, theirs.Seq}
+		return
+	}
+	// One-way: its claim stands and acknowledges nothing of ours. Only this
+	// node knows of the conflict, so it is the one to end it.
+	if d.twoWay(p) {
+		return
+	}
+	due := since.Add(3 * max(d.Heartbeat, p.Interval))
+	if d.Now.Before(due) || p.MasterCount < 3 {
+		d.wake(due)
+		return
+	}
+	d.yield(p.Node, fmt.Sprintf("%s holds the unit too and does not hear this node: %s", p.Node, d.heard(p)))
+	d.Memory.yielded = TenureID{p.Boot, theirs.Seq}
+}
+
+// won answers the word of a loser: it has let go, but what it announced may
+// still stand in the caches of the neighbours.
+func (d *decider) won(p *Peer) {
+	over := TenureID{p.Boot, p.Claim.Tenure.Seq}
+	if !p.Claim.Released || d.Memory.won == over {
+		return
+	}
+	d.Memory.won = over
+	d.say(Reannounce{Reason: p.Node + " let go"})
+}
+
+// wins reports whether this node's tenure comes before the peer's.
+func (d *decider) wins(p *Peer) bool {
+	mine, theirs := d.Unit.Tenure, p.Claim.Tenure
+	if mine.Priority == theirs.Priority && mine.Primary == theirs.Primary {
+		return d.Boot > p.Boot // a mistake in the configuration; still one must go
+	}
+	return outranks(mine.Priority, mine.Primary, theirs.Priority, theirs.Primary)
+}
+
+func (d *decider) yield(successor, reason string) {
+	d.Memory.yielding, d.Memory.toldAt = d.Unit.Tenure.Seq, d.Now
+	d.wake(d.Now.Add(yieldPatience))
+	d.say(Yield{Tenure: d.Unit.Tenure.Seq, Successor: successor, Reason: reason})
+}
+
+func (d *decider) splitBrain(p *Peer, since time.Time) Alert {
+	a := Alert{
+		Kind: SplitBrain, Unit: d.Unit.Name, Peer: p.Node, Since: since,
+		Summary: fmt.Sprintf("%s: %s and %s both hold it", d.Unit.Name, d.Node, p.Node),
+		Evidence: []string{
+			fmt.Sprintf("mesh: %s claims MASTER with priority %d since %s, in %s",
+				p.Node, p.Claim.Tenure.Priority, d.ago(p.MasterSince), d.heard(p)),
+			fmt.Sprintf("%s is MASTER with priority %d since %s", d.Node, d.Unit.Tenure.Priority, d.ago(d.Unit.Since)),
+		},
+	}
+	switch {
+	case p.Claim.Policy != PolicyMesh:
+		a.Remedy = fmt.Sprintf("split_brain policy is off on %s: nothing but VRRP ends this; set it to mesh", p.Node)
+	case !d.twoWay(p):
+		a.Evidence = append(a.Evidence, fmt.Sprintf("mesh: %s acknowledges nothing of %s", p.Node, d.Node))
+		a.Remedy = fmt.Sprintf("look for a firewall between %s and %s that drops UDP heartbeats one way", d.Node, p.Node)
+	default:
+		a.Remedy = "it ends by itself when the loser has let go; if it stays, stop the daemon on one of them"
+	}
+	return a
+}
+
+// unheard raises R1's alert on the side of the holder, whose adverts a BACKUP
+// does not hear.
+func (d *decider) unheard(p *Peer) {
+	c := p.Claim
+	if !d.isFresh(p) || c.State != Backup || c.Wants != WantHeld || c.Policy != PolicyMesh {
+		return
+	}
+	if d.Unit.sends(c.Heard) && d.Now.Sub(p.At)+c.HeardAge <= d.Unit.masterDown() {
+		return // it hears us well, and is held for another reason
+	}
+	if due := d.Unit.Since.Add(d.Unit.masterDown()); d.Now.Before(due) {
+		d.wake(due)
+		return
+	}
+	last := "never"
+	since := d.Unit.Since
+	if c.Heard.IsValid() {
+		at := p.At.Add(-c.HeardAge)
+		last = d.ago(at)
+		if at.After(since) {
+			since = at
+		}
+	}
+	d.Alerts = append(d.Alerts, Alert{
+		Kind: VRRPChannelLost, Unit: d.Unit.Name, Peer: p.Node, Since: since,
+		Summary: fmt.Sprintf("%s: adverts of %s do not reach %s; the mesh keeps it from taking over", d.Unit.Name, d.Node, p.Node),
+		Evidence: []string{
+			fmt.Sprintf("mesh: %s says that its timer ended, in %s", p.Node, d.heard(p)),
+			fmt.Sprintf("vrrp: %s heard its last advert %s", p.Node, last),
+		},
+		Remedy: fmt.Sprintf("look for a firewall that drops IP protocol 112 on %s or %s, and at IGMP snooping on the switch", d.Node, p.Node),
+	})
+}

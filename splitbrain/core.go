@@ -1,0 +1,435 @@
+package splitbrain
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Defaults and bounds of the heartbeat.
+const (
+	DefaultHeartbeat = 200 * time.Millisecond
+	minHeartbeat     = 10 * time.Millisecond
+	refusalLife      = 2 * time.Second // how long a refusal is repeated
+	inviteLife       = 2 * time.Second // and an invitation
+	goodbyes         = 3               // records that say goodbye
+)
+
+// Core is the arbiter without its shell: it takes what happens with the time,
+// and Step says what to do. It has no lock, clock or goroutine.
+type Core struct {
+	node      string
+	heartbeat time.Duration // configured
+	table     *Table
+	started   time.Time
+
+	units   map[string]*ownUnit
+	order   []*ownUnit // as given
+	sources []netip.Addr
+	facts   []byte
+
+	refusals []datedRefusal
+	invites  []datedInvite
+	strays   map[strayKey]*stray
+	alerts   map[alertKey]Alert
+	judged   time.Time // when the alerts were last brought up to date
+
+	seq     uint64
+	sentAt  time.Time
+	urgent  bool // the next record goes as soon as the spacing allows
+	leaving int  // goodbyes still to send
+	left    bool
+	changed bool // something that people would see
+	relays  []OutRelay
+	peers   []Peer // scratch
+}
+
+// ownUnit is one unit of this node.
+type ownUnit struct {
+	view    UnitView
+	memory  Memory
+	vips    vipSummary
+	dirty   bool
+	wake    time.Time
+	request *Request
+	alerts  []Alert
+
+	invited uint64 // the latest invitation followed
+
+	claimed uint64 // tenure for which first stands
+	first   uint64 // our first record that claimed it
+	said    uint64 // fingerprint of the claim last sent
+}
+
+type datedRefusal struct {
+	Refusal
+	until time.Time
+}
+
+type datedInvite struct {
+	Invite
+	until time.Time
+}
+
+// Output is what Step wants done: first the verdicts, then the rest.
+type Output struct {
+	Verdicts []UnitVerdict
+	Record   *Record  // to be sent to all of To
+	To       []string // every configured member
+	Relays   []OutRelay
+	Alerts   []Alert // conditions that began or ended
+	Changed  bool    // View has changed in substance
+	Left     bool    // the last goodbye is in Record
+}
+
+// OutRelay is a record of another member for one that lacks it.
+type OutRelay struct {
+	To       string
+	Datagram Datagram
+}
+
+// NewCore returns a Core that begins its life at now. A heartbeat of 0 means
+// DefaultHeartbeat.
+func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, now time.Time) *Core {
+	if heartbeat == 0 {
+		heartbeat = DefaultHeartbeat
+	}
+	return &Core{
+		node: node, heartbeat: max(heartbeat, minHeartbeat), started: now,
+		table:  NewTable(node, boot, cluster),
+		units:  make(map[string]*ownUnit),
+		strays: make(map[strayKey]*stray),
+		alerts: make(map[alertKey]Alert),
+		urgent: true,
+	}
+}
+
+// SetUnits gives the state of all units of this node.
+func (c *Core) SetUnits(units []UnitView) {
+	gone := make(map[string]bool, len(c.units))
+	for name := range c.units {
+		gone[name] = true
+	}
+	c.order = c.order[:0]
+	c.sources = c.sources[:0]
+	for _, v := range units {
+		delete(gone, v.Name)
+		u := c.units[v.Name]
+		if u == nil {
+			u = &ownUnit{}
+			c.units[v.Name] = u
+		}
+		u.view, u.dirty = v, true
+		u.vips.update(v.VIPs)
+		c.order = append(c.order, u)
+		for _, a := range v.Sources {
+			c.addSource(a)
+		}
+		c.addSource(v.Primary)
+	}
+	for _, u := range c.order {
+		c.noteAccepted(u)
+	}
+	for name := range gone {
+		delete(c.units, name)
+		c.changed = true
+	}
+}
+
+func (c *Core) addSource(a netip.Addr) {
+	if a.IsValid() && len(c.sources) < MaxAddrs && !slices.Contains(c.sources, a) {
+		c.sources = append(c.sources, a)
+	}
+}
+
+// SetMembers gives all configured members.
+func (c *Core) SetMembers(members []Member) {
+	c.table.SetMembers(members)
+	c.allDirty()
+	c.urgent, c.changed = true, true
+}
+
+// SetFacts gives what the records carry of this node, at most MaxFacts bytes;
+// more is refused by Encode.
+func (c *Core) SetFacts(facts []byte) {
+	c.facts = slices.Clone(facts)
+	c.urgent = true
+}
+
+// Leave makes the next records say goodbye.
+func (c *Core) Leave() {
+	if c.leaving == 0 {
+		c.leaving, c.urgent = goodbyes, true
+	}
+}
+
+// RequestHandover asks that the unit move to the named node.
+func (c *Core) RequestHandover(now time.Time, unit, to string) {
+	if to == c.node {
+		if u := c.units[unit]; u != nil && u.view.State != Master {
+			u.memory.wish, u.dirty = true, true
+		}
+		return
+	}
+	c.invites = append(c.invites, datedInvite{
+		Invite{ID: uint64(now.UnixNano()), Unit: unit, To: to}, now.Add(inviteLife),
+	})
+	c.urgent = true
+}
+
+// Receive takes a datagram that arrived now.
+func (c *Core) Receive(now time.Time, d *Datagram, path string) {
+	known := c.table.member(d.Record.Node)
+	wasLeaving, knew := known != nil && known.leaving, known != nil && c.counts(now, known)
+	m, newLife := c.table.Receive(d, path, now)
+	if m == nil {
+		return
+	}
+	if newLife || m.leaving != wasLeaving || !knew {
+		c.allDirty()
+		c.changed = true
+	}
+	if newLife {
+		c.urgent = true // it knows nothing of us yet
+	}
+	for i := range d.Record.Claims {
+		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
+			u.dirty = true
+			c.answer(u, m)
+		}
+	}
+	for _, r := range d.Record.Requests {
+		if u := c.units[r.Unit]; u != nil && r.Tenure.Boot == c.table.boot {
+			u.dirty = true
+		}
+	}
+	for _, r := range d.Record.Refusals {
+		if r.To == c.table.boot {
+			c.allDirty()
+		}
+	}
+	for _, v := range d.Record.Invites {
+		if u := c.units[v.Unit]; u != nil && v.To == c.node && u.view.State != Master && u.invited != v.ID {
+			u.invited, u.memory.wish, u.dirty = v.ID, true, true
+		}
+	}
+	for _, to := range c.table.members {
+		if c.table.lacks(to, m, 5*c.interval()/2, now) {
+			c.relay(to, d)
+		}
+	}
+}
+
+// answer sends our record at once when the member claims what we hold and
+// does not know that we do (R0).
+func (c *Core) answer(u *ownUnit, m *member) {
+	h := m.claims[u.view.Name]
+	if u.view.State == Master && h.State == Master && (u.first == 0 || m.heardSeq < u.first) {
+		c.urgent = true
+	}
+}
+
+// relay passes a record on as soon as it comes.
+func (c *Core) relay(to *member, d *Datagram) {
+	c.relays = append(c.relays, OutRelay{To: to.Name, Datagram: Datagram{
+		Via: c.node, Age: d.Age, Record: d.Record,
+	}})
+}
+
+func (c *Core) allDirty() {
+	for _, u := range c.order {
+		u.dirty = true
+	}
+}
+
+// interval is the present heartbeat interval: Advert_Int / 5 of the quickest
+// unit at most (R0).
+func (c *Core) interval() time.Duration {
+	hb := c.heartbeat
+	for _, u := range c.order {
+		if a := u.view.AdvertInterval; a > 0 {
+			hb = min(hb, a/5)
+		}
+	}
+	return max(hb, minHeartbeat)
+}
+
+// spacing is the least time between two records: whatever happens, no more are
+// sent than this allows.
+func (c *Core) spacing() time.Duration {
+	return min(max(c.interval()/10, time.Millisecond), 20*time.Millisecond)
+}
+
+// window is how long the slowest unit lets a record count.
+func (c *Core) window() time.Duration {
+	w := 3 * c.interval()
+	for _, u := range c.order {
+		w = max(w, u.view.fresh(c.interval()))
+	}
+	return w
+}
+
+// counts reports whether the latest record of a member counts for any unit.
+func (c *Core) counts(now time.Time, m *member) bool {
+	return m.boot != 0 && now.Sub(m.at) <= max(c.window(), 3*m.interval)
+}
+
+// Step decides what is to be decided by now and says what to do.
+func (c *Core) Step(now time.Time) Output {
+	var out Output
+	decided := false
+	for _, u := range c.order {
+		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {
+			c.decide(now, u, &out)
+			decided = decided || len(u.alerts) > 0 || len(c.alerts) > 0
+		}
+	}
+	c.expire(now)
+	if decided || now.Sub(c.judged) >= c.interval() {
+		c.judge(now, &out)
+	}
+	out.Relays, c.relays = c.relays, nil
+	if c.due(now) {
+		c.send(now, &out)
+	}
+	out.Changed, c.changed = c.changed || len(out.Alerts) > 0, false
+	return out
+}
+
+// Deadline is when Step must be called next, if nothing happens before.
+func (c *Core) Deadline() time.Time {
+	due := c.sentAt.Add(c.interval())
+	switch {
+	case c.left:
+		due = c.sentAt.Add(time.Hour) // nothing is said after the goodbye
+	case c.urgent:
+		due = c.sentAt.Add(c.spacing())
+	}
+	for _, u := range c.order {
+		if !u.wake.IsZero() && u.wake.Before(due) {
+			due = u.wake
+		}
+	}
+	return due
+}
+
+func (c *Core) due(now time.Time) bool {
+	gap := c.interval()
+	if c.urgent {
+		gap = c.spacing()
+	}
+	return !c.left && (c.sentAt.IsZero() || now.Sub(c.sentAt) >= gap)
+}
+
+// decide runs the rules for one unit and notes what comes of it.
+func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
+	v := View{
+		Now: now, Node: c.node, Boot: c.table.boot, Heartbeat: c.interval(),
+		Unit: &u.view, Memory: u.memory,
+	}
+	if u.claimed == u.view.Tenure.Seq {
+		v.First = u.first
+	}
+	c.gather(&v)
+	d := Decide(&v)
+	u.dirty, u.wake = false, d.Wake
+	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
+	for _, verdict := range d.Verdicts {
+		out.Verdicts = append(out.Verdicts, UnitVerdict{u.view.Name, verdict})
+	}
+	for _, r := range d.Refusals {
+		c.refusals = append(c.refusals, datedRefusal{r, now.Add(refusalLife)})
+		c.urgent = true
+	}
+	if said := u.claim(now).fingerprint(); said != u.said {
+		u.said = said
+		c.urgent, c.changed = true, true
+	}
+	c.urgent = c.urgent || d.Urgent
+}
+
+// gather collects what the members say of the unit.
+func (c *Core) gather(v *View) {
+	peers := c.peers[:0]
+	for _, m := range c.table.members {
+		h := m.claims[v.Unit.Name]
+		if h == nil {
+			continue
+		}
+		for _, r := range m.requests {
+			if r.Unit == v.Unit.Name && r.Tenure.Boot == c.table.boot {
+				v.Requests = append(v.Requests, PeerRequest{len(peers), r})
+			}
+		}
+		peers = append(peers, Peer{
+			Node: m.Name, Boot: m.boot, Leaving: m.leaving, Interval: m.interval,
+			Addrs: m.sources, RTT: m.rtt,
+			Claim: &h.Claim, At: h.at, Via: m.via,
+			MasterSeq: h.masterSeq, MasterSince: h.masterSince, MasterCount: h.masterCount,
+			Knows: m.heardSeq, KnownAt: m.heardAt,
+		})
+		for _, r := range m.refusals {
+			if r.To == c.table.boot {
+				v.Refused = append(v.Refused, r)
+			}
+		}
+	}
+	v.Peers, c.peers = peers, peers
+}
+
+// expire drops what was repeated long enough.
+func (c *Core) expire(now time.Time) {
+	c.refusals = slices.DeleteFunc(c.refusals, func(r datedRefusal) bool { return now.After(r.until) })
+	c.invites = slices.DeleteFunc(c.invites, func(v datedInvite) bool { return now.After(v.until) })
+}
+
+// send makes the next record, and the relays that a heartbeat carries.
+func (c *Core) send(now time.Time, out *Output) {
+	c.seq++
+	r := &Record{
+		Cluster: c.table.cluster, Node: c.node, Boot: c.table.boot, Seq: c.seq,
+		Leaving: c.leaving > 0, Interval: c.interval(),
+		Acks:  c.table.acks(now),
+		Addrs: slices.Clone(c.sources), Facts: c.facts,
+		Claims: make([]Claim, 0, len(c.order)),
+	}
+	for _, u := range c.order {
+		r.Claims = append(r.Claims, u.claim(now))
+		if u.request != nil {
+			r.Requests = append(r.Requests, *u.request)
+		}
+		if u.view.State == Master && (u.claimed != u.view.Tenure.Seq || u.first == 0) {
+			u.claimed, u.first = u.view.Tenure.Seq, c.seq
+		}
+	}
+	for _, f := range c.refusals {
+		r.Refusals = append(r.Refusals, f.Refusal)
+	}
+	for _, v := range c.invites {
+		r.Invites = append(r.Invites, v.Invite)
+	}
+	c.table.Sent(c.seq, now)
+	c.sentAt, c.urgent = now, false
+	out.Record = r
+	for _, m := range c.table.members {
+		out.To = append(out.To, m.Name)
+		for _, author := range c.table.members {
+			if now.Sub(author.at) < 3*c.interval()/2 || !c.counts(now, author) ||
+				!c.table.lacks(m, author, 5*c.interval()/2, now) {
+				continue
+			}
+			for i := range author.latest {
+				out.Relays = append(out.Relays, OutRelay{To: m.Name, Datagram: Datagram{
+					Via: c.node, Age: now.Sub(author.at), Record: author.latest[i],
+				}})
+			}
+		}
+	}
+	if c.leaving > 0 {
+		if c.leaving--; c.leaving == 0 {
+			c.left, out.Left = true, true
+		} else {
+			c.urgent = true
+		}
+	}
+}

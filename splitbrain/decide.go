@@ -1,0 +1,244 @@
+package splitbrain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// View is all that bears on one unit of this node at one moment.
+type View struct {
+	Now       time.Time
+	Node      string
+	Boot      BootID
+	Heartbeat time.Duration // this node's present interval
+	Unit      *UnitView
+	Peers     []Peer // every member that has ever claimed anything of the unit, by name
+
+	// First is the number of our first record that claimed the unit's present
+	// tenure; 0: none was sent yet.
+	First    uint64
+	Requests []PeerRequest // to hand the unit over, of all members
+	Refused  []Refusal     // answers to requests of this node
+	Memory   Memory
+}
+
+// Peer is what is known of one member's part in a unit.
+type Peer struct {
+	Node     string
+	Boot     BootID
+	Leaving  bool
+	Interval time.Duration // its heartbeat interval
+	Addrs    []netip.Addr
+	RTT      time.Duration
+	Claim    *Claim
+	At       time.Time // when it said so
+	Via      string    // who relayed that
+
+	// The latest tenure of its present life for which it claimed MASTER.
+	MasterSeq   uint64
+	MasterSince time.Time // when that was first heard of
+	MasterCount int       // records that said so
+
+	Knows   uint64    // our highest record that it acknowledges
+	KnownAt time.Time // when we sent that
+}
+
+// PeerRequest is a request with its sender.
+type PeerRequest struct {
+	Peer int // index in View.Peers
+	Request
+}
+
+// Memory is what Decide remembers of a unit from one time to the next. Its
+// zero value is that of a unit just started.
+type Memory struct {
+	hold      Hold         // as last delivered
+	members   []netip.Addr // as last delivered
+	delivered bool         // members were delivered at all
+
+	holder   TenureID  // the latest tenure that is known to have been in MASTER
+	letGo    time.Time // when that tenure was first known to have been released
+	acted    TenureID  // the tenure whose end made this node a candidate already
+	yielding uint64    // own tenure that was told to end
+	toldAt   time.Time // when it was
+	yielded  TenureID  // the tenure that won against it
+	won      TenureID  // the latest tenure that ended against ours
+	release  promise   // whom that tenure was handed to
+	released time.Time // when its addresses were first known to be gone
+	ask      asking
+	wish     bool // a person or a drain asks this node to take the unit over
+}
+
+// promise is a hand-over that this node agreed to.
+type promise struct {
+	request uint64
+	to      BootID
+	node    string
+	span    time.Duration
+	failed  bool
+}
+
+// Decision is what Decide says about one unit.
+type Decision struct {
+	Verdicts []Verdict
+	Alerts   []Alert // the conditions that stand now
+	Refusals []Refusal
+	Request  *Request // open: to be repeated in each record
+	Memory   Memory
+	// Wake is when to decide again, if nothing happens before; zero: never.
+	Wake time.Time
+	// Urgent says that the others should hear of it at once.
+	Urgent bool
+}
+
+// Decide applies the rules to one unit. It is pure.
+func Decide(v *View) Decision {
+	d := decider{View: v, Memory: v.Memory}
+	d.fresh = v.Unit.fresh(v.Heartbeat)
+	switch {
+	case v.Unit.Policy == PolicyOff:
+		d.off()
+	default:
+		d.mesh()
+	}
+	d.Decision.Memory = d.Memory
+	return d.Decision
+}
+
+type decider struct {
+	*View
+	Decision
+	Memory Memory // in the making; it stands before those of View and Decision
+	fresh  time.Duration
+}
+
+// mesh applies policy mesh.
+func (d *decider) mesh() {
+	d.tellMembers()
+	switch d.Unit.State {
+	case Master:
+		d.master()
+	case Backup:
+		d.backup()
+	case Init, Fault:
+		d.Memory.hold = Hold{}
+		d.Memory.ask = asking{backoff: d.Memory.ask.backoff, notBefore: d.Memory.ask.notBefore}
+	}
+	d.noteRelease()
+}
+
+// off takes back what policy mesh may have said before.
+func (d *decider) off() {
+	if !d.Memory.hold.Until.IsZero() {
+		d.say(Hold{})
+	}
+	if len(d.Memory.members) > 0 {
+		d.say(Members{})
+	}
+	d.Memory = Memory{}
+}
+
+func (d *decider) say(v Verdict) { d.Verdicts = append(d.Verdicts, v) }
+
+// wake asks for another decision at t.
+func (d *decider) wake(t time.Time) {
+	if t.After(d.Now) && (d.Wake.IsZero() || t.Before(d.Wake)) {
+		d.Wake = t
+	}
+}
+
+// isFresh reports whether the peer's claim counts (R0).
+func (d *decider) isFresh(p *Peer) bool {
+	return d.Now.Sub(p.At) <= max(d.fresh, 3*p.Interval)
+}
+
+func (d *decider) freshUntil(p *Peer) time.Time {
+	return p.At.Add(max(d.fresh, 3*p.Interval))
+}
+
+// twoWay reports whether the peer and this node hear each other, directly or
+// through others.
+func (d *decider) twoWay(p *Peer) bool {
+	return d.isFresh(p) && !p.KnownAt.IsZero() && d.Now.Sub(p.KnownAt) <= max(d.fresh, 3*p.Interval)
+}
+
+// holds reports whether the peer counts as a holder.
+func (d *decider) holds(p *Peer) bool {
+	return p.Claim.State == Master && d.isFresh(p)
+}
+
+// candidate reports whether the peer could take the unit over.
+func (d *decider) candidate(p *Peer) bool {
+	return d.isFresh(p) && !p.Leaving && p.Claim.Eligible && p.Claim.State == Backup
+}
+
+// tellMembers delivers the addresses of members in two-way contact when they
+// have changed.
+func (d *decider) tellMembers() {
+	var addrs []netip.Addr
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if !d.twoWay(p) || p.Claim.Policy != PolicyMesh {
+			continue
+		}
+		addrs = append(addrs, p.Addrs...)
+		d.wake(d.freshUntil(p).Add(1))
+		d.wake(p.KnownAt.Add(max(d.fresh, 3*p.Interval) + 1))
+	}
+	if d.Memory.delivered && slices.Equal(addrs, d.Memory.members) {
+		return
+	}
+	d.Memory.delivered, d.Memory.members = true, addrs
+	d.say(Members{Addrs: addrs})
+}
+
+// step is the time between two ranks of R9: the better one's record must have
+// come before the next one acts.
+func (d *decider) step() time.Duration { return max(2*d.rtt(), 20*time.Millisecond) }
+
+// rtt is the longest round trip among the members that count.
+func (d *decider) rtt() time.Duration {
+	var rtt time.Duration
+	for i := range d.Peers {
+		if d.isFresh(&d.Peers[i]) {
+			rtt = max(rtt, d.Peers[i].RTT)
+		}
+	}
+	return rtt
+}
+
+// rank is this node's wait in the order of succession (R9): by priority and
+// address among those that could serve, the former holder last.
+func (d *decider) rank(former TenureID) time.Duration {
+	self := d.Unit
+	better := 0
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		switch {
+		case !d.candidate(p), p.Boot == former.Boot:
+		case former.Boot == d.Boot,
+			outranks(p.Claim.Priority, p.Claim.Primary, self.Priority, self.Primary):
+			better++
+		}
+	}
+	return time.Duration(better) * d.step()
+}
+
+// ago says how old a moment is, for people.
+func (d *decider) ago(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return fmt.Sprintf("%v ago", max(d.Now.Sub(t), 0).Round(time.Millisecond))
+}
+
+// heard says how a peer's claim came, for people.
+func (d *decider) heard(p *Peer) string {
+	how := "its record"
+	if p.Via != "" {
+		how = "its record, relayed by " + p.Via + ","
+	}
+	return fmt.Sprintf("%s %s", how, d.ago(p.At))
+}

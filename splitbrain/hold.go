@@ -1,0 +1,215 @@
+package splitbrain
+
+import (
+	"fmt"
+	"time"
+)
+
+// backup decides for a unit in BACKUP.
+func (d *decider) backup() {
+	m := &d.Memory
+	holder := d.holder()
+	if holder != nil {
+		m.holder, m.letGo = TenureID{holder.Boot, holder.Claim.Tenure.Seq}, time.Time{}
+	}
+	d.askHolder(holder)
+	switch {
+	case holder != nil:
+		d.hold(holder)
+	case d.answered():
+	default:
+		d.succeed()
+	}
+}
+
+// holder is the peer whose claim of MASTER counts longest, or nil.
+func (d *decider) holder() *Peer {
+	var best *Peer
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if d.holds(p) && (best == nil || d.freshUntil(p).After(d.freshUntil(best))) {
+			best = p
+		}
+	}
+	return best
+}
+
+// hold applies R1: a fresh record claims MASTER, so silence of its adverts is
+// no reason to take over. The hold ends with the claim's freshness, and R9's
+// order follows by itself.
+func (d *decider) hold(holder *Peer) {
+	if holder.Claim.Policy == PolicyOff && d.advertises(holder) {
+		// It takes part in plain VRRP only, and its adverts arrive: they rule.
+		return
+	}
+	until := d.freshUntil(holder)
+	d.wake(until.Add(1))
+	d.reserve(until, d.rank(TenureID{Boot: holder.Boot}),
+		fmt.Sprintf("%s claims MASTER: %s", holder.Node, d.heard(holder)))
+	if d.Unit.Wants != WantHeld || d.advertises(holder) {
+		return
+	}
+	// A holder may be too young to have been heard; its first advert follows
+	// its first record.
+	if due := holder.MasterSince.Add(d.Unit.AdvertInterval + d.Heartbeat); d.Now.Before(due) {
+		d.wake(due)
+		return
+	}
+	d.Alerts = append(d.Alerts, d.deaf(holder))
+}
+
+// reserve delivers a Hold when it says more than the last one did.
+func (d *decider) reserve(until time.Time, rank time.Duration, reason string) {
+	last := &d.Memory.hold
+	if !until.After(last.Until) && rank == last.Rank {
+		return
+	}
+	*last = Hold{Until: until, Rank: rank, Reason: reason}
+	d.say(*last)
+}
+
+// advertises reports whether the last advert of the unit came from the peer,
+// within Master_Down_Interval.
+func (d *decider) advertises(p *Peer) bool {
+	return d.Now.Sub(d.Unit.Heard.At) <= d.Unit.masterDown() && p.has(d.Unit.Heard)
+}
+
+func (p *Peer) has(a Advert) bool {
+	for _, own := range p.Addrs {
+		if own == a.From {
+			return true
+		}
+	}
+	return a.From.IsValid() && a.From == p.Claim.Primary
+}
+
+// deaf is the alert of R1, raised by the node that does not hear.
+func (d *decider) deaf(holder *Peer) Alert {
+	u := d.Unit
+	since := holder.MasterSince
+	if p := u.Heard.At; holder.has(u.Heard) && p.After(since) {
+		since = p
+	}
+	a := Alert{
+		Kind: VRRPChannelLost, Unit: u.Name, Peer: holder.Node, Since: since,
+		Summary: fmt.Sprintf("%s: adverts of %s do not reach %s; it is alive, so %s stays BACKUP",
+			u.Name, holder.Node, d.Node, d.Node),
+		Evidence: []string{
+			fmt.Sprintf("mesh: %s claims MASTER in %s", holder.Node, d.heard(holder)),
+			"vrrp: last advert of " + holder.Node + " " + d.ago(heardFrom(u, holder)),
+		},
+	}
+	hear, deaf := 0, 0
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if p == holder || !d.candidate(p) {
+			continue
+		}
+		if at := p.At.Add(-p.Claim.HeardAge); p.Claim.Heard.IsValid() &&
+			p.Claim.Heard == holder.Claim.Primary && p.Claim.Wants != WantHeld &&
+			d.Now.Sub(at) <= u.masterDown()+d.fresh {
+			hear++
+			a.Evidence = append(a.Evidence, fmt.Sprintf("vrrp: %s heard %s %s", p.Node, holder.Node, d.ago(at)))
+			continue
+		}
+		if p.Claim.Wants == WantHeld {
+			deaf++
+			a.Evidence = append(a.Evidence, "vrrp: "+p.Node+" does not hear "+holder.Node+" either")
+		}
+	}
+	switch {
+	case hear > 0:
+		a.Remedy = fmt.Sprintf("others hear %s: look at %s for a firewall that drops IP protocol 112, at its cable, and at IGMP snooping on its switch port", holder.Node, d.Node)
+	case deaf > 0:
+		a.Remedy = fmt.Sprintf("nobody hears %s: look for a firewall that drops IP protocol 112 on %s or on all nodes, and at IGMP snooping on the switch", holder.Node, holder.Node)
+	default:
+		a.Remedy = fmt.Sprintf("look for a firewall that drops IP protocol 112 on %s or %s, at the cable between them, and at IGMP snooping on the switch", holder.Node, d.Node)
+	}
+	return a
+}
+
+func heardFrom(u *UnitView, p *Peer) time.Time {
+	if p.has(u.Heard) {
+		return u.Heard.At
+	}
+	return time.Time{}
+}
+
+// succeed applies R9 as far as records prove it: the tenure that held the unit
+// has ended, and nobody claims it.
+func (d *decider) succeed() {
+	m := &d.Memory
+	former, at := d.ended()
+	if former == nil || m.acted == m.holder {
+		return
+	}
+	if m.letGo.IsZero() {
+		m.letGo = at
+	}
+	c := former.Claim
+	if r := c.Reserved; r.For != 0 {
+		// Reserved for another: wait until its right has ended.
+		free := m.letGo.Add(r.Span + d.Heartbeat)
+		if d.Now.Before(free) {
+			d.wake(free)
+			d.reserve(free, d.rank(m.holder), fmt.Sprintf("%s handed the unit to another member %s", former.Node, d.ago(m.letGo)))
+			return
+		}
+	} else if d.claimedByAdverts(former) {
+		return
+	}
+	if y := c.Yielded; y != (TenureID{}) && !d.hasEnded(y) {
+		return
+	}
+	m.acted = m.holder
+	m.hold = Hold{}
+	d.say(TakeOver{
+		After:  d.rank(m.holder),
+		Reason: fmt.Sprintf("%s released the unit: %s", former.Node, d.heard(former)),
+	})
+}
+
+// ended returns the peer whose tenure was the latest known one, when its own
+// record says that this has ended and its addresses are gone; and when they
+// went.
+func (d *decider) ended() (*Peer, time.Time) {
+	m := &d.Memory
+	if m.holder == (TenureID{}) || m.holder.Boot == d.Boot {
+		return nil, time.Time{}
+	}
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if p.Boot == m.holder.Boot && p.Claim.State != Master &&
+			p.Claim.Released && p.Claim.Tenure.Seq == m.holder.Seq {
+			return p, p.At.Add(-p.Claim.Reserved.Age)
+		}
+	}
+	return nil, time.Time{}
+}
+
+// hasEnded reports whether a tenure is known to be over.
+func (d *decider) hasEnded(t TenureID) bool {
+	if t.Boot == d.Boot {
+		return d.Unit.State != Master || d.Unit.Tenure.Seq != t.Seq
+	}
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if p.Boot == t.Boot {
+			return p.Claim.Tenure.Seq > t.Seq ||
+				p.Claim.Tenure.Seq == t.Seq && p.Claim.State != Master && p.Claim.Released
+		}
+	}
+	return false
+}
+
+// claimedByAdverts reports whether somebody else advertised while the former
+// holder held the unit or after: it let go to that router, by plain VRRP.
+func (d *decider) claimedByAdverts(former *Peer) bool {
+	recent := func(from Advert) bool {
+		return from.From.IsValid() && from.Priority > 0 && !former.has(from) &&
+			from.At.After(former.MasterSince) && d.Now.Sub(from.At) <= d.Unit.masterDown()
+	}
+	c := former.Claim
+	return recent(d.Unit.Heard) ||
+		recent(Advert{From: c.Heard, Priority: c.HeardPriority, At: former.At.Add(-c.HeardAge)})
+}

@@ -1,0 +1,113 @@
+package splitbrain
+
+import (
+	"context"
+	"time"
+)
+
+// publishEvery is how often the view is published when nothing of substance
+// changes, so that ages in it are not far off.
+const publishEvery = time.Second
+
+// Run works until ctx is done. It may be called once.
+func (a *Arbiter) Run(ctx context.Context) error {
+	core := NewCore(a.opts.Node, a.opts.Boot, a.opts.Cluster, a.opts.Heartbeat, time.Now())
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+
+	var (
+		leaving   chan struct{}
+		published time.Time
+	)
+	for {
+		in := a.take()
+		if in.leave != nil {
+			leaving = in.leave
+		}
+		feed(core, &in)
+		now := time.Now()
+		out := core.Step(now)
+		a.perform(&out)
+		if out.Changed || now.Sub(published) >= publishEvery {
+			published = now
+			a.opts.Publish(core.View(now))
+		}
+		if out.Left && leaving != nil {
+			close(leaving)
+			leaving = nil
+		}
+
+		timer.Reset(time.Until(core.Deadline()))
+		select {
+		case <-a.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// take empties the inbox.
+func (a *Arbiter) take() inbox {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	in := a.inbox
+	a.inbox = inbox{}
+	return in
+}
+
+// feed gives the core what came in: levels first, then the queues in order.
+func feed(core *Core, in *inbox) {
+	if in.hasPeers {
+		core.SetMembers(in.members)
+	}
+	if in.hasFacts {
+		core.SetFacts(in.facts)
+	}
+	if in.hasUnits {
+		core.SetUnits(in.units)
+	}
+	for i := range in.datagrams {
+		r := &in.datagrams[i]
+		core.Receive(r.at, &r.datagram, r.path)
+	}
+	for _, ev := range in.adverts {
+		core.Observe(ev)
+	}
+	for _, w := range in.wishes {
+		core.RequestHandover(time.Now(), w.unit, w.to)
+	}
+	if in.leave != nil {
+		core.Leave()
+	}
+}
+
+// perform carries out what the core says, verdicts first.
+func (a *Arbiter) perform(out *Output) {
+	if len(out.Verdicts) > 0 {
+		a.opts.Deliver(out.Verdicts)
+	}
+	if out.Record != nil {
+		payloads, err := Encode(out.Record)
+		if err != nil {
+			a.opts.Logger.Error("heartbeat not sent", "err", err)
+		}
+		for _, to := range out.To {
+			for _, p := range payloads {
+				a.opts.Send(to, p)
+			}
+		}
+	}
+	for i := range out.Relays {
+		r := &out.Relays[i]
+		p, err := EncodeRelay(&r.Datagram)
+		if err != nil {
+			a.opts.Logger.Warn("record not relayed", "node", r.Datagram.Record.Node, "err", err)
+			continue
+		}
+		a.opts.Send(r.To, p)
+	}
+	for _, alert := range out.Alerts {
+		a.opts.Alert(alert)
+	}
+}

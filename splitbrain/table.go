@@ -1,0 +1,321 @@
+package splitbrain
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// sentSlots is how many of our latest records the table remembers the time of:
+// ten seconds at the shortest heartbeat interval.
+const sentSlots = 1024
+
+// maxRetired is how many former lives of a member are remembered, so that
+// their delayed words are known for what they are.
+const maxRetired = 16
+
+// Table is what is known of every other configured member: its latest record,
+// direct or relayed, and when it was made by our clock. It is a value of one
+// owner: it has no lock, and starts nothing.
+type Table struct {
+	self    string
+	boot    BootID
+	cluster uint64
+	members []*member // by name
+	sent    [sentSlots]sentRecord
+	lastSeq uint64
+}
+
+type sentRecord struct {
+	seq uint64
+	at  time.Time
+}
+
+// member is one other configured member.
+type member struct {
+	Member
+	boot    BootID // zero: never heard of
+	retired []BootID
+
+	seq   uint64    // of its latest record
+	parts partSet   // the datagrams of that record that have come
+	at    time.Time // when that record was made: reception, less the age of a relay
+	via   string
+	path  string
+
+	directSeq uint64
+	directAt  time.Time
+
+	interval time.Duration
+	leaving  bool
+	acks     []Ack
+
+	heardSeq      uint64    // highest of our records that it knows
+	heardAt       time.Time // when that was sent
+	heardDirectAt time.Time // the same for those that reached it directly
+	rtt           time.Duration
+
+	sources  []netip.Addr
+	facts    []byte
+	claims   map[string]*heldClaim
+	requests []Request
+	refusals []Refusal
+	invites  []Invite
+	latest   []Record // the datagrams of the latest record, for relaying
+}
+
+// heldClaim is the latest claim of a member on one unit.
+type heldClaim struct {
+	Claim
+	at time.Time
+
+	// Of the latest tenure for which it claimed MASTER:
+	masterSeq   uint64
+	masterSince time.Time // when it was first heard of
+	masterCount int       // records that claimed it
+}
+
+type partSet [MaxParts / 64]uint64
+
+func (s *partSet) has(n uint16) bool { return s[n/64]&(1<<(n%64)) != 0 }
+func (s *partSet) add(n uint16)      { s[n/64] |= 1 << (n % 64) }
+
+// NewTable returns the table of the given node's present life, without
+// members.
+func NewTable(self string, boot BootID, cluster uint64) *Table {
+	return &Table{self: self, boot: boot, cluster: cluster}
+}
+
+// SetMembers gives the configured members. What is known of those that stay is
+// kept; the others are forgotten, and their records dropped from now on.
+func (t *Table) SetMembers(members []Member) {
+	next := make([]*member, 0, len(members))
+	for _, m := range members {
+		if m.Name == t.self {
+			continue
+		}
+		if old := t.member(m.Name); old != nil {
+			old.Member = m
+			next = append(next, old)
+			continue
+		}
+		next = append(next, &member{Member: m, claims: make(map[string]*heldClaim)})
+	}
+	slices.SortFunc(next, func(a, b *member) int { return cmp.Compare(a.Name, b.Name) })
+	t.members = slices.CompactFunc(next, func(a, b *member) bool { return a.Name == b.Name })
+}
+
+// Sent notes when a record of ours was made, so that acknowledgements of it
+// can be dated.
+func (t *Table) Sent(seq uint64, at time.Time) {
+	t.lastSeq = seq
+	t.sent[seq%sentSlots] = sentRecord{seq, at}
+}
+
+// Receive takes a datagram that arrived at the given time. It returns the
+// member when the datagram said something new, and whether a new life of it
+// has begun; otherwise nil: it is a repetition, out of order, of an earlier
+// life, of another cluster or of no member.
+func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newLife bool) {
+	r := &d.Record
+	if r.Cluster != t.cluster || r.Boot == t.boot {
+		return nil, false
+	}
+	m = t.member(r.Node)
+	if m == nil {
+		return nil, false
+	}
+	made := at.Add(-d.Age)
+	if r.Boot != m.boot {
+		if !t.believable(m, d, at) {
+			return nil, false
+		}
+		m.begin(r.Boot)
+		newLife = true
+	}
+	direct := d.Via == ""
+	if direct && r.Seq >= m.directSeq {
+		m.directSeq, m.directAt = r.Seq, at
+		t.measure(m, r, at)
+	}
+	switch {
+	case r.Seq < m.seq, r.Seq == m.seq && m.parts.has(r.Part):
+		return nil, false
+	case r.Seq > m.seq:
+		m.seq, m.parts = r.Seq, partSet{}
+		m.at, m.via, m.path = made, d.Via, path
+		m.interval, m.leaving = r.Interval, r.Leaving
+		m.acks = r.Acks
+		m.requests, m.refusals, m.invites = nil, nil, nil
+		m.latest = m.latest[:0]
+		t.acknowledge(m)
+	}
+	m.parts.add(r.Part)
+	m.latest = append(m.latest, *r)
+	m.requests = append(m.requests, r.Requests...)
+	m.refusals = append(m.refusals, r.Refusals...)
+	m.invites = append(m.invites, r.Invites...)
+	if r.Part == 0 {
+		m.sources, m.facts = r.Addrs, r.Facts
+	}
+	for i := range r.Claims {
+		m.hear(&r.Claims[i], made)
+	}
+	return m, newLife
+}
+
+// believable reports whether the record of an unknown life may end the life
+// that is known. Boot ids have no order, so a delayed word of a life that this
+// node never met must not displace the present one: while that is fresh, only
+// a direct record that acknowledges our own present life is believed, which
+// nothing sent before our start can do.
+func (t *Table) believable(m *member, d *Datagram, at time.Time) bool {
+	if slices.Contains(m.retired, d.Record.Boot) {
+		return false
+	}
+	if m.boot == 0 || at.Sub(m.at) > t.lifeWindow(m) {
+		return true
+	}
+	return d.Via == "" && slices.ContainsFunc(d.Record.Acks, func(a Ack) bool {
+		return a.Boot == t.boot && a.Known > 0
+	})
+}
+
+// lifeWindow is how long a life is defended against unknown ones.
+func (t *Table) lifeWindow(m *member) time.Duration {
+	return max(3*m.interval, 100*time.Millisecond)
+}
+
+func (m *member) begin(boot BootID) {
+	if m.boot != 0 {
+		m.retired = append(m.retired, m.boot)
+		if len(m.retired) > maxRetired {
+			m.retired = slices.Delete(m.retired, 0, 1)
+		}
+	}
+	*m = member{Member: m.Member, boot: boot, retired: m.retired, claims: make(map[string]*heldClaim)}
+}
+
+// hear notes a claim.
+func (m *member) hear(c *Claim, made time.Time) {
+	h := m.claims[c.Unit]
+	if h == nil {
+		h = &heldClaim{}
+		m.claims[c.Unit] = h
+	}
+	h.Claim, h.at = *c, made
+	if c.State != Master {
+		return
+	}
+	if c.Tenure.Seq != h.masterSeq {
+		h.masterSeq, h.masterSince, h.masterCount = c.Tenure.Seq, made, 0
+	}
+	h.masterCount++
+}
+
+// acknowledge notes what m says of our records.
+func (t *Table) acknowledge(m *member) {
+	for _, a := range m.acks {
+		if a.Boot != t.boot {
+			continue
+		}
+		if s, ok := t.sentAt(a.Known); ok && a.Known >= m.heardSeq {
+			m.heardSeq, m.heardAt = a.Known, s
+		}
+		if s, ok := t.sentAt(a.Direct); ok && s.After(m.heardDirectAt) {
+			m.heardDirectAt = s
+		}
+	}
+}
+
+// measure takes the round trip from a record that came directly.
+func (t *Table) measure(m *member, r *Record, at time.Time) {
+	for _, a := range r.Acks {
+		s, ok := t.sentAt(a.Direct)
+		if a.Boot != t.boot || !ok {
+			continue
+		}
+		rtt := max(at.Sub(s)-a.Age, 0)
+		if m.rtt == 0 {
+			m.rtt = rtt
+			continue
+		}
+		m.rtt += (rtt - m.rtt) / 8
+	}
+}
+
+// sentAt is when our record of that number was made. Those that fell out of
+// memory are too old to matter.
+func (t *Table) sentAt(seq uint64) (time.Time, bool) {
+	s := t.sent[seq%sentSlots]
+	return s.at, seq != 0 && s.seq == seq
+}
+
+func (t *Table) member(name string) *member {
+	for _, m := range t.members {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+func (t *Table) memberByBoot(boot BootID) *member {
+	for _, m := range t.members {
+		if m.boot == boot && boot != 0 {
+			return m
+		}
+	}
+	return nil
+}
+
+// acks is what our next record says of the others.
+func (t *Table) acks(now time.Time) []Ack {
+	acks := make([]Ack, 0, len(t.members))
+	for _, m := range t.members {
+		if m.boot == 0 || now.Sub(m.at) > MaxAge || len(acks) == MaxAcks {
+			continue
+		}
+		a := Ack{Boot: m.boot, Known: m.seq, Direct: m.directSeq}
+		if m.directSeq != 0 {
+			a.Age = now.Sub(m.directAt)
+		}
+		acks = append(acks, a)
+	}
+	return acks
+}
+
+// owner is the member that the address belongs to, or nil.
+func (t *Table) owner(a netip.Addr) *member {
+	for _, m := range t.members {
+		if m.has(a) {
+			return m
+		}
+	}
+	return nil
+}
+
+func (m *member) has(a netip.Addr) bool {
+	return slices.Contains(m.sources, a) || slices.Contains(m.Addrs, a)
+}
+
+// lacks reports whether a member should be given the latest record of another
+// one by us: by its own word it does not know it, and has not heard that member
+// directly for longer than slack. What it will hear directly in a moment is not
+// worth a relay.
+func (t *Table) lacks(to, author *member, slack time.Duration, now time.Time) bool {
+	if to == author || to.boot == 0 || author.boot == 0 || len(author.latest) == 0 {
+		return false
+	}
+	for _, a := range to.acks {
+		if a.Boot != author.boot {
+			continue
+		}
+		if a.Known >= author.seq {
+			return false
+		}
+		return a.Direct == 0 || a.Age+now.Sub(to.at) > slack
+	}
+	return true // it does not know this life at all
+}
