@@ -80,6 +80,7 @@ type facts struct {
 	index                          int  // in Config.Instances
 	advertised                     bool // virtual_ipaddress was given
 	noAddress                      bool // no_virtual_ipaddress was given
+	emptyAddresses                 bool // virtual_ipaddress has no lines
 	priority, noPreempt            bool
 	unicastSource, multicastSource netip.Addr
 	unicastPeers                   bool

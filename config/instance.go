@@ -137,7 +137,7 @@ func (c *compiler) addressing(in *Instance, f *facts, s *syntax.Node) bool {
 	switch s.Word.Text {
 	case "virtual_ipaddress":
 		in.Addresses = append(in.Addresses, c.addresses(s)...)
-		f.advertised = true
+		f.advertised, f.emptyAddresses = true, len(s.Children) == 0
 	case "virtual_ipaddress_excluded":
 		in.Excluded = append(in.Excluded, c.addresses(s)...)
 	case "no_virtual_ipaddress":

@@ -87,6 +87,10 @@ func (c *compiler) address(line *syntax.Node) (Address, bool) {
 	if !ok {
 		return Address{}, false
 	}
+	if ip := p.Addr(); ip.IsUnspecified() || ip.IsMulticast() {
+		c.errorf(line.Word.Pos, "address %s cannot belong to a machine; use a unicast address", ip)
+		return Address{}, false
+	}
 	a := Address{Prefix: p}
 	w := words{c: c, block: "address", rest: line.Args}
 	for {

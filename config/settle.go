@@ -14,13 +14,14 @@ func (c *compiler) settle(in *Instance, f *facts) {
 	place := func(word string) syntax.Pos { return c.cfg.Place(f.node.Path(), word) }
 
 	c.settleFamily(in, f)
-	if in.VRID == 0 {
+	given := func(word string) bool { return place(word) != at }
+	if in.VRID == 0 && !given("virtual_router_id") {
 		c.errorf(at, "vrrp_instance %s has no virtual_router_id; add one, 1 to 255", in.Name)
 	}
-	if in.Interface == "" {
+	if in.Interface == "" && !given("interface") {
 		c.errorf(at, "vrrp_instance %s has no interface; add interface NAME", in.Name)
 	}
-	if !f.advertised && !f.noAddress || f.advertised && len(in.Addresses) == 0 && !f.noAddress {
+	if !f.noAddress && len(in.Addresses) == 0 && (!f.advertised || f.emptyAddresses) {
 		c.errorf(at, "vrrp_instance %s has no virtual_ipaddress; add one, or no_virtual_ipaddress", in.Name)
 	}
 	if in.StartMaster && !f.priority {

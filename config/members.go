@@ -1,0 +1,177 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hacluster/hacluster/config/syntax"
+)
+
+// CompileCluster compiles the document for every member and compares the
+// results. A finding that all members share stands once; others name the node.
+func CompileCluster(doc *syntax.Document, nodes []string) (map[string]*Config, Findings) {
+	nodes = unique(nodes)
+	cfgs := make(map[string]*Config, len(nodes))
+	count := map[Finding]int{}
+	var order Findings
+	byNode := map[Finding][]string{}
+	for _, node := range nodes {
+		cfg, fs := Compile(doc, node)
+		cfgs[node] = cfg
+		for _, f := range fs {
+			if count[f] == 0 {
+				order = append(order, f)
+			}
+			count[f]++
+			byNode[f] = append(byNode[f], node)
+		}
+	}
+	for i, f := range order {
+		if count[f] < len(nodes) {
+			order[i].Node = strings.Join(byNode[f], ", ")
+		}
+	}
+	m := members{doc: doc, nodes: nodes, cfgs: cfgs}
+	m.strangers()
+	m.instances()
+	m.addresses()
+	return cfgs, append(order, m.findings...).sorted()
+}
+
+// members compares the configurations of the nodes of a cluster.
+type members struct {
+	doc      *syntax.Document
+	nodes    []string
+	cfgs     map[string]*Config
+	findings Findings
+}
+
+func (m *members) warnf(at syntax.Pos, format string, args ...any) {
+	m.findings = append(m.findings, Finding{Severity: Warning, Pos: at, Msg: fmt.Sprintf(format, args...)})
+}
+
+// strangers reports conditions for machines that are no members.
+func (m *members) strangers() {
+	done := map[string]bool{}
+	for _, l := range m.doc.Lines {
+		n := l.Cond.Node
+		if n == "" || done[n] || slices.Contains(m.nodes, n) {
+			continue
+		}
+		done[n] = true
+		msg := fmt.Sprintf("@%s names no member of the cluster; members are %s", n, strings.Join(m.nodes, ", "))
+		if len(m.nodes) == 0 {
+			msg = fmt.Sprintf("@%s names no member of the cluster", n)
+		}
+		at := l.Pos
+		at.Col += strings.IndexByte(l.Text, '@')
+		m.warnf(at, "%s", msg)
+	}
+}
+
+// seat is one node's part in a virtual router.
+type seat struct {
+	node string
+	cfg  *Config
+	in   Instance
+}
+
+func (s seat) place(word string) syntax.Pos {
+	return s.cfg.Place("vrrp_instance "+s.in.Name, word)
+}
+
+// seats gives for each instance name the nodes that run it, in order.
+func (m *members) seats() ([]string, map[string][]seat) {
+	var names []string
+	out := map[string][]seat{}
+	for _, n := range m.nodes {
+		for _, in := range m.cfgs[n].Instances {
+			if out[in.Name] == nil {
+				names = append(names, in.Name)
+			}
+			out[in.Name] = append(out[in.Name], seat{n, m.cfgs[n], in})
+		}
+	}
+	return names, out
+}
+
+// instances compares each virtual router over the nodes.
+func (m *members) instances() {
+	names, seats := m.seats()
+	for _, name := range names {
+		all := seats[name]
+		for _, s := range all[1:] {
+			m.pair(all[0], s)
+		}
+		byPriority := map[int]seat{}
+		for _, s := range all {
+			if first, ok := byPriority[s.in.Priority]; ok {
+				m.warnf(s.place("priority"), "%s has priority %d on %s and on %s; the higher address would decide, so give each node its own priority",
+					name, s.in.Priority, first.node, s.node)
+				break
+			}
+			byPriority[s.in.Priority] = s
+		}
+	}
+}
+
+// pair reports what two nodes must have in common and do not.
+func (m *members) pair(a, b seat) {
+	differ := func(word string, x, y any) {
+		if fmt.Sprint(x) != fmt.Sprint(y) {
+			m.warnf(b.place(word), "%s of %s differs: %v on %s, %v on %s; nodes of one virtual router need the same",
+				word, a.in.Name, x, a.node, y, b.node)
+		}
+	}
+	differ("virtual_router_id", a.in.VRID, b.in.VRID)
+	differ("version", a.in.Version, b.in.Version)
+	differ("advert_int", a.in.AdvertInterval, b.in.AdvertInterval)
+	differ("virtual_ipaddress", addrs(a.in.Addresses), addrs(b.in.Addresses))
+	differ("v3_checksum_as_v2", a.in.V3ChecksumAsV2, b.in.V3ChecksumAsV2)
+	if a.in.Unicast == b.in.Unicast {
+		differ("mcast_dst_ip", a.in.MulticastGroup, b.in.MulticastGroup)
+	} else {
+		m.warnf(b.place("unicast_peer"), "%s uses unicast on one of %s and %s, multicast on the other; they would not hear each other", a.in.Name, a.node, b.node)
+	}
+	if a.in.AuthType != b.in.AuthType || a.in.AuthPass != b.in.AuthPass {
+		m.warnf(b.place("authentication"), "authentication of %s differs between %s and %s; they would refuse each other's adverts", a.in.Name, a.node, b.node)
+	}
+	if !a.in.SplitBrain.equal(b.in.SplitBrain) {
+		m.findings = append(m.findings, Finding{Severity: Error, Pos: b.place("split_brain"),
+			Msg: fmt.Sprintf("split_brain of %s differs between %s and %s; members of one unit follow one policy", a.in.Name, a.node, b.node)})
+	}
+}
+
+// addrs lists the addresses, in order.
+func addrs(list []Address) []string {
+	out := make([]string, len(list))
+	for i, a := range list {
+		out[i] = a.Prefix.Addr().String()
+	}
+	return out
+}
+
+// addresses holds that an address belongs to one instance in the whole cluster.
+func (m *members) addresses() {
+	type owner struct{ instance, node string }
+	first := map[string]owner{}
+	reported := map[string]bool{}
+	for _, n := range m.nodes {
+		for _, in := range m.cfgs[n].Instances {
+			for _, a := range addrs(slices.Concat(in.Addresses, in.Excluded)) {
+				o, ok := first[a]
+				if !ok {
+					first[a] = owner{in.Name, n}
+					continue
+				}
+				// On one node Compile has reported it.
+				if o.instance != in.Name && o.node != n && !reported[a] {
+					reported[a] = true
+					m.warnf(m.cfgs[n].Place("vrrp_instance "+in.Name, "virtual_ipaddress"), "%s is a virtual address of %s on %s and of %s on %s; use one instance name on all nodes",
+						a, o.instance, o.node, in.Name, n)
+				}
+			}
+		}
+	}
+}
