@@ -84,7 +84,7 @@ func (l *loop) perform(o op) {
 		}
 	case Notify:
 		l.opts.Log.Info("state changed", "unit", u.spec.Name, "instance", a.Instance,
-			"from", a.From, "to", a.To, "priority", a.Priority, "reason", a.Reason)
+			"from", a.From.String(), "to", a.To.String(), "priority", a.Priority, "reason", a.Reason)
 		if l.opts.Notify != nil {
 			l.opts.Notify(Transition{
 				At: l.now, Unit: u.spec.Name, Instance: a.Instance,
