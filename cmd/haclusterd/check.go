@@ -11,10 +11,11 @@ import (
 // there is an error. What is missing on this machine is an error only with
 // onThisNode.
 func checkDocument(w io.Writer, file, node string, onThisNode bool) int {
-	_, findings, err := config.CheckFile(file, node)
+	cfg, findings, err := config.CheckFile(file, node)
 	if err != nil {
 		return fail(exitFailed, err)
 	}
+	findings = append(findings, config.CheckOnNode(cfg, config.Machine{}, onThisNode)...)
 	for _, f := range findings {
 		fmt.Fprintln(w, f)
 	}
