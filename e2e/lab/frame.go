@@ -66,6 +66,8 @@ type answer struct {
 	mac  string
 	addr netip.Addr
 	kind Kind
+
+	round uint16 // of the probe, by echo only
 }
 
 const (
@@ -125,7 +127,7 @@ func decodeARP(f Frame, b []byte, asker string) event {
 	case op == 1 && f.Node == asker && sender.IsUnspecified():
 		return event{probe: &probe{f.At, target, ByNeighbour, roundOf(f.At)}}
 	case op == 2 && target.IsUnspecified():
-		return event{answer: &answer{f.At, f.Node, hw.String(), sender, ByNeighbour}}
+		return event{answer: &answer{at: f.At, node: f.Node, mac: hw.String(), addr: sender, kind: ByNeighbour}}
 	}
 	return event{}
 }
@@ -148,7 +150,7 @@ func decodeICMP(f Frame, src, dst netip.Addr, b []byte, asker string) event {
 	case (kind == 8 || kind == 128) && f.Node == asker && binary.BigEndian.Uint16(b[4:]) == echoID:
 		return event{probe: &probe{f.At, dst, ByEcho, binary.BigEndian.Uint16(b[6:])}}
 	case (kind == 0 || kind == 129) && binary.BigEndian.Uint16(b[4:]) == echoID:
-		return event{answer: &answer{f.At, f.Node, mac.String(), src, ByEcho}}
+		return event{answer: &answer{at: f.At, node: f.Node, mac: mac.String(), addr: src, kind: ByEcho, round: binary.BigEndian.Uint16(b[6:])}}
 	case kind == 135 && f.Node == asker && len(b) >= 24:
 		return event{probe: &probe{f.At, netip.AddrFrom16([16]byte(b[8:])), ByNeighbour, roundOf(f.At)}}
 	case kind == 136 && len(b) >= 24:
@@ -156,7 +158,7 @@ func decodeICMP(f Frame, src, dst netip.Addr, b []byte, asker string) event {
 		if dst.IsMulticast() {
 			return event{announcement: &Announcement{f.At, f.Node, mac, target}}
 		}
-		return event{answer: &answer{f.At, f.Node, mac.String(), target, ByNeighbour}}
+		return event{answer: &answer{at: f.At, node: f.Node, mac: mac.String(), addr: target, kind: ByNeighbour}}
 	}
 	return event{}
 }

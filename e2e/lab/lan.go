@@ -52,6 +52,7 @@ var sweepOnce = sync.OnceFunc(Sweep)
 func New(t T) *LAN {
 	t.Helper()
 	sweepOnce()
+	t.ArtifactDir() // made now, a temporary one outlives the cleanups that write to it
 	lan := &LAN{t: t, prefix: fmt.Sprintf("%s%d-%s", namePrefix, os.Getpid(), short(t.Name()))}
 	sw, err := newNamespace(lan.prefix + "-switch")
 	if err != nil {

@@ -58,35 +58,63 @@ func overlap(all []Holding) time.Duration {
 }
 
 // darkness is the longest time for which an address was asked for and nobody
-// answered: from the first probe of a run of unanswered ones to the answer
-// that ended it, or to the last probe when none did.
+// answered: from the first of some rounds of probes that went unanswered in a
+// row to the answer that ended it, or to the last round when none did. A pause
+// of the prober is no darkness.
 func darkness(probes []probe, answers []answer) time.Duration {
-	var longest time.Duration
-	next := 0 // the first answer not before the probe looked at
-	for i := 0; i < len(probes); i++ {
-		for next < len(answers) && answers[next].at.Before(probes[i].at) {
-			next++
-		}
-		// Probes up to the next answer: one alone was answered by it.
-		rounds, j := 0, i
-		for j < len(probes) && (next == len(answers) || probes[j].at.Before(answers[next].at)) {
-			if j == i || probes[j].round != probes[j-1].round {
-				rounds++
+	type round struct {
+		at       time.Time // its first probe
+		answered time.Time // its first answer; zero: none
+	}
+	var rounds []round
+	latest := make(map[uint16]int) // round number → index; numbers wrap around
+	next := 0
+	answersUntil := func(end time.Time) {
+		for ; next < len(answers) && answers[next].at.Before(end); next++ {
+			i, ok := latest[answers[next].round]
+			if answers[next].kind == ByNeighbour { // which carries no number
+				i, ok = len(rounds)-1, len(rounds) > 0
 			}
-			j++
+			if ok && rounds[i].answered.IsZero() {
+				rounds[i].answered = answers[next].at
+			}
 		}
-		end := probes[j-1].at
-		if next < len(answers) {
-			end = answers[next].at
-		} else {
-			rounds++ // no answer came: even a single probe went unanswered
+	}
+	for _, p := range probes {
+		answersUntil(p.at)
+		if i, ok := latest[p.round]; !ok || i != len(rounds)-1 {
+			latest[p.round] = len(rounds)
+			rounds = append(rounds, round{at: p.at})
 		}
-		if rounds > 1 {
-			longest = max(longest, end.Sub(probes[i].at))
+	}
+	if len(rounds) == 0 {
+		return 0
+	}
+	answersUntil(end(answers))
+
+	var longest time.Duration
+	var since time.Time // of the present darkness; zero: none
+	for _, r := range rounds {
+		switch {
+		case !r.answered.IsZero() && !since.IsZero():
+			longest = max(longest, r.answered.Sub(since))
+			since = time.Time{}
+		case r.answered.IsZero() && since.IsZero():
+			since = r.at
 		}
-		i = j - 1
+	}
+	if !since.IsZero() {
+		longest = max(longest, rounds[len(rounds)-1].at.Sub(since))
 	}
 	return longest
+}
+
+// end is a time after all answers.
+func end(answers []answer) time.Time {
+	if len(answers) == 0 {
+		return time.Time{}
+	}
+	return answers[len(answers)-1].at.Add(time.Second)
 }
 
 // Series is what the probes of one kind say of one address.

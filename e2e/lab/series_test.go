@@ -63,6 +63,10 @@ func TestDarknessCountsUnansweredProbesOnly(t *testing.T) {
 		{"the prober itself paused", probesAt(0, 200*ms), answersAt(1*ms, 201*ms), 0},
 		{"two unanswered", probesAt(0, 10*ms, 20*ms, 30*ms), answersAt(1*ms, 31*ms), 21 * ms},
 		{"dark to the end", probesAt(0, 10*ms, 20*ms, 30*ms), answersAt(1 * ms), 20 * ms},
+		{"one of several nodes answers", []probe{
+			{at: at(0), round: 1, kind: ByEcho}, {at: at(1), round: 1, kind: ByEcho},
+			{at: at(300 * ms), round: 2, kind: ByEcho}, {at: at(300*ms + 1), round: 2, kind: ByEcho},
+		}, []answer{{at: at(1 * ms), round: 1, kind: ByEcho}, {at: at(301 * ms), round: 2, kind: ByEcho}}, 0},
 		{"never answered", probesAt(0, 10*ms), nil, 10 * ms},
 	}
 	for _, tt := range tests {
