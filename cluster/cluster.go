@@ -3,75 +3,329 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/hacluster/hacluster/cluster/pki"
 	"github.com/hacluster/hacluster/cluster/store"
 )
 
-var errSkeleton = errors.New("cluster: under construction")
+// operationTime bounds an operation whose context does not.
+const operationTime = 15 * time.Second
 
 // Cluster is one node's part in its cluster.
-type Cluster struct{ o Options }
+type Cluster struct {
+	o    Options
+	dir  *dataDir
+	port *demux
 
-// Open takes the data directory and reads who this node is. It changes nothing
-// when it fails: *RunningError, or data of a newer version or another node.
-func Open(o Options) (*Cluster, error) { return nil, errSkeleton }
+	// operating is held by Init, Join, Leave and Close: one at a time.
+	operating sync.Mutex
 
-// Run serves until ctx is done, then releases everything.
-func (c *Cluster) Run(ctx context.Context) error { return errSkeleton }
+	mu      sync.Mutex
+	state   State
+	session *session      // nil in states Waiting and, until admitted, Joining
+	changed chan struct{} // closed and replaced when state or session changes
+}
+
+// Open takes the data directory and the TLS port, and starts what this node was
+// when it last ran. It waits for no other node, and changes nothing when it fails:
+// *RunningError, data of a newer version or of another node, port in use.
+func Open(o Options) (*Cluster, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	dir, err := openDataDir(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	node, member, err := dir.load(o.Name)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	port, err := listen(o.Listen, o.Logger)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	c := &Cluster{o: o, dir: dir, port: port, state: Waiting, changed: make(chan struct{})}
+	if !member {
+		// What an interrupted init or join has left belongs to nobody.
+		if err := dir.clear(); err != nil {
+			return nil, errors.Join(err, port.Close(), dir.Close())
+		}
+		return c, nil
+	}
+	c.session, err = startSession(o, dir, port, node)
+	if err != nil {
+		return nil, errors.Join(err, port.Close(), dir.Close())
+	}
+	c.state = Member
+	return c, nil
+}
+
+func (o *Options) complete() error {
+	if err := pki.CheckNodeName(o.Name); err != nil {
+		return err
+	}
+	if o.Listen == "" {
+		o.Listen = fmt.Sprintf("[::]:%d", DefaultPort)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Timing == (store.Timing{}) {
+		o.Timing = store.LAN()
+	}
+	return nil
+}
+
+// Run serves until ctx is done, then leaves politely and releases everything. It
+// is to be called once after Open; Init, Join and the rest may be called before.
+func (c *Cluster) Run(ctx context.Context) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		c.checkHealth()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return c.Close()
+		}
+	}
+}
+
+// Close ends everything. Run calls it.
+func (c *Cluster) Close() error {
+	c.operating.Lock()
+	defer c.operating.Unlock()
+	if s := c.setSession(nil, Waiting); s != nil {
+		s.stop(true)
+	}
+	return errors.Join(c.port.Close(), c.dir.Close())
+}
+
+// checkHealth notices that the state failed, or that the others removed this node.
+func (c *Cluster) checkHealth() {
+	s, err := c.current()
+	if err != nil {
+		return
+	}
+	state := Member
+	switch {
+	case s.store.Err() != nil:
+		state = Failed
+	case s.removedByOthers():
+		state = Removed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session != s || c.state == state || c.state == Joining {
+		return
+	}
+	c.o.Logger.Info("cluster state changed", "from", string(c.state), "to", string(state))
+	c.publish(state)
+}
+
+// publish sets the state; c.mu is held.
+func (c *Cluster) publish(state State) {
+	c.state = state
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// setSession replaces the session and returns the one before.
+func (c *Cluster) setSession(s *session, state State) *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.session
+	c.session = s
+	c.publish(state)
+	return before
+}
+
+// current returns the session of a node that is a member.
+func (c *Cluster) current() (*session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == nil || c.state == Joining {
+		return nil, ErrNotMember
+	}
+	return c.session, nil
+}
+
+// StateChanged returns a channel that is closed when Status().State changes next.
+func (c *Cluster) StateChanged() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
 
 // Status returns what this node knows without asking anybody.
-func (c *Cluster) Status() Status { return Status{} }
-
-// StateChanged returns a channel that is closed when Status.State changes next.
-func (c *Cluster) StateChanged() <-chan struct{} { return nil }
-
-// Init makes a cluster of this one node, with a first revision.
-func (c *Cluster) Init(ctx context.Context, o InitOptions) error { return errSkeleton }
-
-// Join makes this node a member. Any failure leaves the host as it was.
-func (c *Cluster) Join(ctx context.Context, o JoinOptions) error { return errSkeleton }
-
-// Leave takes this node out of its cluster and deletes its keys.
-func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Member, err error) {
-	return nil, errSkeleton
+func (c *Cluster) Status() Status {
+	c.mu.Lock()
+	state, s := c.state, c.session
+	c.mu.Unlock()
+	status := Status{State: state, Name: c.o.Name, Advertise: c.o.Advertise}
+	if s == nil {
+		return status
+	}
+	leader, _ := s.store.Leader()
+	identity := s.identity.Load()
+	status.Err = s.store.Err()
+	status.NodeID = s.node.ID
+	status.ClusterID = s.node.ClusterID
+	status.ClusterName = s.node.ClusterName
+	status.Fingerprint = identity.Pin().String()
+	status.Advertise = s.node.Advertise
+	status.Leader = nameOf(leader.ID)
+	status.Term = s.store.Term()
+	status.Applied = s.store.Applied()
+	status.CertEnds = identity.NotAfter()
+	status.Voters = s.voters()
+	if list := s.store.Revisions().History(1); len(list) > 0 {
+		status.Revision = list[0].Number
+	}
+	return status
 }
 
-// CreateToken makes a token and returns its text, which is not kept, and members
-// to join at.
-func (c *Cluster) CreateToken(ctx context.Context, o TokenOptions) (text string, token store.Token, addrs []string, err error) {
-	return "", store.Token{}, nil, errSkeleton
+// bounded gives ctx a deadline when it has none.
+func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
-// Tokens lists the tokens.
-func (c *Cluster) Tokens(ctx context.Context) ([]store.Token, error) { return nil, errSkeleton }
-
-// RevokeToken makes a token useless.
-func (c *Cluster) RevokeToken(ctx context.Context, id, by string) error { return errSkeleton }
+// explain turns the lack of a leader into words that say which voters are missing.
+func (s *session) explain(operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	_, unknown := errors.AsType[*store.UnknownOutcomeError](err)
+	if !unknown && (errors.Is(err, store.ErrNoLeader) || errors.Is(err, store.ErrNotLeader)) {
+		return &NoMajorityError{Operation: operation, Voters: s.voters(), Now: time.Now()}
+	}
+	return err
+}
 
 // Propose commits a revision and returns it without its text: *store.ConflictError,
 // *NoMajorityError (nothing changed), *store.UnknownOutcomeError.
 func (c *Cluster) Propose(ctx context.Context, p store.Proposal) (store.Revision, error) {
-	return store.Revision{}, errSkeleton
+	s, err := c.current()
+	if err != nil {
+		return store.Revision{}, err
+	}
+	ctx, cancel := bounded(ctx, operationTime)
+	defer cancel()
+	rev, err := s.store.Propose(ctx, p)
+	return rev, s.explain("commit a revision", err)
 }
 
-// Sync makes the reads after it linearizable, or fails with a *NoMajorityError.
-func (c *Cluster) Sync(ctx context.Context) error { return errSkeleton }
+// Sync makes the reads after it linearizable: they see all that was acknowledged
+// on any node before. It fails with a *NoMajorityError.
+func (c *Cluster) Sync(ctx context.Context) error {
+	s, err := c.current()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := bounded(ctx, operationTime)
+	defer cancel()
+	return s.explain("read the present state", s.store.Sync(ctx))
+}
 
-// Revisions gives the local history: Latest, Get, History, ByRequest, Watch. Nil
-// before Status.State is Member.
-func (c *Cluster) Revisions() *store.Revisions { return nil }
+// Revisions gives the local history: Latest, Get, History, ByRequest, Watch. It is
+// nil while the node is in no cluster, and another one after it has joined anew.
+func (c *Cluster) Revisions() *store.Revisions {
+	s, err := c.current()
+	if err != nil {
+		return nil
+	}
+	return s.store.Revisions()
+}
 
-// Members lists the members that this node knows.
-func (c *Cluster) Members() []store.Member { return nil }
+// Members lists the members that this node knows, by name.
+func (c *Cluster) Members() []store.Member {
+	s, err := c.current()
+	if err != nil {
+		return nil
+	}
+	return s.store.Members().List()
+}
 
-// MembersChanged returns a channel that is closed when Members changes next.
-func (c *Cluster) MembersChanged() <-chan struct{} { return nil }
+// MembersChanged returns a channel that is closed when Members changes next, or
+// the node's own state does.
+func (c *Cluster) MembersChanged() <-chan struct{} {
+	s, err := c.current()
+	if err != nil {
+		return c.StateChanged()
+	}
+	return s.store.Members().Changed()
+}
 
-// Conn returns the connection to a member, made when needed and closed when the
-// member goes.
-func (c *Cluster) Conn(node string) (grpc.ClientConnInterface, error) { return nil, errSkeleton }
+// Conn returns the connection to another member, made when needed and closed when
+// the member goes. It may not stand yet: calls wait for it within their context
+// when they ask with grpc.WaitForReady.
+func (c *Cluster) Conn(node string) (grpc.ClientConnInterface, error) {
+	s, err := c.current()
+	if err != nil {
+		return nil, err
+	}
+	m, ok := s.store.Members().ByName(node)
+	if !ok {
+		return nil, fmt.Errorf("there is no member %s", node)
+	}
+	return s.peers.get(m.Name, m.Addr.String())
+}
 
-// Peer returns the name of the member that made the call of ctx on the TLS port.
-func Peer(ctx context.Context) (node string, ok bool) { return "", false }
+// CachedRevision returns the revision that this node last applied, from its own
+// disk: store.ErrNoRevision, or a *store.CorruptCacheError.
+func (c *Cluster) CachedRevision() (store.Revision, error) {
+	s, err := c.current()
+	if err != nil {
+		return store.Revision{}, err
+	}
+	return store.LoadCache(c.dir.cache(), s.node.ClusterID)
+}
+
+// CacheRevision keeps the revision that this node has applied, so that it can start
+// from it without anybody.
+func (c *Cluster) CacheRevision(rev store.Revision) error {
+	s, err := c.current()
+	if err != nil {
+		return err
+	}
+	return store.SaveCache(c.dir.cache(), s.node.ClusterID, rev)
+}
+
+// advertise chooses the address that the other nodes are told.
+func (o Options) advertise(asked netip.AddrPort) (netip.AddrPort, error) {
+	addr := asked
+	if !addr.IsValid() {
+		addr = o.Advertise
+	}
+	if !addr.IsValid() {
+		return netip.AddrPort{}, ErrNoAdvertise
+	}
+	if _, err := usableAddr(addr.String()); err != nil {
+		return netip.AddrPort{}, fmt.Errorf("--advertise: %w", err)
+	}
+	return addr, nil
+}
+
+// gossipAddrs returns the addresses of gossip and heartbeats that the other nodes
+// are told.
+func (o Options) gossipAddrs(advertise netip.AddrPort) (gossip netip.AddrPort, heartbeats []netip.AddrPort) {
+	gossip, heartbeats = o.GossipAddr, o.HeartbeatAddrs
+	if !gossip.IsValid() {
+		gossip = netip.AddrPortFrom(advertise.Addr(), DefaultPort)
+	}
+	if len(heartbeats) == 0 {
+		heartbeats = []netip.AddrPort{netip.AddrPortFrom(advertise.Addr(), DefaultHeartbeatPort)}
+	}
+	return gossip, heartbeats
+}

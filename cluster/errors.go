@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hacluster/hacluster/cluster/store"
 )
 
 var (
@@ -51,3 +53,6 @@ func (e *NoMajorityError) Error() string {
 	return fmt.Sprintf("%s: no majority of the %d voters (%s): nothing was changed; virtual addresses go on and fail over; status, history and config show still work from this node's copy",
 		e.Operation, len(e.Voters), strings.Join(seen, ", "))
 }
+
+// Unwrap returns store.ErrNoLeader.
+func (e *NoMajorityError) Unwrap() error { return store.ErrNoLeader }

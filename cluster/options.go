@@ -10,8 +10,12 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 )
 
-// DefaultPort is the TCP port of the cluster and the UDP port of its gossip.
-const DefaultPort = 7112
+const (
+	// DefaultPort is the TCP port of the cluster and the UDP port of its gossip.
+	DefaultPort = 7112
+	// DefaultHeartbeatPort is the UDP port of the heartbeats.
+	DefaultHeartbeatPort = 7113
+)
 
 // Options are what a daemon's flags say of the cluster.
 type Options struct {

@@ -123,20 +123,9 @@ func (ca *CA) Sign(csr []byte, node string, now time.Time) ([]byte, error) {
 	if err := CheckNodeName(node); err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(csr)
-	if block == nil || block.Type != "CERTIFICATE REQUEST" {
-		return nil, fmt.Errorf("sign certificate for %s: the request is not a PEM certificate request", node)
-	}
-	request, err := x509.ParseCertificateRequest(block.Bytes)
+	request, err := parseRequest(csr)
 	if err != nil {
 		return nil, fmt.Errorf("sign certificate for %s: %w", node, err)
-	}
-	// The signature proves that the asker has the private key (RFC 2986 section 3).
-	if err := request.CheckSignature(); err != nil {
-		return nil, fmt.Errorf("sign certificate for %s: request: %w", node, err)
-	}
-	if key, ok := request.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("sign certificate for %s: the key is not ECDSA P-256", node)
 	}
 	serial, err := newSerial()
 	if err != nil {
@@ -161,6 +150,26 @@ func (ca *CA) Sign(csr []byte, node string, now time.Time) ([]byte, error) {
 		return nil, fmt.Errorf("sign certificate for %s: %w", node, err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+// parseRequest reads a PEM certificate request and checks it.
+func parseRequest(csr []byte) (*x509.CertificateRequest, error) {
+	block, _ := pem.Decode(csr)
+	if block == nil || block.Type != "CERTIFICATE REQUEST" {
+		return nil, errors.New("not a PEM certificate request")
+	}
+	request, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	// The signature proves that the asker has the private key (RFC 2986 section 3).
+	if err := request.CheckSignature(); err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	if key, ok := request.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
+		return nil, errors.New("the key is not ECDSA P-256")
+	}
+	return request, nil
 }
 
 // newSerial returns a random serial number of 127 bits: positive and at most 20

@@ -90,3 +90,30 @@ func Remove(dir string) error {
 	}
 	return nil
 }
+
+// RequestFrom returns a certificate request for the key in dir.
+func RequestFrom(dir, node string) ([]byte, error) {
+	key, err := os.ReadFile(filepath.Join(dir, keyFile))
+	if err != nil {
+		return nil, err
+	}
+	return NewCSR(key, node)
+}
+
+// Replace puts a renewed certificate into dir, if it belongs to the key and
+// authority there, and returns the new identity.
+func Replace(dir string, certPEM []byte) (*Identity, error) {
+	key, err := os.ReadFile(filepath.Join(dir, keyFile))
+	if err != nil {
+		return nil, err
+	}
+	ca, err := os.ReadFile(filepath.Join(dir, caFile))
+	if err != nil {
+		return nil, err
+	}
+	id, err := NewIdentity(key, certPEM, ca)
+	if err != nil {
+		return nil, fmt.Errorf("renewed certificate: %w", err)
+	}
+	return id, WriteFile(filepath.Join(dir, certFile), certPEM)
+}

@@ -102,6 +102,16 @@ type KeyID [sha256.Size]byte
 // KeyIDOf returns the key id of a certificate.
 func KeyIDOf(cert *x509.Certificate) KeyID { return sha256.Sum256(cert.RawSubjectPublicKeyInfo) }
 
+// KeyIDOfRequest returns the key id that a certificate made from the request will
+// have.
+func KeyIDOfRequest(csr []byte) (KeyID, error) {
+	request, err := parseRequest(csr)
+	if err != nil {
+		return KeyID{}, err
+	}
+	return sha256.Sum256(request.RawSubjectPublicKeyInfo), nil
+}
+
 // Identity is what a node proves itself with, and what it checks others against.
 // It does not change; a renewed certificate makes a new Identity.
 type Identity struct {

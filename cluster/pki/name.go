@@ -20,6 +20,10 @@ func NewClusterID() string {
 	return randomID(16)
 }
 
+// NewNodeID returns an id for one life of a node, from admission to leave:
+// NAME#RANDOM, where RANDOM is 8 characters of base32.
+func NewNodeID(name string) string { return name + "#" + randomID(5) }
+
 func randomID(bytes int) string {
 	b := make([]byte, bytes)
 	rand.Read(b) // never fails: see crypto/rand

@@ -85,10 +85,20 @@ func NewToken(role Role, pin Pin, addrs []string) (Token, error) {
 }
 
 // Hash returns what the cluster stores of the token.
-func (t Token) Hash() [sha256.Size]byte {
+func (t Token) Hash() [sha256.Size]byte { return hashSecret(t.ID, t.Secret[:]) }
+
+// HashSecret returns the Hash of the token with that id and secret.
+func HashSecret(id string, secret []byte) ([sha256.Size]byte, error) {
+	if len(secret) != secretSize {
+		return [sha256.Size]byte{}, fmt.Errorf("secret of token %s has %d octets, want %d", id, len(secret), secretSize)
+	}
+	return hashSecret(id, secret), nil
+}
+
+func hashSecret(id string, secret []byte) [sha256.Size]byte {
 	h := sha256.New()
-	h.Write([]byte(tokenPrefix + t.ID))
-	h.Write(t.Secret[:])
+	h.Write([]byte(tokenPrefix + id + "."))
+	h.Write(secret)
 	return [sha256.Size]byte(h.Sum(nil))
 }
 

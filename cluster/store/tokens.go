@@ -125,9 +125,20 @@ func (t *Tokens) create(add Token) error {
 	return nil
 }
 
-// redeem uses up one use of a token. A wrong secret is answered as an unknown
-// token: who has only the id learns nothing.
+// redeem uses up one use of a token.
 func (t *Tokens) redeem(r redeemV1) (Token, error) {
+	token, err := t.usable(r)
+	if err != nil {
+		return Token{}, err
+	}
+	token.LastUsed, token.UsedBy = r.Now, append(slices.Clip(token.UsedBy), r.Node)
+	t.tokens[r.ID] = token
+	return token, nil
+}
+
+// usable returns the token if it can be used. A wrong secret is answered as an
+// unknown token: who has only the id learns nothing.
+func (t *Tokens) usable(r redeemV1) (Token, error) {
 	token, ok := t.tokens[r.ID]
 	switch {
 	case !ok || subtle.ConstantTimeCompare(token.Hash, r.Hash) != 1:
@@ -139,9 +150,16 @@ func (t *Tokens) redeem(r redeemV1) (Token, error) {
 	case token.Uses > 0 && len(token.UsedBy) >= token.Uses:
 		return Token{}, refuse(CodeTokenUsed, token.public(), "token %s was used", r.ID)
 	}
-	token.LastUsed, token.UsedBy = r.Now, append(slices.Clip(token.UsedBy), r.Node)
-	t.tokens[r.ID] = token
 	return token, nil
+}
+
+// Known says whether this node's state has the token. It keeps those who guess
+// away from the log; only RedeemToken decides.
+func (t *Tokens) Known(id string, hash []byte) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	token, ok := t.tokens[id]
+	return ok && subtle.ConstantTimeCompare(token.Hash, hash) == 1
 }
 
 // refund gives back the use of a node whose join came to nothing.

@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/cluster/pki"
+	"github.com/hacluster/hacluster/cluster/store"
+)
+
+// dataFormat is raised when an older program could misread the data directory.
+const dataFormat = 1
+
+// nodeFile says who this node is. It is written last by init and join, so a
+// directory without it belongs to a node that is in no cluster, whatever else an
+// interrupted command has left there.
+type nodeFile struct {
+	Format      int
+	Program     string // version of haclusterd that wrote it
+	Name        string
+	ID          string // of this life, NAME#RANDOM
+	ClusterID   string
+	ClusterName string
+	Role        store.Role
+	Advertise   netip.AddrPort
+}
+
+// dataDir is the daemon's directory, held by a lock.
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+func (d *dataDir) pki() string  { return filepath.Join(d.path, "pki") }
+func (d *dataDir) raft() string { return filepath.Join(d.path, "raft") }
+
+// cache is the file of the revision that was last applied.
+func (d *dataDir) cache() string { return filepath.Join(d.path, "revision.json") }
+func (d *dataDir) node() string  { return filepath.Join(d.path, "node.json") }
+
+// openDataDir makes the directory when it is missing and takes its lock.
+func openDataDir(path string) (*dataDir, error) {
+	if path == "" {
+		return nil, errors.New("no data directory: give --data-dir")
+	}
+	if err := pki.MakeDir(path); err != nil {
+		return nil, err
+	}
+	name := filepath.Join(path, "lock")
+	lock, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer lock.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		text, _ := os.ReadFile(name)
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		return nil, &RunningError{PID: pid, DataDir: path}
+	}
+	// The pid is for people who meet the lock; the lock itself is the kernel's.
+	if err := errors.Join(lock.Truncate(0), writeAt(lock, strconv.Itoa(os.Getpid())+"\n")); err != nil {
+		return nil, errors.Join(fmt.Errorf("write %s: %w", name, err), lock.Close())
+	}
+	return &dataDir{path: path, lock: lock}, nil
+}
+
+func writeAt(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
+}
+
+// Close gives the lock back.
+func (d *dataDir) Close() error { return d.lock.Close() }
+
+// load reads who this node is; ok is false when it is in no cluster. It refuses
+// the data of a newer program, and of a node with another name.
+func (d *dataDir) load(name string) (node nodeFile, ok bool, err error) {
+	data, err := os.ReadFile(d.node())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nodeFile{}, false, nil
+	}
+	if err != nil {
+		return nodeFile{}, false, err
+	}
+	if err := json.Unmarshal(data, &node); err != nil {
+		return nodeFile{}, false, fmt.Errorf("read %s: %w", d.node(), err)
+	}
+	switch {
+	case node.Format > dataFormat:
+		return nodeFile{}, false, fmt.Errorf("data in %s was written by haclusterd %s (format %d); this program knows format %d: upgrade it, or give another --data-dir",
+			d.path, node.Program, node.Format, dataFormat)
+	case node.Name != name:
+		return nodeFile{}, false, fmt.Errorf("data in %s belongs to node %s, this one is %s: start with --name %s, or give another --data-dir",
+			d.path, node.Name, name, node.Name)
+	}
+	return node, true, nil
+}
+
+func (d *dataDir) save(node nodeFile) error {
+	node.Format = dataFormat
+	data, err := json.MarshalIndent(node, "", "  ")
+	if err != nil {
+		return err
+	}
+	return pki.WriteFile(d.node(), append(data, '\n'))
+}
+
+// clear makes the node one that is in no cluster. The file that says otherwise
+// goes first: whatever interrupts the rest, the next start finds no member.
+func (d *dataDir) clear() error {
+	if err := os.Remove(d.node()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return errors.Join(pki.Remove(d.pki()), os.RemoveAll(d.pki()), os.RemoveAll(d.raft()), os.RemoveAll(d.cache()))
+}
+
+// stat says whether the node is in a cluster, by its file.
+func (d *dataDir) stat() (os.FileInfo, error) { return os.Stat(d.node()) }

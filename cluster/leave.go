@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hacluster/hacluster/cluster/store"
+	haclusterv1 "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+// Leave takes this node out of its cluster, deletes its keys, and returns the
+// members that remain. The last member needs last, and is refused with
+// ErrLastMember otherwise. A node that the others have removed, or whose state
+// failed, only clears its own disk.
+func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Member, err error) {
+	c.operating.Lock()
+	defer c.operating.Unlock()
+	s, err := c.current()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := bounded(ctx, operationTime)
+	defer cancel()
+	remaining = slices.DeleteFunc(s.store.Members().List(), func(m store.Member) bool { return m.ID == s.node.ID })
+	state := c.Status().State
+	switch {
+	case state == Removed:
+	case len(remaining) == 0 && !last:
+		return nil, ErrLastMember
+	case len(remaining) == 0:
+		// Nobody is left to be told.
+	default:
+		if err := s.leave(ctx); err != nil {
+			return nil, s.explain("leave", err)
+		}
+	}
+	c.setSession(nil, Waiting)
+	s.stop(false)
+	if err := c.dir.clear(); err != nil {
+		return remaining, fmt.Errorf("left the cluster, but its data is still here: %w", err)
+	}
+	c.o.Logger.Info("left cluster", "cluster", s.node.ClusterName, "node", s.node.Name)
+	return remaining, nil
+}
+
+// leave hands leadership over and has another leader remove this node.
+func (s *session) leave(ctx context.Context) error {
+	if err := s.store.HandOver(ctx); err != nil {
+		return err
+	}
+	return s.removeSelf(ctx)
+}
+
+// removeSelf has the leader remove this node. A leader cannot remove itself and
+// answer, so it hands over first, or is refused as the last voter.
+func (s *session) removeSelf(ctx context.Context) error {
+	return s.onLeader(ctx, func(ctx context.Context) error {
+		m, ok := s.store.Members().ByID(s.node.ID)
+		if !ok {
+			return nil
+		}
+		if servers, err := s.store.Servers(); err == nil && countOtherVoters(servers, s.node.ID) == 0 {
+			return s.removeMember(ctx, m) // says that it is the last voter
+		}
+		if err := s.store.HandOver(ctx); err != nil {
+			return err
+		}
+		return store.ErrNotLeader // ask the next one
+	}, func(ctx context.Context, leader haclusterv1.PeerServiceClient) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_, err := leader.Remove(ctx, &haclusterv1.RemoveRequest{})
+		if isNotMember(err) {
+			return nil // gone already: the answer to an earlier call was lost
+		}
+		return err
+	})
+}
+
+func countOtherVoters(servers []store.Server, id string) int {
+	count := 0
+	for _, server := range servers {
+		if server.Voter && server.ID != id {
+			count++
+		}
+	}
+	return count
+}
