@@ -93,6 +93,7 @@ func (h *Hub) Raise(a Alert) bool {
 			return false
 		}
 		a.Since = old.Since
+		a.Seq = h.alerts.added + 1
 		delete(h.open, a.ID)
 	case open && old.Summary == a.Summary && old.Severity == a.Severity && old.Next == a.Next:
 		return false
@@ -100,6 +101,7 @@ func (h *Hub) Raise(a Alert) bool {
 		if open {
 			a.Since = old.Since
 		}
+		a.Seq = h.alerts.added + 1
 		h.open[a.ID] = a
 	}
 	h.alerts.add(a)
@@ -107,10 +109,10 @@ func (h *Hub) Raise(a Alert) bool {
 	return true
 }
 
-// Alerts returns the changes of alerts after number seq, the oldest first, the
-// number of the last one, and a channel that is closed when there are more.
-func (h *Hub) Alerts(seq uint64) (changes []Alert, last uint64, more <-chan struct{}) {
+// Alerts returns the changes of alerts after number seq, the oldest first, and
+// a channel that is closed when there are more.
+func (h *Hub) Alerts(seq uint64) ([]Alert, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.alerts.since(seq), h.alerts.added, h.alerts.changed
+	return h.alerts.since(seq), h.alerts.changed
 }

@@ -42,9 +42,9 @@ func TestAnAlertOpensOnceAndResolvesOnce(t *testing.T) {
 	if s, _ := h.Latest(); len(s.Alerts) != 0 {
 		t.Errorf("open alerts = %d, want 0", len(s.Alerts))
 	}
-	changes, last, _ := h.Alerts(0)
-	if len(changes) != 2 || last != 2 || !changes[1].Since.Equal(now) {
-		t.Errorf("Alerts = %v, %d; want the opening, and the end with its beginning", changes, last)
+	changes, _ := h.Alerts(0)
+	if len(changes) != 2 || changes[1].Seq != 2 || !changes[1].Since.Equal(now) {
+		t.Errorf("Alerts = %v; want the opening, and the end with its beginning", changes)
 	}
 }
 

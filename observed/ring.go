@@ -19,8 +19,12 @@ func (r *ring[T]) add(v T) {
 }
 
 // since copies what was added after the value number seq, as far as it is
-// still kept.
+// still kept. A number above the last comes from before a restart: everything
+// is new then.
 func (r *ring[T]) since(seq uint64) []T {
+	if seq > r.added {
+		seq = 0
+	}
 	if r.added > uint64(len(r.buf)) {
 		seq = max(seq, r.added-uint64(len(r.buf)))
 	}

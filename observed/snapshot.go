@@ -139,6 +139,7 @@ const (
 
 // Alert is a condition that an operator should know of.
 type Alert struct {
+	Seq      uint64 // of this change on its node, from 1; anew with each start of the daemon
 	ID       string // the same condition keeps it until it is resolved
 	Code     string // stable: "split_brain", "vrrp_channel_lost", ...
 	Severity Severity

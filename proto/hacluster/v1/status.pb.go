@@ -1644,7 +1644,9 @@ type ListEventsRequest struct {
 	// Only what the answering node has, without asking the others.
 	Local bool `protobuf:"varint,5,opt,name=local,proto3" json:"local,omitempty"`
 	// Only events after this time.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// With local: only events after this number.
+	AfterSeq      uint64 `protobuf:"varint,7,opt,name=after_seq,json=afterSeq,proto3" json:"after_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1719,6 +1721,13 @@ func (x *ListEventsRequest) GetSince() *timestamppb.Timestamp {
 		return x.Since
 	}
 	return nil
+}
+
+func (x *ListEventsRequest) GetAfterSeq() uint64 {
+	if x != nil {
+		return x.AfterSeq
+	}
+	return 0
 }
 
 // Event is something that happened.
@@ -1855,7 +1864,9 @@ type ListAlertsRequest struct {
 	// Resolved ones too.
 	All bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
 	// Only what the answering node has, without asking the others.
-	Local         bool `protobuf:"varint,3,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,3,opt,name=local,proto3" json:"local,omitempty"`
+	// With local: only changes after this number.
+	AfterSeq      uint64 `protobuf:"varint,4,opt,name=after_seq,json=afterSeq,proto3" json:"after_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1911,6 +1922,13 @@ func (x *ListAlertsRequest) GetLocal() bool {
 	return false
 }
 
+func (x *ListAlertsRequest) GetAfterSeq() uint64 {
+	if x != nil {
+		return x.AfterSeq
+	}
+	return 0
+}
+
 // Alert is a condition that an operator should know of.
 type Alert struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1935,7 +1953,9 @@ type Alert struct {
 	// Since when.
 	Since *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=since,proto3" json:"since,omitempty"`
 	// When it ended; not set while it is open.
-	Resolved      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	Resolved *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	// Number of this change on its node, from 1; it starts anew with the daemon.
+	Seq           uint64 `protobuf:"varint,12,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2045,6 +2065,13 @@ func (x *Alert) GetResolved() *timestamppb.Timestamp {
 		return x.Resolved
 	}
 	return nil
+}
+
+func (x *Alert) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
 }
 
 type HandoverRequest struct {
@@ -2297,14 +2324,15 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x12\x18\n" +
 	"\achannel\x18\x03 \x01(\tR\achannel\x12\x14\n" +
 	"\x05alive\x18\x04 \x01(\bR\x05alive\x127\n" +
-	"\tlast_seen\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastSeen\"\xb1\x01\n" +
+	"\tlast_seen\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\blastSeen\"\xce\x01\n" +
 	"\x11ListEventsRequest\x12\x16\n" +
 	"\x06follow\x18\x01 \x01(\bR\x06follow\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x12\n" +
 	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x14\n" +
 	"\x05local\x18\x05 \x01(\bR\x05local\x120\n" +
-	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xf9\x01\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n" +
+	"\tafter_seq\x18\a \x01(\x04R\bafterSeq\"\xf9\x01\n" +
 	"\x05Event\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
@@ -2316,11 +2344,12 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x02to\x18\b \x01(\tR\x02to\x12\x16\n" +
 	"\x06reason\x18\t \x01(\tR\x06reason\x12\x1a\n" +
 	"\bevidence\x18\n" +
-	" \x03(\tR\bevidence\"S\n" +
+	" \x03(\tR\bevidence\"p\n" +
 	"\x11ListAlertsRequest\x12\x16\n" +
 	"\x06follow\x18\x01 \x01(\bR\x06follow\x12\x10\n" +
 	"\x03all\x18\x02 \x01(\bR\x03all\x12\x14\n" +
-	"\x05local\x18\x03 \x01(\bR\x05local\"\xbf\x03\n" +
+	"\x05local\x18\x03 \x01(\bR\x05local\x12\x1b\n" +
+	"\tafter_seq\x18\x04 \x01(\x04R\bafterSeq\"\xd1\x03\n" +
 	"\x05Alert\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x128\n" +
@@ -2333,7 +2362,8 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x04next\x18\t \x01(\tR\x04next\x120\n" +
 	"\x05since\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x126\n" +
-	"\bresolved\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\bresolved\"d\n" +
+	"\bresolved\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\bresolved\x12\x10\n" +
+	"\x03seq\x18\f \x01(\x04R\x03seq\"d\n" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSEVERITY_INFO\x10\x01\x12\x14\n" +

@@ -507,7 +507,8 @@ const (
 //
 // AlertsService tells what needs, or needed, a person.
 type AlertsServiceClient interface {
-	// List sends alerts, the oldest first, and with follow goes on.
+	// List sends the alerts that are open, with all the resolved ones that are
+	// still kept too, the oldest first; with follow it goes on with each change.
 	List(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Alert], error)
 }
 
@@ -544,7 +545,8 @@ type AlertsService_ListClient = grpc.ServerStreamingClient[Alert]
 //
 // AlertsService tells what needs, or needed, a person.
 type AlertsServiceServer interface {
-	// List sends alerts, the oldest first, and with follow goes on.
+	// List sends the alerts that are open, with all the resolved ones that are
+	// still kept too, the oldest first; with follow it goes on with each change.
 	List(*ListAlertsRequest, grpc.ServerStreamingServer[Alert]) error
 	mustEmbedUnimplementedAlertsServiceServer()
 }

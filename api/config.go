@@ -1,0 +1,238 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"google.golang.org/grpc"
+
+	"github.com/hacluster/hacluster/cluster/store"
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+type configService struct {
+	pb.UnimplementedConfigServiceServer
+	s *Server
+}
+
+// revision returns a revision with its text; 0 is the present one. A
+// standalone daemon has one, without number.
+func (s *Server) revision(number uint64) (store.Revision, error) {
+	if s.o.Cluster == nil && s.o.Standalone != nil {
+		if number != 0 {
+			return store.Revision{}, errStandalone
+		}
+		file, text := s.o.Standalone()
+		return store.Revision{Text: text, Hash: store.HashText(text), Message: "file " + file}, nil
+	}
+	if err := s.member(); err != nil {
+		return store.Revision{}, err
+	}
+	if number == 0 {
+		return s.o.Revisions().Latest()
+	}
+	return s.o.Revisions().Get(number)
+}
+
+// Show implements pb.ConfigServiceServer.
+func (c configService) Show(ctx context.Context, req *pb.ShowConfigRequest) (*pb.ShowConfigResponse, error) {
+	rev, err := c.s.revision(req.GetRevision())
+	if err != nil {
+		return nil, err
+	}
+	text := rev.Text
+	if !isRoot(ctx) {
+		text = redact(text)
+	}
+	return &pb.ShowConfigResponse{Revision: revisionToProto(rev), Text: text}, nil
+}
+
+// Render implements pb.ConfigServiceServer.
+func (c configService) Render(ctx context.Context, req *pb.RenderConfigRequest) (*pb.RenderConfigResponse, error) {
+	rev, err := c.s.revision(req.GetRevision())
+	if err != nil {
+		return nil, err
+	}
+	node := req.GetNode()
+	if node == "" {
+		node = c.s.o.Node
+	}
+	if list := c.s.compiledFor(); !slices.Contains(list, node) {
+		return nil, notFound("haclusterctl nodes lists the members", "there is no node %s", node)
+	}
+	text, err := render(revisionFile(rev), rev.Text, node)
+	if err != nil {
+		return nil, err
+	}
+	if !isRoot(ctx) {
+		text = redact(text)
+	}
+	return &pb.RenderConfigResponse{Node: node, Revision: revisionToProto(rev), Text: text}, nil
+}
+
+// compiledFor are the nodes that a document is compiled for.
+func (s *Server) compiledFor() []string {
+	if s.member() != nil {
+		return []string{s.o.Node}
+	}
+	return names(s.o.Cluster.Members())
+}
+
+func revisionFile(r store.Revision) string { return fmt.Sprintf("revision %d", r.Number) }
+
+// Check implements pb.ConfigServiceServer.
+func (c configService) Check(ctx context.Context, req *pb.CheckConfigRequest) (*pb.CheckConfigResponse, error) {
+	resp := &pb.CheckConfigResponse{Nodes: c.s.compiledFor()}
+	findings := checkDocument(req.GetFile(), req.GetText(), resp.GetNodes())
+	if findings.Err() == nil {
+		for p := range c.s.prepare(ctx, req.GetFile(), req.GetText()) {
+			if p.err == nil {
+				resp.Prepared = append(resp.Prepared, p.node)
+				findings = append(findings, p.findings...)
+			}
+		}
+		slices.Sort(resp.Prepared)
+	}
+	resp.Findings = findingsToProto(findings)
+	resp.Ok = acceptable(findings, false) == nil
+	return resp, nil
+}
+
+// Diff implements pb.ConfigServiceServer.
+func (c configService) Diff(_ context.Context, req *pb.DiffConfigRequest) (*pb.DiffConfigResponse, error) {
+	from, err := c.s.revision(req.GetFrom())
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.DiffConfigResponse{From: revisionToProto(from)}
+	if req.GetWithText() {
+		resp.Diff = unifiedDiff(revisionFile(from), from.Text, req.GetFile(), req.GetText())
+		return resp, nil
+	}
+	to, err := c.s.revision(req.GetTo())
+	if err != nil {
+		return nil, err
+	}
+	resp.To = revisionToProto(to)
+	resp.Diff = unifiedDiff(revisionFile(from), from.Text, revisionFile(to), to.Text)
+	return resp, nil
+}
+
+// Plan implements pb.ConfigServiceServer.
+func (c configService) Plan(_ context.Context, req *pb.PlanConfigRequest) (*pb.PlanConfigResponse, error) {
+	base, err := c.s.revision(0)
+	if err != nil {
+		return nil, err
+	}
+	nodes := c.s.compiledFor()
+	resp := &pb.PlanConfigResponse{
+		Base:     base.Number,
+		Findings: findingsToProto(checkDocument(req.GetFile(), req.GetText(), nodes)),
+		Diff:     unifiedDiff(revisionFile(base), base.Text, req.GetFile(), req.GetText()),
+	}
+	snapshot, _ := c.s.o.Hub.Latest()
+	for _, name := range nodes {
+		n, known := snapshot.Node(name)
+		changes := compareUnits(base.Text, req.GetText(), name)
+		resp.Nodes = append(resp.Nodes, &pb.NodePlan{
+			Node: name, Alive: known && n.Alive, Added: changes.added, Removed: changes.removed, Changed: changes.changed,
+		})
+	}
+	return resp, nil
+}
+
+// History implements pb.ConfigServiceServer.
+func (c configService) History(ctx context.Context, req *pb.ConfigHistoryRequest) (*pb.ConfigHistoryResponse, error) {
+	if err := c.s.member(); err != nil {
+		return nil, err
+	}
+	resp := &pb.ConfigHistoryResponse{}
+	if latest, err := c.s.o.Revisions().Latest(); err == nil {
+		resp.Current = latest.Number
+	}
+	if id := req.GetRequestId(); id != "" {
+		// Whether a request was committed is asked after a failure: only a
+		// linearizable answer is one.
+		if err := c.s.o.Cluster.Sync(ctx); err != nil {
+			return nil, err
+		}
+		rev, ok := c.s.o.Revisions().ByRequest(id)
+		if !ok {
+			return nil, notFound("", "no revision was made by request %s: nothing was changed by it", id)
+		}
+		resp.Revisions = []*pb.Revision{revisionToProto(rev)}
+		return resp, nil
+	}
+	limit := int(req.GetLimit())
+	if limit == 0 {
+		limit = 20
+	}
+	for _, rev := range c.s.o.Revisions().History(limit) {
+		resp.Revisions = append(resp.Revisions, revisionToProto(rev))
+	}
+	return resp, nil
+}
+
+// Apply implements pb.ConfigServiceServer.
+func (c configService) Apply(req *pb.ApplyConfigRequest, stream grpc.ServerStreamingServer[pb.ApplyProgress]) error {
+	base := req.GetBase()
+	if req.GetForce() {
+		present, err := c.s.revision(0)
+		if err != nil && !errors.Is(err, store.ErrNoRevision) {
+			return err
+		}
+		base = present.Number
+	}
+	return c.s.apply(stream, proposal{
+		Proposal: store.Proposal{
+			Base: base, Text: req.GetText(), Message: req.GetMessage(), RequestID: req.GetRequestId(),
+			Author: author(stream.Context(), req.GetOnBehalf()),
+		},
+		file: req.GetFile(), acceptUnsupported: req.GetAcceptUnsupported(),
+	})
+}
+
+// Rollback implements pb.ConfigServiceServer.
+func (c configService) Rollback(req *pb.RollbackConfigRequest, stream grpc.ServerStreamingServer[pb.ApplyProgress]) error {
+	present, err := c.s.presentRevision(stream.Context())
+	if err != nil {
+		return err
+	}
+	number := req.GetRevision()
+	if number == 0 {
+		number = present.Number - 1
+	}
+	if number == 0 || number == present.Number {
+		return refused("rollback: revision %d is the present one, and there is none before it to go back to", present.Number)
+	}
+	old, err := c.s.o.Revisions().Get(number)
+	if err != nil {
+		return err
+	}
+	message := req.GetMessage()
+	if message == "" {
+		message = fmt.Sprintf("rollback to revision %d", number)
+	}
+	return c.s.apply(stream, proposal{
+		Proposal: store.Proposal{
+			Base: present.Number, Text: old.Text, Message: message, RequestID: req.GetRequestId(),
+			Author: author(stream.Context(), req.GetOnBehalf()),
+		},
+		// It ran before: what it leaves out was accepted then.
+		file: revisionFile(old), acceptUnsupported: true,
+	})
+}
+
+// presentRevision is the newest one that is committed, not only the newest one
+// that this node knows of.
+func (s *Server) presentRevision(ctx context.Context) (store.Revision, error) {
+	if err := s.member(); err != nil {
+		return store.Revision{}, err
+	}
+	if err := s.o.Cluster.Sync(ctx); err != nil {
+		return store.Revision{}, err
+	}
+	return s.o.Revisions().Latest()
+}

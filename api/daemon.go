@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hacluster/hacluster/cluster"
+	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/observed"
+)
+
+// Options are what a Server serves.
+type Options struct {
+	Node    string
+	Started time.Time
+	Version string
+	Commit  string
+	Logger  *slog.Logger // default: slog.Default()
+
+	Hub     *observed.Hub
+	Runner  Runner
+	Arbiter Arbiter
+
+	// Cluster is nil when the daemon runs standalone.
+	Cluster Cluster
+	// Revisions is the local history. It is asked only while the node is a
+	// member.
+	Revisions func() Revisions
+	// Standalone gives the text that a standalone daemon runs.
+	Standalone func() (file, text string)
+}
+
+// Cluster is this node's part in its cluster; *cluster.Cluster is one.
+type Cluster interface {
+	Status() cluster.Status
+	Members() []store.Member
+	Membership
+	Tokens
+	// Propose commits a revision: *store.ConflictError and
+	// *cluster.NoMajorityError mean that nothing changed,
+	// *store.UnknownOutcomeError that nobody knows.
+	Propose(ctx context.Context, p store.Proposal) (store.Revision, error)
+	// Sync makes the reads after it linearizable.
+	Sync(ctx context.Context) error
+	// Conn is the connection to another member.
+	Conn(node string) (grpc.ClientConnInterface, error)
+}
+
+// Membership is how a node comes into a cluster and out of it.
+type Membership interface {
+	Init(ctx context.Context, o cluster.InitOptions) error
+	Join(ctx context.Context, o cluster.JoinOptions) error
+	Leave(ctx context.Context, last bool) (remaining []store.Member, err error)
+}
+
+// Tokens are the secrets with which nodes join.
+type Tokens interface {
+	CreateToken(ctx context.Context, o cluster.TokenOptions) (text string, token store.Token, addrs []string, err error)
+	Tokens(ctx context.Context) ([]store.Token, error)
+	RevokeToken(ctx context.Context, id, by string) error
+}
+
+// Revisions is the history of the configuration; *store.Revisions is one.
+type Revisions interface {
+	Latest() (store.Revision, error)
+	Get(number uint64) (store.Revision, error)
+	History(limit int) []store.Revision
+	ByRequest(requestID string) (store.Revision, bool)
+}
+
+// Runner runs revisions on this node.
+type Runner interface {
+	// Prepare tries a document against this node's interfaces, scripts and
+	// kernel, and changes nothing.
+	Prepare(ctx context.Context, file, text string) config.Findings
+	// Await returns when this node runs the revision or a later one, with an
+	// error when it cannot run it, or when ctx is done.
+	Await(ctx context.Context, revision uint64) (running uint64, err error)
+}
+
+// Arbiter moves units.
+type Arbiter interface {
+	// RequestHandover asks that the unit move to the named node. Whether it
+	// did is seen in the units' states.
+	RequestHandover(unit, to string)
+}

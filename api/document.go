@@ -1,0 +1,75 @@
+package api
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/config/syntax"
+)
+
+// checkDocument compiles a document for every named member.
+func checkDocument(file, text string, nodes []string) config.Findings {
+	_, findings := config.CompileCluster(syntax.Parse(file, text), nodes)
+	return findings
+}
+
+// render gives the plain document of one node.
+func render(file, text, node string) (string, error) {
+	nodes, errs := syntax.Parse(file, text).Expand(syntax.Options{Node: node})
+	if len(errs) > 0 {
+		return "", errs[0]
+	}
+	return syntax.Print(nodes), nil
+}
+
+// unitChanges is what a new document changes in the units of one node.
+type unitChanges struct{ added, removed, changed []string }
+
+// compareUnits compares the units that two documents give a node. Old may be
+// empty.
+func compareUnits(oldText, newText, node string) unitChanges {
+	oldConfig, _ := config.Compile(syntax.Parse("", oldText), node)
+	newConfig, _ := config.Compile(syntax.Parse("", newText), node)
+	before, after := units(oldConfig), units(newConfig)
+	var c unitChanges
+	for name, unit := range after {
+		old, existed := before[name]
+		switch {
+		case !existed:
+			c.added = append(c.added, name)
+		case !reflect.DeepEqual(old, unit):
+			c.changed = append(c.changed, name)
+		}
+	}
+	for name := range before {
+		if _, stays := after[name]; !stays {
+			c.removed = append(c.removed, name)
+		}
+	}
+	slices.Sort(c.added)
+	slices.Sort(c.removed)
+	slices.Sort(c.changed)
+	return c
+}
+
+// units sorts what a configuration says by unit: sync groups with their
+// members, and instances in none.
+func units(c *config.Config) map[string][]any {
+	out := make(map[string][]any)
+	group := make(map[string]string)
+	for _, g := range c.Groups {
+		out[g.Name] = append(out[g.Name], g)
+		for _, member := range g.Members {
+			group[member] = g.Name
+		}
+	}
+	for _, inst := range c.Instances {
+		name := inst.Name
+		if g, ok := group[name]; ok {
+			name = g
+		}
+		out[name] = append(out[name], inst)
+	}
+	return out
+}

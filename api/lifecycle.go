@@ -1,0 +1,277 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/hacluster/hacluster/cluster"
+	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/config"
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+// firstDocument is the first revision of a cluster that is made without one.
+const firstDocument = `# The cluster's one configuration, in keepalived's language.
+# Lines that start with @NODE count on that node only.
+`
+
+type lifecycleService struct {
+	pb.UnimplementedLifecycleServiceServer
+	s *Server
+}
+
+// Info implements pb.LifecycleServiceServer.
+func (l lifecycleService) Info(context.Context, *pb.InfoRequest) (*pb.InfoResponse, error) {
+	return l.s.info(), nil
+}
+
+func (s *Server) info() *pb.InfoResponse {
+	out := &pb.InfoResponse{
+		Node: s.o.Node, Version: s.o.Version, Commit: s.o.Commit, Go: runtime.Version(),
+		Started: timeToProto(s.o.Started), Mode: pb.InfoResponse_MODE_STANDALONE,
+	}
+	if s.o.Cluster == nil {
+		return out
+	}
+	st := s.o.Cluster.Status()
+	out.Cluster, out.ClusterId, out.Fingerprint = st.ClusterName, st.ClusterID, st.Fingerprint
+	if st.Advertise.IsValid() {
+		out.Advertise = st.Advertise.String()
+	}
+	switch st.State {
+	case cluster.Waiting, cluster.Joining:
+		out.Mode = pb.InfoResponse_MODE_WAITING
+	default:
+		out.Mode = pb.InfoResponse_MODE_MEMBER
+	}
+	switch {
+	case st.State == cluster.Removed:
+		out.Problem = errRemoved.text
+	case st.Err != nil:
+		out.Problem = st.Err.Error()
+	}
+	return out
+}
+
+// Init implements pb.LifecycleServiceServer.
+func (l lifecycleService) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitResponse, error) {
+	if l.s.o.Cluster == nil {
+		return nil, errStandalone
+	}
+	if st := l.s.o.Cluster.Status(); st.State != cluster.Waiting {
+		return nil, fmt.Errorf("%w (cluster %q)", cluster.ErrAlreadyMember, st.ClusterName)
+	}
+	text, message := req.GetText(), "init"
+	if text == "" {
+		text = firstDocument
+	}
+	findings := checkDocument(req.GetFile(), text, []string{l.s.o.Node})
+	findings = append(findings, l.s.o.Runner.Prepare(ctx, req.GetFile(), text)...)
+	if err := acceptable(findings, req.GetAcceptUnsupported()); err != nil {
+		return nil, err
+	}
+	advertise, err := parseAdvertise(req.GetAdvertise())
+	if err != nil {
+		return nil, err
+	}
+	if err := l.s.o.Cluster.Init(ctx, cluster.InitOptions{
+		ClusterName: req.GetCluster(), Advertise: advertise, Text: text,
+		Author: author(ctx, req.GetOnBehalf()), Message: message, RequestID: store.NewRequestID(),
+	}); err != nil {
+		return nil, err
+	}
+	st := l.s.o.Cluster.Status()
+	resp := &pb.InitResponse{
+		Cluster: st.ClusterName, ClusterId: st.ClusterID, Node: l.s.o.Node, Address: st.Advertise.String(),
+		Findings: findingsToProto(findings),
+	}
+	if rev, err := l.s.o.Revisions().Latest(); err == nil {
+		resp.Revision = revisionToProto(rev)
+	}
+	secret, token, _, err := l.s.o.Cluster.CreateToken(ctx, cluster.TokenOptions{Uses: cluster.AnyUses, By: author(ctx, req.GetOnBehalf())})
+	if err != nil {
+		return nil, fmt.Errorf("the cluster is made, but a join token is not: %w; run haclusterctl token create", err)
+	}
+	resp.Token = tokenToProto(token)
+	resp.Token.Secret = secret
+	return resp, nil
+}
+
+// Join implements pb.LifecycleServiceServer.
+func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingServer[pb.JoinProgress]) error {
+	if l.s.o.Cluster == nil {
+		return errStandalone
+	}
+	if st := l.s.o.Cluster.Status(); st.State == cluster.Member {
+		return fmt.Errorf("%w (cluster %q)", cluster.ErrAlreadyMember, st.ClusterName)
+	}
+	advertise, err := parseAdvertise(req.GetAdvertise())
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	err = l.s.o.Cluster.Join(stream.Context(), cluster.JoinOptions{
+		Token: req.GetToken(), Addrs: req.GetAddresses(), Advertise: advertise,
+		Progress: func(step cluster.JoinStep) {
+			if sendErr == nil {
+				sendErr = stream.Send(stepToProto(step))
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if sendErr != nil {
+		return sendErr
+	}
+	return stream.Send(&pb.JoinProgress{Joined: l.s.info()})
+}
+
+func stepToProto(step cluster.JoinStep) *pb.JoinProgress {
+	out := &pb.JoinProgress{Step: step.Name, Detail: step.Detail, State: pb.StepState_STEP_STATE_RUNNING}
+	switch {
+	case step.Err != nil:
+		out.State, out.Detail = pb.StepState_STEP_STATE_FAILED, step.Err.Error()
+	case step.Done:
+		out.State = pb.StepState_STEP_STATE_DONE
+	}
+	return out
+}
+
+// Leave implements pb.LifecycleServiceServer.
+func (l lifecycleService) Leave(ctx context.Context, req *pb.LeaveRequest) (*pb.LeaveResponse, error) {
+	if l.s.o.Cluster == nil {
+		return nil, errStandalone
+	}
+	st := l.s.o.Cluster.Status()
+	if st.State == cluster.Waiting {
+		return nil, cluster.ErrNotMember
+	}
+	remaining, err := l.s.o.Cluster.Leave(ctx, req.GetLast())
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.LeaveResponse{Cluster: st.ClusterName}
+	voters := 0
+	for _, m := range remaining {
+		resp.Remaining = append(resp.Remaining, m.Name)
+		if m.Role.Votes() {
+			voters++
+		}
+	}
+	if voters == 2 {
+		resp.Warnings = append(resp.Warnings, "two voters are left: when one of them fails, the configuration is read-only until it returns; add a third node or a witness")
+	}
+	return resp, nil
+}
+
+func parseAdvertise(text string) (netip.AddrPort, error) {
+	if text == "" {
+		return netip.AddrPort{}, nil
+	}
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap, nil
+	}
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(a, cluster.DefaultPort), nil
+	}
+	return netip.AddrPort{}, refused("advertise %q is no address; use ADDRESS or ADDRESS:PORT, for example 192.0.2.11:7112", text)
+}
+
+// author is who changes something, for the history.
+func author(ctx context.Context, onBehalf string) string {
+	name := "a member"
+	if c, ok := callerOf(ctx); ok {
+		name = c.name()
+	}
+	if onBehalf != "" && onBehalf != name {
+		return fmt.Sprintf("%s (sudo: %s)", name, onBehalf)
+	}
+	return name
+}
+
+// acceptable refuses findings that a revision must not have.
+func acceptable(findings config.Findings, acceptUnsupported bool) error {
+	if errs := findings.Of(config.Error); len(errs) > 0 {
+		return checkFailed(fmt.Sprintf("the document has %s", count(len(errs), "error")), findings)
+	}
+	if n := len(findings.Of(config.Unsupported)); n > 0 && !acceptUnsupported {
+		r := checkFailed(fmt.Sprintf("the document has %s that hacluster does not implement and whose loss matters", count(n, "statement")), findings)
+		r.remedy = "remove them, or say --accept-unsupported to run without them"
+		return r
+	}
+	return nil
+}
+
+func count(n int, thing string) string {
+	if n == 1 {
+		return "one " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+type tokensService struct {
+	pb.UnimplementedTokensServiceServer
+	s *Server
+}
+
+// Create implements pb.TokensServiceServer.
+func (t tokensService) Create(ctx context.Context, req *pb.CreateTokenRequest) (*pb.CreateTokenResponse, error) {
+	if err := t.s.member(); err != nil {
+		return nil, err
+	}
+	secret, token, addrs, err := t.s.o.Cluster.CreateToken(ctx, cluster.TokenOptions{
+		Role: store.Role(req.GetRole()), TTL: time.Duration(req.GetTtlSeconds()) * time.Second,
+		Uses: int(req.GetUses()), By: author(ctx, req.GetOnBehalf()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.CreateTokenResponse{Token: tokenToProto(token), Addresses: addrs}
+	resp.Token.Secret = secret
+	return resp, nil
+}
+
+// List implements pb.TokensServiceServer.
+func (t tokensService) List(ctx context.Context, _ *pb.ListTokensRequest) (*pb.ListTokensResponse, error) {
+	if err := t.s.member(); err != nil {
+		return nil, err
+	}
+	tokens, err := t.s.o.Cluster.Tokens(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp := &pb.ListTokensResponse{}
+	now := time.Now()
+	for _, token := range tokens {
+		usedUp := token.Uses > 0 && len(token.UsedBy) >= token.Uses
+		if token.Revoked.IsZero() && now.Before(token.Expires) && !usedUp {
+			resp.Tokens = append(resp.Tokens, tokenToProto(token))
+		}
+	}
+	return resp, nil
+}
+
+// Revoke implements pb.TokensServiceServer.
+func (t tokensService) Revoke(ctx context.Context, req *pb.RevokeTokenRequest) (*pb.RevokeTokenResponse, error) {
+	if err := t.s.member(); err != nil {
+		return nil, err
+	}
+	return &pb.RevokeTokenResponse{}, t.s.o.Cluster.RevokeToken(ctx, req.GetId(), author(ctx, ""))
+}
+
+func tokenToProto(t store.Token) *pb.Token {
+	left := int32(-1)
+	if t.Uses > 0 {
+		left = int32(max(t.Uses-len(t.UsedBy), 0))
+	}
+	return &pb.Token{
+		Id: t.ID, Role: string(t.Role), Created: timeToProto(t.Created), Expires: timeToProto(t.Expires),
+		UsesLeft: left, Creator: t.CreatedBy, UsedBy: t.UsedBy,
+	}
+}

@@ -1,0 +1,89 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+type statusService struct {
+	pb.UnimplementedStatusServiceServer
+	s *Server
+}
+
+// Get implements pb.StatusServiceServer.
+func (st statusService) Get(ctx context.Context, _ *pb.GetStatusRequest) (*pb.ClusterStatus, error) {
+	return statusToProto(st.s.merged(ctx)), nil
+}
+
+// Watch implements pb.StatusServiceServer. What changes on another member is
+// seen within a second.
+func (st statusService) Watch(req *pb.WatchStatusRequest, stream grpc.ServerStreamingServer[pb.ClusterStatus]) error {
+	ctx := stream.Context()
+	interval := time.Duration(req.GetIntervalMs()) * time.Millisecond
+	if interval == 0 {
+		interval = 500 * time.Millisecond
+	}
+	interval = max(interval, 100*time.Millisecond)
+	for {
+		_, changed := st.s.o.Hub.Latest()
+		if err := stream.Send(statusToProto(st.s.merged(ctx))); err != nil {
+			return err
+		}
+		if !sleep(ctx, interval) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-time.After(max(time.Second-interval, 0)):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+type nodesService struct {
+	pb.UnimplementedNodesServiceServer
+	s *Server
+}
+
+// List implements pb.NodesServiceServer.
+func (n nodesService) List(ctx context.Context, req *pb.ListNodesRequest) (*pb.ListNodesResponse, error) {
+	nodes := statusToProto(n.s.merged(ctx)).GetNodes()
+	if name := req.GetNode(); name != "" {
+		nodes = slices.DeleteFunc(nodes, func(node *pb.Node) bool { return node.GetName() != name })
+		if len(nodes) == 0 {
+			return nil, notFound("haclusterctl nodes lists the members", "there is no node %s", name)
+		}
+	}
+	return &pb.ListNodesResponse{Nodes: nodes}, nil
+}
+
+type vipsService struct {
+	pb.UnimplementedVipsServiceServer
+	s *Server
+}
+
+// List implements pb.VipsServiceServer.
+func (v vipsService) List(ctx context.Context, req *pb.ListVipsRequest) (*pb.ListVipsResponse, error) {
+	vips := statusToProto(v.s.merged(ctx)).GetVips()
+	if name := req.GetNode(); name != "" {
+		vips = slices.DeleteFunc(vips, func(vip *pb.Vip) bool { return !slices.Contains(vip.GetHolders(), name) })
+	}
+	return &pb.ListVipsResponse{Vips: vips}, nil
+}
