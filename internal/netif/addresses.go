@@ -26,8 +26,8 @@ type Options struct {
 	RunDir string
 	// Logger reports what does not stop a take-over. Required.
 	Logger *slog.Logger
-	// Foreign is told, in the call that found it, of an address that was
-	// there already and is not ours; it is left as it is. May be nil.
+	// Foreign is told once, in the call that found it, of a virtual address
+	// that was there already and is not ours; it is left as it is. May be nil.
 	Foreign func(Address)
 }
 
@@ -202,7 +202,9 @@ func (a *Addresses) adopt(present []*holding) []error {
 			return k.index == h.index && k.prefix.Addr() == h.addr.Prefix.Addr() && k.leased()
 		})
 		if h.foreign {
-			a.reportForeign(h.addr)
+			if old := a.held[keyOf(h.addr)]; old == nil || !old.foreign {
+				a.reportForeign(h.addr)
+			}
 			a.held[keyOf(h.addr)] = h
 			continue
 		}

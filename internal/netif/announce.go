@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
@@ -14,6 +15,10 @@ import (
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 )
+
+// announceTimeout bounds the wait of one call for an interface that takes no
+// frames.
+const announceTimeout = 50 * time.Millisecond
 
 // Announcer sends gratuitous ARP and unsolicited neighbour advertisements,
 // through one packet socket for each interface. One goroutine uses it.
@@ -87,6 +92,7 @@ func (a *Announcer) look(name string) *view {
 		a.ports[index] = p
 	}
 	p.hw, err = hardwareAddr(p.conn)
+	err = errors.Join(err, p.conn.SetWriteDeadline(time.Now().Add(announceTimeout)))
 	return &view{index: index, port: p, router: forwards(name), err: err}
 }
 

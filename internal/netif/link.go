@@ -53,13 +53,21 @@ type linkTable struct {
 	links     map[int]LinkState // without addresses
 	addrs     []ifAddr          // in the kernel's order
 	delivered map[int]LinkState
+	touched   map[int]bool // may differ from what was delivered
 }
 
 func newLinkTable() *linkTable {
-	return &linkTable{links: map[int]LinkState{}, delivered: map[int]LinkState{}}
+	return &linkTable{links: map[int]LinkState{}, delivered: map[int]LinkState{}, touched: map[int]bool{}}
 }
 
-func (t *linkTable) clear()      { clear(t.links) }
+// clear forgets the links, before a dump names those that there are.
+func (t *linkTable) clear() {
+	clear(t.links)
+	for index := range t.delivered {
+		t.touched[index] = true
+	}
+}
+
 func (t *linkTable) clearAddrs() { t.addrs = t.addrs[:0] }
 
 // apply takes one message of a dump or of a subscription.
@@ -68,10 +76,12 @@ func (t *linkTable) apply(m rtnlMessage) {
 	case unix.RTM_NEWLINK:
 		if l, ok := parseLink(m.data); ok {
 			t.links[l.Index] = l
+			t.touched[l.Index] = true
 		}
 	case unix.RTM_DELLINK:
 		if l, ok := parseLink(m.data); ok {
 			delete(t.links, l.Index)
+			t.touched[l.Index] = true
 			t.addrs = slices.DeleteFunc(t.addrs, func(a ifAddr) bool { return a.index == l.Index })
 		}
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
@@ -79,6 +89,7 @@ func (t *linkTable) apply(m rtnlMessage) {
 		if !ok {
 			return
 		}
+		t.touched[a.index] = true
 		at := slices.IndexFunc(t.addrs, func(b ifAddr) bool {
 			return b.index == a.index && b.prefix == a.prefix && b.peer == a.peer
 		})
@@ -97,20 +108,21 @@ func (t *linkTable) apply(m rtnlMessage) {
 // is gone first.
 func (t *linkTable) changes() []LinkState {
 	var gone, changed []LinkState
-	for index, old := range t.delivered {
-		if now, ok := t.links[index]; !ok || now.Name != old.Name {
+	for _, index := range slices.Sorted(maps.Keys(t.touched)) {
+		old, known := t.delivered[index]
+		_, there := t.links[index]
+		now := t.level(index)
+		if known && now.Name != old.Name { // gone, or renamed
 			gone = append(gone, LinkState{Name: old.Name, Index: index, Gone: true})
 			delete(t.delivered, index)
+			known = false
 		}
-	}
-	for _, index := range slices.Sorted(maps.Keys(t.links)) {
-		now := t.level(index)
-		if old, ok := t.delivered[index]; !ok || !now.equal(old) {
+		if there && (!known || !now.equal(old)) {
 			changed = append(changed, now)
 			t.delivered[index] = now
 		}
 	}
-	slices.SortFunc(gone, func(a, b LinkState) int { return cmp.Compare(a.Index, b.Index) })
+	clear(t.touched)
 	return append(gone, changed...)
 }
 

@@ -37,12 +37,14 @@ func (m *Monitor) Run(ctx context.Context, deliver func([]LinkState)) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !errors.Is(err, unix.ENOBUFS) {
-			m.log.Warn("netlink lost; listing links again", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(monitorRetry):
-			}
+		if errors.Is(err, unix.ENOBUFS) {
+			m.log.Debug("netlink overflowed; listing links again")
+			continue
+		}
+		m.log.Warn("netlink lost; listing links again", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(monitorRetry):
 		}
 	}
 }

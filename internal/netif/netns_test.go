@@ -122,8 +122,14 @@ func vip(prefix string) Address {
 // startMonitor runs a monitor in the namespace on a goroutine of its own.
 func startMonitor(t testing.TB, ns netns.NsHandle) <-chan []LinkState {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
 	levels := make(chan []LinkState, 1000)
+	runMonitor(t, ns, slog.New(slog.DiscardHandler), func(l []LinkState) { levels <- l })
+	return levels
+}
+
+func runMonitor(t testing.TB, ns netns.NsHandle, log *slog.Logger, deliver func([]LinkState)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // the thread ends with the goroutine
@@ -131,7 +137,7 @@ func startMonitor(t testing.TB, ns netns.NsHandle) <-chan []LinkState {
 			done <- err
 			return
 		}
-		done <- NewMonitor(slog.New(slog.DiscardHandler)).Run(ctx, func(l []LinkState) { levels <- l })
+		done <- NewMonitor(log).Run(ctx, deliver)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -139,5 +145,4 @@ func startMonitor(t testing.TB, ns netns.NsHandle) <-chan []LinkState {
 			t.Errorf("Run = %v, want %v", err, context.Canceled)
 		}
 	})
-	return levels
 }
