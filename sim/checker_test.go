@@ -1,0 +1,223 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
+)
+
+// checker watches the guarantees of policy mesh after every event.
+type checker struct {
+	w         *world
+	dirty     bool
+	violation string
+
+	pairs    [][]pair
+	vacant   time.Time // since when nobody holds; zero: somebody does
+	moves    int       // changes of holder
+	holder   *node
+	twoFor   time.Duration // total time with two running holders
+	twoMax   time.Duration
+	vacMax   time.Duration
+	alerts   map[splitbrain.AlertKind]int
+	lastSeen time.Time
+}
+
+// pair is what stands between two nodes that both hold.
+type pair struct {
+	both      time.Time // since when both hold, running; zero: they do not
+	connected time.Time // since when records can go both ways; zero: they cannot
+	lost      int       // records lost between them since both
+}
+
+func (c *checker) init(w *world) {
+	c.w = w
+	c.alerts = make(map[splitbrain.AlertKind]int)
+	c.pairs = make([][]pair, w.config.nodes)
+	for i := range c.pairs {
+		c.pairs[i] = make([]pair, w.config.nodes)
+	}
+	c.vacant = epoch
+}
+
+func (c *checker) lost(ch int, from, to *node) {
+	if ch != meshNet {
+		return
+	}
+	for i := range c.pairs {
+		for j := range c.pairs[i] {
+			if p := &c.pairs[i][j]; !p.both.IsZero() {
+				p.lost++ // on any link: it may have been a relay
+			}
+		}
+	}
+}
+
+// bound is how long two holders that hear each other may last: two round trips
+// (with what the arbiter and the engine take), and a heartbeat for each
+// datagram lost.
+func (c *checker) bound(p *pair) time.Duration {
+	return 4*c.w.maxDelay() + 4*c.w.latency + 2*c.w.heartbeatInterval() +
+		time.Duration(p.lost)*c.w.heartbeatInterval() + 25*time.Millisecond
+}
+
+func (w *world) heartbeatInterval() time.Duration {
+	return max(min(w.heartbeat, w.interval/5), 10*time.Millisecond)
+}
+
+// fresh is R0's.
+func (w *world) fresh() time.Duration {
+	return max(3*w.heartbeatInterval(), 2*w.interval+w.interval/5+20*time.Millisecond)
+}
+
+func (w *world) masterDown() time.Duration { return 4 * w.interval }
+
+func (w *world) maxDelay() time.Duration {
+	var d time.Duration
+	for i := range w.nodes {
+		for j := range w.nodes {
+			l := &w.links[meshNet][i][j]
+			d = max(d, l.delay+l.jitter)
+		}
+	}
+	return d
+}
+
+// look notes changes after an event.
+func (c *checker) look() {
+	if !c.dirty {
+		return
+	}
+	c.dirty = false
+	w := c.w
+	var holding []*node
+	for _, n := range w.nodes {
+		if n.holds && n.running {
+			holding = append(holding, n)
+		}
+	}
+	switch {
+	case len(holding) == 0 && c.vacant.IsZero():
+		c.vacant = w.now
+	case len(holding) > 0:
+		c.vacant = time.Time{}
+	}
+	if len(holding) == 1 && holding[0] != c.holder {
+		c.holder = holding[0]
+		c.moves++
+	}
+	for i, a := range w.nodes {
+		for j := range i {
+			b := w.nodes[j]
+			p := &c.pairs[i][j]
+			both := a.holds && a.running && b.holds && b.running
+			switch {
+			case both && p.both.IsZero():
+				p.both, p.lost = w.now, 0
+				w.logf("two holders: %s and %s", a.name, b.name)
+			case !both && !p.both.IsZero():
+				w.logf("two holders no more: %s and %s, after %v", a.name, b.name, w.now.Sub(p.both))
+				*p = pair{connected: p.connected}
+			}
+		}
+	}
+}
+
+// relink notes who can exchange records, after links or nodes have changed.
+func (c *checker) relink() {
+	w := c.w
+	n := len(w.nodes)
+	reach := make([][]bool, n)
+	for i := range reach {
+		reach[i] = make([]bool, n)
+		for j := range reach[i] {
+			l := &w.links[meshNet][i][j]
+			reach[i][j] = w.nodes[i].running && w.nodes[j].running && l.cut == 0
+		}
+	}
+	direct := make([][]bool, n)
+	for i := range direct {
+		direct[i] = append([]bool(nil), reach[i]...)
+	}
+	for k := range n { // one relay in between
+		for i := range n {
+			for j := range n {
+				if direct[i][k] && direct[k][j] {
+					reach[i][j] = true
+				}
+			}
+		}
+	}
+	for i := range n {
+		for j := range i {
+			p := &c.pairs[i][j]
+			switch ok := reach[i][j] && reach[j][i]; {
+			case !ok:
+				p.connected = time.Time{}
+			case p.connected.IsZero():
+				p.connected = w.now
+			}
+		}
+	}
+}
+
+// advance checks what has lasted until t, before anything happens then.
+func (c *checker) advance(t time.Time) {
+	w := c.w
+	for i := range w.nodes {
+		for j := range i {
+			p := &c.pairs[i][j]
+			if p.both.IsZero() {
+				continue
+			}
+			c.twoMax = max(c.twoMax, t.Sub(p.both))
+			if p.connected.IsZero() {
+				continue
+			}
+			from := later(p.both, p.connected)
+			bound := c.bound(p)
+			if p.connected.After(p.both) {
+				bound += c.w.heartbeatInterval() // of the heal
+			}
+			if t.Sub(from) > bound {
+				c.fail("G1: %s and %s both hold the VIP since %v and hear each other since %v: %v, bound %v (%d lost)",
+					w.nodes[i].name, w.nodes[j].name, p.both.Sub(epoch), p.connected.Sub(epoch), t.Sub(from), bound, p.lost)
+			}
+		}
+	}
+	if !c.vacant.IsZero() {
+		c.vacMax = max(c.vacMax, t.Sub(c.vacant))
+		if n := c.candidate(t); n != nil {
+			c.fail("G2: nobody holds the VIP since %v, and %s could since %v", c.vacant.Sub(epoch), n.name, n.since.Sub(epoch))
+		}
+	}
+}
+
+// patience is G2's bound: Master_Down_Interval (or the freshness of the last
+// claim), a reservation that was not used, and what the messages take.
+func (c *checker) patience() time.Duration {
+	w := c.w
+	return max(w.masterDown(), w.fresh()) + 500*time.Millisecond + 3*w.heartbeatInterval() + 4*w.maxDelay() + 100*time.Millisecond
+}
+
+// candidate is a node that ran, able to serve, for all of G2's bound while
+// nobody held.
+func (c *checker) candidate(t time.Time) *node {
+	if t.Sub(c.vacant) <= c.patience() {
+		return nil
+	}
+	for _, n := range c.w.nodes {
+		if n.running && !n.broken && t.Sub(n.since) > c.patience() {
+			return n
+		}
+	}
+	return nil
+}
+
+func (c *checker) fail(format string, args ...any) {
+	if c.violation == "" {
+		c.violation = fmt.Sprintf(format, args...)
+		c.w.logf("VIOLATION %s", c.violation)
+	}
+}

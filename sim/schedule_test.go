@@ -1,0 +1,365 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+var (
+	seedFlag = flag.Uint64("seed", 0, "run this one schedule and print its trace")
+	runsFlag = flag.Int("runs", 0, "number of random schedules; 0: SIM_RUNS, else a default")
+)
+
+// Lengths of one schedule.
+const (
+	length   = 60 * time.Second
+	calmFrom = 46 * time.Second // all faults are over
+)
+
+// runs is how many schedules TestRandomSchedules tries.
+func runs() int {
+	switch n, _ := strconv.Atoi(os.Getenv("SIM_RUNS")); {
+	case *runsFlag > 0:
+		return *runsFlag
+	case n > 0:
+		return n
+	case raceEnabled:
+		return 300
+	case testing.Short():
+		return 2000
+	default:
+		return 20000
+	}
+}
+
+func TestRandomSchedules(t *testing.T) {
+	if *seedFlag != 0 {
+		w := random(*seedFlag, false)
+		t.Logf("trace of seed %d:\n%s", *seedFlag, w.trace.String())
+		if w.check.violation != "" {
+			t.Error(w.check.violation)
+		}
+		return
+	}
+	n := runs()
+	first := uint64(1)
+	var (
+		wg       sync.WaitGroup
+		next     atomic.Uint64
+		failures atomic.Int32
+		mu       sync.Mutex
+		total    stats
+	)
+	next.Store(first)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			var own stats
+			for failures.Load() < 3 {
+				seed := next.Add(1) - 1
+				if seed >= first+uint64(n) {
+					break
+				}
+				w := random(seed, true)
+				own.add(w)
+				if w.check.violation != "" {
+					failures.Add(1)
+					w = random(seed, false)
+					t.Errorf("seed %d: %s\n%s", seed, w.check.violation, tail(w.trace.String(), 6000))
+				}
+			}
+			mu.Lock()
+			total.merge(&own)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	t.Log(total.String())
+}
+
+// tail is the end of a trace that is too long to print.
+func tail(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return "…" + s[len(s)-n:]
+}
+
+// stats sums up many runs.
+type stats struct {
+	runs, faults, moves int
+	twoMax, vacMax      time.Duration
+	alerts              map[splitbrain.AlertKind]int
+}
+
+func (s *stats) add(w *world) {
+	s.merge(&stats{1, w.faults, w.check.moves, w.check.twoMax, w.check.vacMax, w.check.alerts})
+}
+
+func (s *stats) merge(o *stats) {
+	s.runs += o.runs
+	s.faults += o.faults
+	s.moves += o.moves
+	s.twoMax = max(s.twoMax, o.twoMax)
+	s.vacMax = max(s.vacMax, o.vacMax)
+	if s.alerts == nil {
+		s.alerts = make(map[splitbrain.AlertKind]int)
+	}
+	for k, n := range o.alerts {
+		s.alerts[k] += n
+	}
+}
+
+func (s *stats) String() string {
+	return fmt.Sprintf("%d schedules of %v, %d faults, %d changes of holder, two holders for %v at most, none for %v at most, alerts %v",
+		s.runs, length, s.faults, s.moves, s.twoMax, s.vacMax, s.alerts)
+}
+
+// random runs the schedule of that number.
+func random(seed uint64, quiet bool) *world {
+	rng := rand.New(rand.NewPCG(seed, 0xfa017))
+	c := config{
+		nodes:     3,
+		interval:  time.Second,
+		heartbeat: 200 * time.Millisecond,
+		preempt:   rng.IntN(2) == 0,
+		equal:     rng.IntN(4) == 0,
+	}
+	switch rng.IntN(10) {
+	case 0:
+		c.nodes = 2
+	case 1:
+		c.nodes = 5
+	}
+	switch rng.IntN(8) {
+	case 0:
+		c.interval = 200 * time.Millisecond
+	case 1:
+		c.interval = 3 * time.Second
+		c.heartbeat = 500 * time.Millisecond
+	}
+	if rng.IntN(2) == 0 {
+		c.latency = time.Duration(rng.IntN(3000)) * time.Microsecond
+	}
+	w := newWorld(c, seed)
+	w.quiet = quiet
+	w.logf("%d nodes, advert interval %v, preempt %v, equal %v, latency %v", c.nodes, c.interval, c.preempt, c.equal, c.latency)
+	for _, n := range w.nodes {
+		w.at(time.Duration(rng.Int64N(int64(2*time.Second))), n.boot1)
+	}
+	for range 4 + rng.IntN(6) {
+		w.fault(rng)
+	}
+	w.at(calmFrom, func() { w.calm() })
+	w.run(length)
+	if w.check.violation == "" {
+		w.check.settled()
+	}
+	return w
+}
+
+func (n *node) boot1() {
+	if !n.up {
+		n.start()
+		n.w.check.relink()
+	}
+}
+
+// fault puts one random fault into the schedule.
+func (w *world) fault(rng *rand.Rand) {
+	w.faults++
+	at := 5*time.Second + time.Duration(rng.Int64N(int64(calmFrom-8*time.Second)))
+	span := min(time.Duration(rng.Int64N(int64(12*time.Second))), calmFrom-at-time.Millisecond)
+	if rng.IntN(3) == 0 {
+		span /= 10
+	}
+	ch := rng.IntN(channels)
+	a := w.nodes[rng.IntN(len(w.nodes))]
+	b := w.nodes[(a.index+1+rng.IntN(len(w.nodes)-1))%len(w.nodes)]
+	switch rng.IntN(12) {
+	case 0, 1:
+		w.cutLinks(at, span, fmt.Sprintf("one way %s → %s", a.name, b.name), ch, func(i, j *node) bool { return i == a && j == b })
+	case 2:
+		w.cutLinks(at, span, fmt.Sprintf("%s – %s", a.name, b.name), ch, func(i, j *node) bool { return i == a && j == b || i == b && j == a })
+	case 3:
+		w.cutLinks(at, span, "all", ch, func(i, j *node) bool { return true })
+	case 4:
+		deaf := rng.IntN(2) == 0
+		w.cutLinks(at, span, fmt.Sprintf("%s deaf=%v", a.name, deaf), ch, func(i, j *node) bool { return deaf && j == a || !deaf && i == a })
+	case 5: // isolated on both channels
+		for ch := range channels {
+			w.cutLinks(at, span, a.name+" isolated", ch, func(i, j *node) bool { return i == a || j == a })
+		}
+	case 6:
+		loss := []float64{0.05, 0.2, 0.5}[rng.IntN(3)]
+		w.shape(at, span, fmt.Sprintf("loss %v on %s", loss, channelNames[ch]), ch, func(l *link) { l.loss = loss })
+	case 7:
+		jitter := []time.Duration{2, 20, 80}[rng.IntN(3)] * time.Millisecond
+		w.shape(at, span, fmt.Sprintf("jitter %v and duplicates on %s", jitter, channelNames[ch]), ch, func(l *link) { l.jitter, l.duplicate = jitter, 0.2 })
+	case 8:
+		w.at(at, func() {
+			if a.running {
+				a.pause()
+				w.check.relink()
+			}
+		})
+		w.at(at+span, func() { a.goOn() })
+	case 9:
+		polite := rng.IntN(2) == 0
+		w.at(at, func() {
+			if !a.up {
+				return
+			}
+			if polite && a.running {
+				a.stop()
+			} else {
+				a.crash()
+			}
+			w.check.relink()
+		})
+		w.at(at+span, a.boot1)
+	case 10:
+		hard := rng.IntN(3) == 0
+		w.at(at, func() { a.track(hard, true) })
+		w.at(at+span, func() { a.track(hard, false) })
+	case 11:
+		w.at(at, func() {
+			if a.running {
+				w.logf("%s is asked to hand over to %s", a.name, b.name)
+				a.core.RequestHandover(w.now, unitName, b.name)
+				a.settle()
+			}
+		})
+	}
+}
+
+func (n *node) goOn() {
+	n.resume()
+	n.w.check.relink()
+}
+
+// stop ends the process politely.
+func (n *node) stop() {
+	n.w.logf("%s is shut down", n.name)
+	n.event(vrrp.Shutdown{Reason: "stopped"})
+	n.settle()
+	n.core.Leave()
+	for range 3 {
+		n.settle()
+	}
+	n.life++
+	n.up, n.running = false, false
+}
+
+func (n *node) track(hard, down bool) {
+	if hard {
+		n.broken = down
+	} else {
+		n.degraded = down
+	}
+	if !n.up {
+		return
+	}
+	f := func() {
+		n.w.logf("%s: hard=%v down=%v", n.name, hard, down)
+		key := trackSoft
+		if hard {
+			key = trackHard
+		}
+		n.since = n.w.now
+		n.event(vrrp.TrackResult{Key: key, Up: !down})
+	}
+	if n.running {
+		f()
+		n.settle()
+		return
+	}
+	n.buffered = append(n.buffered, f)
+}
+
+func (w *world) cutLinks(at, span time.Duration, what string, ch int, which func(i, j *node) bool) {
+	change := func(by int) func() {
+		return func() {
+			w.logf("%s: cut %+d %s", channelNames[ch], by, what)
+			for _, i := range w.nodes {
+				for _, j := range w.nodes {
+					if i != j && which(i, j) {
+						w.links[ch][i.index][j.index].cut += by
+					}
+				}
+			}
+			w.check.relink()
+		}
+	}
+	w.at(at, change(1))
+	w.at(at+span, change(-1))
+}
+
+// shape changes all links of a channel for a while.
+func (w *world) shape(at, span time.Duration, what string, ch int, f func(*link)) {
+	each := func(f func(*link)) {
+		for i := range w.links[ch] {
+			for j := range w.links[ch][i] {
+				f(&w.links[ch][i][j])
+			}
+		}
+	}
+	w.at(at, func() { w.logf("%s", what); each(f) })
+	w.at(at+span, func() { w.logf("end of %s", what); each(normal) })
+}
+
+func normal(l *link) {
+	l.loss, l.duplicate = 0, 0
+	l.delay, l.jitter = 200*time.Microsecond, 300*time.Microsecond
+}
+
+// calm ends all faults.
+func (w *world) calm() {
+	w.logf("calm")
+	for ch := range w.links {
+		for i := range w.links[ch] {
+			for j := range w.links[ch][i] {
+				normal(&w.links[ch][i][j])
+				w.links[ch][i][j].cut = 0
+			}
+		}
+	}
+	for _, n := range w.nodes {
+		switch {
+		case !n.up:
+			n.start()
+		case !n.running:
+			n.resume()
+		}
+		if n.broken {
+			n.track(true, false)
+		}
+		if n.degraded {
+			n.track(false, false)
+		}
+	}
+	w.check.relink()
+}
+
+// settled checks the end of a run: one holder.
+func (c *checker) settled() {
+	n := 0
+	for _, m := range c.w.nodes {
+		if m.holds {
+			n++
+		}
+	}
+	if n != 1 {
+		c.fail("at the end %d nodes hold the VIP", n)
+	}
+}
