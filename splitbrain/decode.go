@@ -43,6 +43,9 @@ func Decode(payload []byte) (Datagram, error) {
 	if p.err != nil {
 		return Datagram{}, p.err
 	}
+	if err := r.check(); err != nil {
+		return Datagram{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
 	return d, nil
 }
 
