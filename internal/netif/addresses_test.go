@@ -379,3 +379,24 @@ func BenchmarkRenew(b *testing.B) {
 		})
 	}
 }
+
+// A node that takes over 255 units, and one that gives them up.
+func BenchmarkClaimAndRelease255(b *testing.B) {
+	newNamespace(b)
+	a := newAddresses(b, b.TempDir())
+	var claiming, releasing time.Duration
+	for b.Loop() {
+		start := time.Now()
+		for i := range 255 {
+			must(b, a.Claim(fmt.Sprint(i), []Address{vip(fmt.Sprintf("192.0.2.%d/32", i))}, nil))
+		}
+		claimed := time.Now()
+		for i := range 255 {
+			must(b, a.Release(fmt.Sprint(i), []Address{vip(fmt.Sprintf("192.0.2.%d/32", i))}, nil))
+		}
+		claiming += claimed.Sub(start)
+		releasing += time.Since(claimed)
+	}
+	b.ReportMetric(float64(claiming.Milliseconds())/float64(b.N), "ms/claims")
+	b.ReportMetric(float64(releasing.Milliseconds())/float64(b.N), "ms/releases")
+}

@@ -24,13 +24,14 @@ const announceTimeout = 50 * time.Millisecond
 // through one packet socket for each interface. One goroutine uses it.
 type Announcer struct {
 	index *indexer
-	ports map[int]*port // by interface index
+	ports map[string]*port // by interface name
 }
 
 // port is where frames leave.
 type port struct {
-	conn *packet.Conn
-	hw   net.HardwareAddr // nil: the interface speaks neither ARP nor NDP
+	index int
+	conn  *packet.Conn
+	hw    net.HardwareAddr // nil: the interface speaks neither ARP nor NDP
 }
 
 // NewAnnouncer returns an Announcer that has no packet socket open yet.
@@ -39,7 +40,7 @@ func NewAnnouncer() (*Announcer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Announcer{index: index, ports: map[int]*port{}}, nil
+	return &Announcer{index: index, ports: map[string]*port{}}, nil
 }
 
 // Announce sends one message for each announcement, in the order given. It
@@ -61,7 +62,7 @@ func (a *Announcer) Announce(list []Announcement) error {
 	for name, v := range views {
 		if v.err != nil {
 			errs = append(errs, fmt.Errorf("announce on %s: %w", name, v.err))
-			a.LinkGone(v.index) // the next call begins with a new socket
+			a.drop(name) // the next call begins with a new socket
 		}
 	}
 	return errors.Join(errs...)
@@ -69,31 +70,42 @@ func (a *Announcer) Announce(list []Announcement) error {
 
 // view is what one call of Announce knows of an interface.
 type view struct {
-	index  int
 	port   *port
 	router bool
 	err    error
 }
 
-// look finds the port of an interface with its present hardware address.
+// look finds the port of an interface with its present hardware address. An
+// interface that was made again under its name gets a new socket.
 func (a *Announcer) look(name string) *view {
 	index, err := a.index.of(name)
 	if err != nil {
 		return &view{err: err}
 	}
-	p := a.ports[index]
+	p := a.ports[name]
+	if p != nil && p.index != index {
+		a.drop(name)
+		p = nil
+	}
 	if p == nil {
 		// Protocol 0: the socket receives nothing.
 		conn, err := packet.Listen(&net.Interface{Index: index, Name: name}, packet.Raw, 0, nil)
 		if err != nil {
-			return &view{index: index, err: err}
+			return &view{err: err}
 		}
-		p = &port{conn: conn}
-		a.ports[index] = p
+		p = &port{index: index, conn: conn}
+		a.ports[name] = p
 	}
 	p.hw, err = hardwareAddr(p.conn)
 	err = errors.Join(err, p.conn.SetWriteDeadline(time.Now().Add(announceTimeout)))
-	return &view{index: index, port: p, router: forwards(name), err: err}
+	return &view{port: p, router: forwards(name), err: err}
+}
+
+func (a *Announcer) drop(name string) {
+	if p := a.ports[name]; p != nil {
+		p.conn.Close()
+		delete(a.ports, name)
+	}
 }
 
 // hardwareAddr asks the kernel for the present address of the interface that
@@ -139,18 +151,10 @@ func (v *view) announce(addr netip.Addr) error {
 	return err
 }
 
-// LinkGone closes the socket of an interface that no longer exists.
-func (a *Announcer) LinkGone(index int) {
-	if p := a.ports[index]; p != nil {
-		p.conn.Close()
-		delete(a.ports, index)
-	}
-}
-
 // Close closes all sockets.
 func (a *Announcer) Close() error {
-	for index := range a.ports {
-		a.LinkGone(index)
+	for name := range a.ports {
+		a.drop(name)
 	}
 	return a.index.close()
 }

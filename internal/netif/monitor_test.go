@@ -14,22 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitFor returns the first level of an interface that is as wanted, and how
-// long it took.
-func waitFor(t testing.TB, levels <-chan []LinkState, what string, ok func(LinkState) bool) (LinkState, time.Duration) {
+// waitFor returns the first level of an interface that is as wanted.
+func waitFor(t testing.TB, levels <-chan []LinkState, what string, ok func(LinkState) bool) LinkState {
 	t.Helper()
-	start := time.Now()
-	bound := time.After(2 * time.Second)
+	bound := time.After(10 * time.Second)
 	for {
 		select {
 		case changed := <-levels:
 			for _, l := range changed {
 				if ok(l) {
-					return l, time.Since(start)
+					return l
 				}
 			}
 		case <-bound:
-			t.Fatalf("not within 2 s: %s", what)
+			t.Fatalf("not within 10 s: %s", what)
 		}
 	}
 }
@@ -64,13 +62,9 @@ func TestMonitorFollowsLinksAndAddresses(t *testing.T) {
 	waitFor(t, levels, "v0 up", is(func(l LinkState) bool { return l.Up }))
 
 	addOwn(t, "v0", "192.0.2.1/24")
-	_, took := waitFor(t, levels, "address", is(func(l LinkState) bool {
+	waitFor(t, levels, "address", is(func(l LinkState) bool {
 		return l.Source(IPv4) == netip.MustParseAddr("192.0.2.1")
 	}))
-	// The promise is 5 ms; a loaded machine may need more.
-	if took > 100*time.Millisecond {
-		t.Errorf("an address took %s", took)
-	}
 
 	must(t, netlink.LinkSetDown(link(t, "v1"))) // the cable
 	waitFor(t, levels, "carrier lost", is(func(l LinkState) bool { return !l.Up && !l.Gone }))
@@ -95,7 +89,7 @@ func TestMonitorTellsLeasedFromOwnAndHearsOfTheirLoss(t *testing.T) {
 	levels := startMonitor(t, ns)
 	want := []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24"), netip.MustParsePrefix("2001:db8::100/64")}
 	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}, nil))
-	l, _ := waitFor(t, levels, "leased", func(l LinkState) bool { return slices.Equal(l.Leased, want) })
+	l := waitFor(t, levels, "leased", func(l LinkState) bool { return slices.Equal(l.Leased, want) })
 	for _, p := range want {
 		if slices.Contains(l.Addrs, p) {
 			t.Errorf("Addrs = %v holds a leased address", l.Addrs)
@@ -198,7 +192,7 @@ func TestMonitorIsRightAfterAnOverflow(t *testing.T) {
 	for range cap(gate) {
 		gate <- struct{}{}
 	}
-	l, _ := waitFor(t, levels, "the last address", func(l LinkState) bool {
+	l := waitFor(t, levels, "the last address", func(l LinkState) bool {
 		return l.Source(IPv4) == netip.MustParseAddr("198.51.100.1")
 	})
 	if n := overflows.count.Load(); n == 0 {
@@ -281,5 +275,29 @@ func TestBridgePortMessagesAreNotLinks(t *testing.T) {
 	}
 	if len(table.links) != 1 {
 		t.Error("a port that left its bridge counts as gone")
+	}
+}
+
+// From the request that adds an address to its level.
+func BenchmarkMonitorLatency(b *testing.B) {
+	ns := newNamespace(b)
+	levels := startMonitor(b, ns)
+	<-levels
+	conn, err := dialRtnl()
+	must(b, err)
+	defer conn.close()
+	index := link(b, "v0").Attrs().Index
+	a := vip("192.0.2.1/24")
+	for b.Loop() {
+		var r requests
+		r.addAddr(a, index, permanent, unix.NLM_F_ACK)
+		_, err := conn.do(&r)
+		must(b, err)
+		waitFor(b, levels, "added", func(l LinkState) bool { return l.Source(IPv4).IsValid() })
+		r.reset()
+		r.delAddr(a, index)
+		_, err = conn.do(&r)
+		must(b, err)
+		waitFor(b, levels, "removed", func(l LinkState) bool { return l.Name == "v0" && !l.Source(IPv4).IsValid() })
 	}
 }

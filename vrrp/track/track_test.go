@@ -232,8 +232,8 @@ func TestUsersScriptsRun(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- tracker.Run(ctx) }()
 	tracker.Set([]Script{
-		{Name: "proc", Interval: 20 * time.Millisecond, Timeout: sec, Command: run.Command{Argv: []string{"kill", "-0", fmt.Sprint(os.Getpid())}}},
-		{Name: "maint", Interval: 20 * time.Millisecond, Timeout: sec, Command: run.Command{Argv: []string{"sh", "-c", "[ ! -f " + down + " ]"}}},
+		{Name: "proc", Interval: 20 * time.Millisecond, Timeout: 10 * sec, Command: run.Command{Argv: []string{"sh", "-c", fmt.Sprint("kill -0 ", os.Getpid())}}},
+		{Name: "maint", Interval: 20 * time.Millisecond, Timeout: 10 * sec, Command: run.Command{Argv: []string{"sh", "-c", "[ ! -f " + down + " ]"}}},
 	})
 	want := func(key string, up bool) {
 		t.Helper()
