@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/hacluster/hacluster/api"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/version"
@@ -17,78 +19,107 @@ import (
 	"github.com/hacluster/hacluster/vrrp"
 )
 
-// runStandalone runs the document of one machine, as keepalived does.
+// standalone runs the document of one machine, as keepalived does.
+type standalone struct {
+	o     Options
+	plane *plane
+	text  latest[string] // of the document that runs
+}
+
 func runStandalone(ctx context.Context, o Options) error {
 	release, err := lockDir(o.DataDir)
 	if err != nil {
 		return err
 	}
 	defer release()
-	state, err := loadStandalone(o)
+	s := &standalone{o: o}
+	state, text, err := s.load()
 	if err != nil {
 		return err
 	}
-	v := newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, true)
-	p, err := newPlane(o.Log, o.RunDir, planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
+	socket, err := api.Listen(filepath.Join(o.RunDir, "api.sock"))
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.run(ctx) })
-	group.Go(func() error { return watchdog(ctx, o.Log, p) })
-	group.Go(func() error {
-		if err := p.apply(ctx, state); err != nil {
-			return err
-		}
-		notifySystemd(o.Log, daemon.SdNotifyReady)
-		for {
-			select {
-			case <-o.Reload:
-				notifySystemd(o.Log, daemon.SdNotifyReloading)
-				reload(ctx, o, p)
-				notifySystemd(o.Log, daemon.SdNotifyReady)
-			case <-o.Dump:
-				dump(ctx, o.Log, p)
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
+	started := time.Now()
+	v := newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: started}, true)
+	server := api.New(api.Options{
+		Node:       o.Name,
+		Started:    started,
+		Version:    version.Version,
+		Commit:     version.Commit,
+		Logger:     o.Log.With("component", "api"),
+		Hub:        v.hub,
+		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
-	return group.Wait()
+	s.plane, err = newPlane(o.Log, o.RunDir, planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
+	if err != nil {
+		return err
+	}
+	parts, ctx := newStages(ctx)
+	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
+	parts.start(ctx, nil, s.plane.run)
+	parts.start(ctx, nil, func(ctx context.Context) error { return watchdog(ctx, o.Log, s.plane) })
+	parts.start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
+	<-ctx.Done()
+	return parts.end(context.Cause(ctx))
+}
+
+// serve runs the document and answers signals.
+func (s *standalone) serve(ctx context.Context, state desired.State, text string) error {
+	if err := s.plane.apply(ctx, state); err != nil {
+		return err
+	}
+	s.text.set(text)
+	notifySystemd(s.o.Log, daemon.SdNotifyReady)
+	for {
+		select {
+		case <-s.o.Reload:
+			notifySystemd(s.o.Log, daemon.SdNotifyReloading)
+			s.reload(ctx)
+			notifySystemd(s.o.Log, daemon.SdNotifyReady)
+		case <-s.o.Dump:
+			dump(ctx, s.o.Log, s.plane)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // reload reads the document again. One that is refused changes nothing.
-func reload(ctx context.Context, o Options, p *plane) {
-	state, err := loadStandalone(o)
+func (s *standalone) reload(ctx context.Context) {
+	state, text, err := s.load()
 	if err == nil {
-		err = p.apply(ctx, state)
+		err = s.plane.apply(ctx, state)
 	}
 	if err != nil {
-		o.Log.Error("reload refused, the configuration stays as it was", "file", o.Standalone, "err", err)
+		s.o.Log.Error("reload refused, the configuration stays as it was", "file", s.o.Standalone, "err", err)
 		return
 	}
-	o.Log.Info("reloaded", "file", o.Standalone)
+	s.text.set(text)
+	s.o.Log.Info("reloaded", "file", s.o.Standalone)
 }
 
-func loadStandalone(o Options) (desired.State, error) {
-	cfg, findings, err := config.CheckFile(o.Standalone, o.Name)
+func (s *standalone) load() (desired.State, string, error) {
+	text, err := os.ReadFile(s.o.Standalone)
 	if err != nil {
-		return desired.State{}, err
+		return desired.State{}, "", err
+	}
+	cfg, findings, err := config.CheckFile(s.o.Standalone, s.o.Name)
+	if err != nil {
+		return desired.State{}, "", err
 	}
 	if err := findings.Err(); err != nil {
-		return desired.State{}, err
+		return desired.State{}, "", err
 	}
-	for _, f := range findings.Of(config.Warning) {
-		o.Log.Warn("configuration", "finding", f.String())
+	findings = append(findings, config.CheckOnNode(cfg, config.Machine{}, false)...)
+	for _, f := range findings {
+		s.o.Log.Warn("configuration", "finding", f.String())
 	}
-	unsupported := findings.Of(config.Unsupported)
-	for _, f := range unsupported {
-		o.Log.Warn("configuration", "finding", f.String())
+	if words := findings.Of(config.Unsupported); len(words) > 0 && !s.o.AcceptUnsupported {
+		return desired.State{}, "", fmt.Errorf("%s\n%d words that matter are not implemented; --accept-unsupported starts without them", words[0], len(words))
 	}
-	if len(unsupported) > 0 && !o.AcceptUnsupported {
-		return desired.State{}, fmt.Errorf("%s\n%d words that matter are not implemented; --accept-unsupported starts without them", unsupported[0], len(unsupported))
-	}
-	return desired.For(cfg), nil
+	return desired.For(cfg), string(text), nil
 }
 
 // dump writes the state of the units to the log (SIGUSR1).

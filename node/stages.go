@@ -1,0 +1,78 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// stages runs parts of the node that must end one after the other: the first
+// one added ends last. When one of them fails, all end.
+type stages struct {
+	failed context.CancelCauseFunc // of the context that they all end with
+	parts  []stage
+}
+
+type stage struct {
+	cancel context.CancelCauseFunc
+	before func() // called before it is told to end, may be nil
+	done   <-chan struct{}
+	err    *error
+}
+
+// newStages returns stages, and a context that ends with ctx or when one fails.
+func newStages(ctx context.Context) (*stages, context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &stages{failed: cancel}, ctx
+}
+
+// start runs one more part. One that returns nil has nothing more to do. It is told to end by its own context only, so that
+// what it needs still works meanwhile.
+func (s *stages) start(ctx context.Context, before func(), run func(context.Context) error) {
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	result := new(error)
+	s.parts = append(s.parts, stage{cancel: cancel, before: before, done: done, err: result})
+	go func() {
+		defer close(done)
+		if *result = run(own); *result != nil {
+			s.failed(*result)
+		}
+	}()
+}
+
+// end ends all parts with the given cause, the last one added first, and
+// returns what went wrong.
+func (s *stages) end(cause error) error {
+	var errs []error
+	for i := len(s.parts) - 1; i >= 0; i-- {
+		p := s.parts[i]
+		if p.before != nil {
+			p.before()
+		}
+		p.cancel(cause)
+		<-p.done
+		if err := *p.err; err != nil && !errors.Is(err, cause) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// latest is a mailbox of size one: the newest value replaces the old.
+type latest[T any] struct {
+	mu    sync.Mutex
+	value T
+}
+
+func (l *latest[T]) set(v T) {
+	l.mu.Lock()
+	l.value = v
+	l.mu.Unlock()
+}
+
+func (l *latest[T]) get() T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.value
+}
