@@ -57,36 +57,23 @@ func (m *Mesh) gossipConfig(t *transport) *memberlist.Config {
 func (m *Mesh) rejoin(ctx context.Context, gossip *memberlist.Memberlist) {
 	var attempts sync.WaitGroup
 	defer attempts.Wait()
-	busy := make(chan string, 16) // names whose attempt has ended
-	under := make(map[string]bool)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			// Those under way end within streamTimeout; nobody may wait to tell.
-			go func() {
-				for range under {
-					<-busy
-				}
-			}()
 			return
-		case name := <-busy:
-			delete(under, name)
-			continue
 		case <-m.kick:
 		case <-timer.C:
 		}
 		for _, member := range m.absent() {
-			if under[member.Name] {
-				continue
-			}
-			under[member.Name] = true
-			attempts.Go(func() {
-				// memberlist has logged what went wrong, at debug level: an
-				// absent member is no news each second.
+			attempts.Go(func() { // ends within twice streamTimeout
+				// memberlist logs what goes wrong at debug level: that an
+				// absent member is still absent is no news each second.
 				_, _ = gossip.Join([]string{member.Name + "/" + member.GossipAddr.String()})
-				busy <- member.Name
+				m.mu.Lock()
+				delete(m.joining, member.Name)
+				m.mu.Unlock()
 			})
 		}
 		timer.Reset(rejoinInterval + rand.N(rejoinInterval))

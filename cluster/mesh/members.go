@@ -73,7 +73,7 @@ func (m *Mesh) announceChange() {
 	m.changed = make(chan struct{})
 }
 
-// absent lists the members to be joined.
+// absent lists the members to be joined, and books them as being joined.
 func (m *Mesh) absent() []Member {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,7 +82,8 @@ func (m *Mesh) absent() []Member {
 	}
 	var absent []Member
 	for name, member := range m.configured {
-		if s := m.seen[name]; s == nil || s.state != Alive {
+		if s := m.seen[name]; (s == nil || s.state != Alive) && !m.joining[name] {
+			m.joining[name] = true
 			absent = append(absent, member)
 		}
 	}

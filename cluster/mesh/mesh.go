@@ -29,6 +29,7 @@ type Mesh struct {
 	meta       []byte
 	configured map[string]Member
 	seen       map[string]*seen
+	joining    map[string]bool
 	changed    chan struct{} // closed at the next change
 	heartbeats PacketConn    // nil: not running
 	gossip     *memberlist.Memberlist
@@ -54,7 +55,8 @@ func New(o Options) (*Mesh, error) {
 	return &Mesh{
 		o: o, log: o.Logger, ring: ring, kick: make(chan struct{}, 1),
 		sealer: sealer, meta: slices.Clone(o.Meta),
-		configured: make(map[string]Member), seen: make(map[string]*seen), changed: make(chan struct{}),
+		configured: make(map[string]Member), seen: make(map[string]*seen),
+		joining: make(map[string]bool), changed: make(chan struct{}),
 	}, nil
 }
 
@@ -173,7 +175,7 @@ func (m *Mesh) SetMeta(meta []byte) error {
 	return nil
 }
 
-// GossipAddr and HeartbeatAddr tell where a running mesh listens.
+// HeartbeatAddr is where a running mesh listens for heartbeats.
 func (m *Mesh) HeartbeatAddr() (netip.AddrPort, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
