@@ -254,11 +254,12 @@ func (n *node) stop() {
 	n.event(vrrp.Shutdown{Reason: "stopped"})
 	n.settle()
 	n.core.Leave()
-	for range 3 {
-		n.settle()
-	}
-	n.life++
-	n.up, n.running = false, false
+	n.settle()
+	n.w.schedule(n.w.now.Add(100*time.Millisecond), n, func() {
+		n.life++
+		n.up, n.running = false, false
+		n.w.check.relink()
+	})
 }
 
 func (n *node) track(hard, down bool) {

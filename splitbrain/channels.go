@@ -10,6 +10,7 @@ import (
 const (
 	startGrace   = 5 * time.Second  // after our start, while records may still be missing
 	silentGrace  = 10 * time.Second // for members that were never heard
+	doubtGrace   = time.Second      // for which a channel must look broken
 	gossipGrace  = 15 * time.Second // gossip takes so long to notice a death
 	strayMemory  = 3                // Master_Down_Intervals that a stranger is remembered
 	maxStrangers = 64
@@ -55,7 +56,13 @@ func (c *Core) judge(now time.Time, out *Output) {
 		}
 	}
 	for _, m := range c.table.members {
-		if a, ok := c.channel(now, m); ok {
+		a, ok := c.channel(now, m)
+		switch {
+		case !ok:
+			m.doubted = time.Time{}
+		case m.doubted.IsZero() || m.doubt != a.Summary:
+			m.doubted, m.doubt = now, a.Summary
+		case now.Sub(m.doubted) >= doubtGrace:
 			standing[a.key()] = a
 		}
 	}
@@ -190,8 +197,9 @@ func (c *Core) channel(now time.Time, m *member) (Alert, bool) {
 		return c.neverDirect(now, m)
 	}
 	direct := now.Sub(m.directAt) <= window
+	// What it heard of us is judged as of its last word.
 	back := m.heardDirectAt
-	heard := !back.IsZero() && now.Sub(back) <= window || back.IsZero() && now.Sub(c.started) <= startGrace
+	heard := m.directAt.Sub(later(back, m.begun)) <= window
 	if direct && heard && m.Gossip != GossipLost {
 		return Alert{}, false
 	}

@@ -13,6 +13,7 @@ const (
 	refusalLife      = 2 * time.Second // how long a refusal is repeated
 	inviteLife       = 2 * time.Second // and an invitation
 	goodbyes         = 3               // records that say goodbye
+	burst            = 8               // records that may go without any spacing
 )
 
 // Core is the arbiter without its shell: it takes what happens with the time,
@@ -36,8 +37,9 @@ type Core struct {
 
 	seq     uint64
 	sentAt  time.Time
-	urgent  bool // the next record goes as soon as the spacing allows
-	leaving int  // goodbyes still to send
+	credit  time.Time // when the spacing would have allowed the last record
+	urgent  bool      // the next record goes as soon as the spacing allows
+	leaving int       // goodbyes still to send
 	left    bool
 	changed bool // something that people would see
 	relays  []OutRelay
@@ -254,10 +256,17 @@ func (c *Core) interval() time.Duration {
 	return max(hb, minHeartbeat)
 }
 
-// spacing is the least time between two records: whatever happens, no more are
-// sent than this allows.
+// spacing is the least time between two records in the long run: whatever
+// happens, no more are sent than this allows.
 func (c *Core) spacing() time.Duration {
 	return min(max(c.interval()/10, time.Millisecond), 20*time.Millisecond)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // window is how long the slowest unit lets a record count.
@@ -303,7 +312,7 @@ func (c *Core) Deadline() time.Time {
 	case c.left:
 		due = c.sentAt.Add(time.Hour) // nothing is said after the goodbye
 	case c.urgent:
-		due = c.sentAt.Add(c.spacing())
+		due = c.earliest()
 	}
 	for _, u := range c.order {
 		if !u.wake.IsZero() && u.wake.Before(due) {
@@ -314,12 +323,18 @@ func (c *Core) Deadline() time.Time {
 }
 
 func (c *Core) due(now time.Time) bool {
-	gap := c.interval()
-	if c.urgent {
-		gap = c.spacing()
+	if c.left {
+		return false
 	}
-	return !c.left && (c.sentAt.IsZero() || now.Sub(c.sentAt) >= gap)
+	if c.urgent {
+		return !now.Before(c.earliest())
+	}
+	return now.Sub(c.sentAt) >= c.interval()
 }
+
+// earliest is when the next record may be sent: at once, until burst records
+// were sent quicker than the spacing.
+func (c *Core) earliest() time.Time { return c.credit.Add(-(burst - 1) * c.spacing()) }
 
 // decide runs the rules for one unit and notes what comes of it.
 func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
@@ -409,6 +424,7 @@ func (c *Core) send(now time.Time, out *Output) {
 		r.Invites = append(r.Invites, v.Invite)
 	}
 	c.table.Sent(c.seq, now)
+	c.credit = later(c.credit, now).Add(c.spacing())
 	c.sentAt, c.urgent = now, false
 	out.Record = r
 	for _, m := range c.table.members {

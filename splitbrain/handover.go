@@ -155,7 +155,6 @@ func (d *decider) answerRequests() {
 		d.yield(p.Node, fmt.Sprintf("hand-over: %s %s", p.Node, why))
 		// The former holder comes last, and not before the reservation ends.
 		d.reserve(d.Now.Add(span+yieldPatience+d.Heartbeat), d.rank(own), "handed over to "+p.Node)
-		d.Urgent = true
 	}
 }
 

@@ -35,8 +35,11 @@ type sentRecord struct {
 // member is one other configured member.
 type member struct {
 	Member
-	boot    BootID // zero: never heard of
+	boot    BootID    // zero: never heard of
+	begun   time.Time // when this life was first heard of
 	retired []BootID
+	doubt   string    // how a channel to it looks broken
+	doubted time.Time // and since when; zero: none does
 
 	seq   uint64    // of its latest record
 	parts partSet   // the datagrams of that record that have come
@@ -131,7 +134,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 		if !t.believable(m, d, at) {
 			return nil, false
 		}
-		m.begin(r.Boot)
+		m.begin(r.Boot, at)
 		newLife = true
 	}
 	direct := d.Via == ""
@@ -187,14 +190,15 @@ func (t *Table) lifeWindow(m *member) time.Duration {
 	return max(3*m.interval, 100*time.Millisecond)
 }
 
-func (m *member) begin(boot BootID) {
+// begin forgets all that an earlier life said.
+func (m *member) begin(boot BootID, at time.Time) {
 	if m.boot != 0 {
 		m.retired = append(m.retired, m.boot)
 		if len(m.retired) > maxRetired {
 			m.retired = slices.Delete(m.retired, 0, 1)
 		}
 	}
-	*m = member{Member: m.Member, boot: boot, retired: m.retired, claims: make(map[string]*heldClaim)}
+	*m = member{Member: m.Member, boot: boot, begun: at, retired: m.retired, doubted: m.doubted, claims: make(map[string]*heldClaim)}
 }
 
 // hear notes a claim.
