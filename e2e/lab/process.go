@@ -79,10 +79,25 @@ const runLimit = 60 * time.Second
 // Run runs a program on the node to its end, at most a minute.
 func (n *Node) Run(argv ...string) Result {
 	n.t.Helper()
+	return n.run(nil, argv)
+}
+
+// Nobody is a user without any right.
+const Nobody = 65534
+
+// RunAs is Run as another user, who has no other group.
+func (n *Node) RunAs(uid uint32, argv ...string) Result {
+	n.t.Helper()
+	return n.run(&syscall.Credential{Uid: uid, Gid: uid}, argv)
+}
+
+func (n *Node) run(as *syscall.Credential, argv []string) Result {
+	n.t.Helper()
 	var out, errOut bytes.Buffer
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	cmd.Env = environment()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipes
 	begin := time.Now()
 	if err := n.ns.do(cmd.Start); err != nil {

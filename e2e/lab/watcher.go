@@ -152,13 +152,16 @@ func (r Reign) String() string {
 }
 
 // Reigns tell who advertised a virtual router, in order. Two masters show as
-// many short reigns.
+// many short reigns. A goodbye (priority 0) ends a reign and begins none.
 func (v Window) Reigns(family, vrid int) []Reign {
 	var all []Reign
 	for _, a := range v.Adverts(family, vrid) {
 		if n := len(all); n > 0 && all[n-1].Node == a.Node {
 			all[n-1].Last = a
 			all[n-1].Count++
+			continue
+		}
+		if a.Priority == 0 {
 			continue
 		}
 		all = append(all, Reign{a.Node, a, a, 1})
