@@ -1,0 +1,109 @@
+package vrrp
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
+	"github.com/hacluster/hacluster/vrrp/packet"
+)
+
+// nullNetwork takes everything and brings nothing.
+type nullNetwork struct{ sent int }
+
+type nullSocket struct {
+	network *nullNetwork
+	closed  chan struct{}
+}
+
+func (n *nullNetwork) Open(SocketSpec) (Socket, error) {
+	return &nullSocket{n, make(chan struct{})}, nil
+}
+
+func (s *nullSocket) Subscribe(VRIDSet, []netip.Addr) error     { return nil }
+func (s *nullSocket) Send(batch []Datagram, _ func(int, error)) { s.network.sent += len(batch) }
+func (s *nullSocket) Close() error                              { close(s.closed); return nil }
+
+func (s *nullSocket) Receive([]Packet) (int, error) {
+	<-s.closed
+	return 0, net.ErrClosed
+}
+
+// newBenchLoop is an engine's loop with 255 instances of version 2, driven by
+// hand.
+func newBenchLoop(b *testing.B, priority Priority) (*loop, *nullNetwork) {
+	network := &nullNetwork{}
+	var published atomic.Pointer[[]UnitStatus]
+	opts := &Options{
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Network: network, Kernel: newMemoryKernel(),
+		Alarm: kclock.NewTimer(), RenewEvery: time.Hour, Lease: time.Hour,
+	}
+	l := newLoop(opts, make(chan *batch, inboxSize), &published)
+	b.Cleanup(l.closeSockets)
+	l.setLink(Link{Name: "eth0", Index: 2, Up: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}})
+	var specs []UnitSpec
+	for vrid := 1; vrid <= 255; vrid++ {
+		specs = append(specs, unitSpec(VRID(vrid), priority))
+	}
+	l.apply(specs, ApplyOptions{})
+	l.settle()
+	return l, network
+}
+
+// at makes the loop do what is due at a time.
+func (l *loop) at(now time.Time) {
+	l.now = now
+	l.settle()
+	l.publish()
+}
+
+func BenchmarkMasterSends255Adverts(b *testing.B) {
+	l, network := newBenchLoop(b, 150)
+	now := l.now
+	for range 60 { // until the second burst of announcements is over
+		now = now.Add(time.Second)
+		l.at(now)
+	}
+	network.sent = 0
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Second)
+		l.at(now)
+	}
+	if network.sent != 255*b.N {
+		b.Fatalf("%d adverts in %d rounds, want 255 in each", network.sent, b.N)
+	}
+}
+
+func BenchmarkBackupHears255Adverts(b *testing.B) {
+	l, _ := newBenchLoop(b, 100)
+	s := l.sockets[socketKey{"eth0", IPv4}]
+	packets := make([]Packet, 255)
+	for n := range packets {
+		unit := l.units[n]
+		packets[n] = received{
+			advert: packet.Advert{Version: 2, VRID: uint8(unit.instances[0].spec.VRID), Priority: 150, Interval: time.Second,
+				Addrs: []netip.Addr{unit.instances[0].spec.Addresses[0].Prefix.Addr()}},
+			src: testPeer, dst: testGroup, ttl: 255,
+		}.packet(b)
+	}
+	now := l.now
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(time.Second)
+		l.now = now
+		for n := range packets {
+			l.hear(s, &packets[n])
+		}
+		l.settle()
+		l.publish()
+	}
+	if got := l.units[254].instances[0].received; got != uint64(b.N) {
+		b.Fatalf("the last instance heard %d adverts in %d rounds", got, b.N)
+	}
+}
