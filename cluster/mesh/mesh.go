@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -61,21 +62,21 @@ func New(o Options) (*Mesh, error) {
 }
 
 // Run serves until ctx is done, and then releases everything: it does not say
-// goodbye, Leave does. It may be called once.
+// goodbye, Leave does. It may be called once. A last probe of memberlist's may
+// outlive it by two seconds; it finds everything closed.
 func (m *Mesh) Run(ctx context.Context) error {
 	gossipConn, err := m.o.ListenPacket(m.o.GossipListen)
 	if err != nil {
-		return fmt.Errorf("mesh: gossip: %w", err)
+		return errors.Join(fmt.Errorf("mesh: gossip: %w", err), m.o.Streams.Close())
 	}
+	transport := newTransport(gossipConn, m.o.Streams, m.o.Advertise, m.log)
 	heartbeats, err := m.o.ListenPacket(m.o.HeartbeatListen)
 	if err != nil {
-		gossipConn.Close()
-		return fmt.Errorf("mesh: heartbeats: %w", err)
+		return errors.Join(fmt.Errorf("mesh: heartbeats: %w", err), transport.Shutdown())
 	}
-	gossip, err := memberlist.Create(m.gossipConfig(newTransport(gossipConn, m.o.Streams, m.o.Advertise, m.log)))
+	gossip, err := memberlist.Create(m.gossipConfig(transport))
 	if err != nil {
-		heartbeats.Close()
-		return fmt.Errorf("mesh: gossip: %w", err)
+		return errors.Join(fmt.Errorf("mesh: gossip: %w", err), transport.Shutdown(), heartbeats.Close())
 	}
 
 	m.mu.Lock()
@@ -89,11 +90,10 @@ func (m *Mesh) Run(ctx context.Context) error {
 	m.mu.Lock()
 	m.heartbeats, m.gossip = nil, nil
 	m.mu.Unlock()
-	heartbeats.Close()
-	err = gossip.Shutdown()
+	err = errors.Join(heartbeats.Close(), gossip.Shutdown(), transport.Shutdown())
 	running.Wait()
 	if err != nil {
-		return fmt.Errorf("mesh: end gossip: %w", err)
+		return fmt.Errorf("mesh: close: %w", err)
 	}
 	return nil
 }

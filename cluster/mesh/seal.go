@@ -15,10 +15,10 @@ import (
 //
 //	version (1) | salt (16) | nonce (12) | ciphertext | tag (16)
 //
-// Each sender draws a salt for its life and derives a key of its own from it,
-// and counts in the nonce: however many heartbeats one key of the ring sees,
-// no nonce repeats. Four random bytes in the nonce are for the machine that is
-// cloned while it runs.
+// Each sender draws a salt, derives a key of its own from it and the first key
+// of its ring, and counts in the nonce: however many heartbeats one key of the
+// ring sees, no nonce repeats. Four random bytes in the nonce are for the
+// machine that is cloned while it runs.
 const (
 	sealVersion = 1
 	saltLen     = 16
@@ -34,7 +34,7 @@ const (
 type salt [saltLen]byte
 
 // sealer seals heartbeats with the first key of a ring and opens them with any.
-// It belongs to one goroutine.
+// It has no lock.
 type sealer struct {
 	clusterID []byte
 	keys      [][]byte
@@ -48,16 +48,16 @@ type sealer struct {
 
 func newSealer(clusterID string, keys [][]byte) (*sealer, error) {
 	s := &sealer{clusterID: []byte(clusterID)}
-	if _, err := rand.Read(s.salt[:]); err != nil {
-		return nil, fmt.Errorf("draw salt: %w", err)
-	}
 	return s, s.setKeys(keys)
 }
 
-// setKeys replaces the ring. The counter runs on, so that a key which comes
-// back sees no nonce again.
+// setKeys replaces the ring. A salt stands for one key, so there is a new one.
 func (s *sealer) setKeys(keys [][]byte) error {
-	own, err := derive(keys[0], s.salt)
+	var next salt
+	if _, err := rand.Read(next[:]); err != nil {
+		return fmt.Errorf("draw salt: %w", err)
+	}
+	own, err := derive(keys[0], next)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,8 @@ func (s *sealer) setKeys(keys [][]byte) error {
 	for i, key := range keys {
 		s.keys[i] = slices.Clone(key)
 	}
-	s.own, s.others = own, make(map[salt]cipher.AEAD)
+	s.salt, s.counter, s.own = next, 0, own
+	s.others = make(map[salt]cipher.AEAD)
 	return nil
 }
 

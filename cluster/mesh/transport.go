@@ -25,6 +25,8 @@ type transport struct {
 	conns   chan net.Conn
 	closed  chan struct{}
 	running sync.WaitGroup
+
+	shutdown func() error
 }
 
 // readPause is waited after a socket error that is not its end, so that a
@@ -39,6 +41,12 @@ func newTransport(conn PacketConn, streams StreamLayer, advertise netip.AddrPort
 		conns:   make(chan net.Conn),
 		closed:  make(chan struct{}),
 	}
+	t.shutdown = sync.OnceValue(func() error {
+		close(t.closed)
+		err := errors.Join(conn.Close(), streams.Close())
+		t.running.Wait()
+		return err
+	})
 	t.running.Go(t.readPackets)
 	t.running.Go(t.acceptStreams)
 	return t
@@ -155,10 +163,6 @@ func (t *transport) DialAddressTimeout(addr memberlist.Address, timeout time.Dur
 // StreamCh implements memberlist.Transport.
 func (t *transport) StreamCh() <-chan net.Conn { return t.conns }
 
-// Shutdown implements memberlist.Transport. It waits for the readers.
-func (t *transport) Shutdown() error {
-	close(t.closed)
-	err := errors.Join(t.conn.Close(), t.streams.Close())
-	t.running.Wait()
-	return err
-}
+// Shutdown implements memberlist.Transport. It waits for the readers; calling
+// it again changes nothing.
+func (t *transport) Shutdown() error { return t.shutdown() }
