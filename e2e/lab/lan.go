@@ -51,9 +51,15 @@ var sweepOnce = sync.OnceFunc(Sweep)
 // New builds an empty LAN that lives as long as the test.
 func New(t T) *LAN {
 	t.Helper()
+	return NewNamed(t, short(t.Name()))
+}
+
+// NewNamed is New for stories with more than one LAN: name tells them apart.
+func NewNamed(t T, name string) *LAN {
+	t.Helper()
 	sweepOnce()
 	t.ArtifactDir() // made now, a temporary one outlives the cleanups that write to it
-	lan := &LAN{t: t, prefix: fmt.Sprintf("%s%d-%s", namePrefix, os.Getpid(), short(t.Name()))}
+	lan := &LAN{t: t, prefix: fmt.Sprintf("%s%d-%s", namePrefix, os.Getpid(), name)}
 	sw, err := newNamespace(lan.prefix + "-switch")
 	if err != nil {
 		t.Fatalf("lab: %v", err)

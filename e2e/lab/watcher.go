@@ -34,12 +34,14 @@ func (l *LAN) Watch(addrs ...netip.Addr) *Watcher {
 		l.t.Fatalf("lab: %v", err)
 	}
 	w.cap = c
-	p, err := newProber(w.host, addrs)
-	if err != nil {
-		l.t.Fatalf("lab: probe from the watcher: %v", err)
+	if len(addrs) > 0 {
+		p, err := newProber(w.host, addrs)
+		if err != nil {
+			l.t.Fatalf("lab: probe from the watcher: %v", err)
+		}
+		l.t.Cleanup(p.close)
 	}
 	l.t.Cleanup(func() {
-		p.close()
 		if lost := c.close(); lost > 0 {
 			l.t.Errorf("lab: the watcher lost %d frames: its figures cannot be trusted", lost)
 		}

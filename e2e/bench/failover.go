@@ -1,0 +1,174 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+const vrid = 51
+
+// fault is one way to lose a master, and how it comes back.
+type fault struct {
+	name    string
+	goodbye bool // priority 0 is sent, so only Skew_Time passes
+	strike  func(a *lab.Node, p *lab.Process)
+	restart bool
+}
+
+func faults() []fault {
+	return []fault{
+		{"SIGTERM", true, func(_ *lab.Node, p *lab.Process) { p.Signal(syscall.SIGTERM) }, true},
+		{"SIGKILL, all processes", false, func(_ *lab.Node, p *lab.Process) { p.KillAll() }, true},
+		{"link cut", false, func(a *lab.Node, _ *lab.Process) { a.CutLink(lab.Service) }, false},
+	}
+}
+
+// limit is what the protocol prescribes for a successor of priority 100 (RFC
+// 5798 section 6.1): Skew_Time after a goodbye, else Master_Down_Interval.
+func limit(advert time.Duration, goodbye bool) time.Duration {
+	skew := advert * 156 / 256
+	if goodbye {
+		return skew
+	}
+	return 3*advert + skew
+}
+
+// cell is one row and program of the table.
+type cell struct {
+	advert  time.Duration
+	fault   fault
+	program program
+	times   []time.Duration
+}
+
+// failover measures each cell. With adverts of 100 ms and more all cells of an
+// interval run at once, each on a network of its own, since the daemons then
+// hardly use the processor; with 10 ms one fault at a time, both programs.
+func failover(t lab.T, out io.Writer, runs int) error {
+	var table []*cell
+	for _, advert := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond} {
+		var together []*cell
+		for _, f := range faults() {
+			for _, p := range programs() {
+				together = append(together, &cell{advert: advert, fault: f, program: p})
+			}
+		}
+		table = append(table, together...)
+		at := len(together)
+		if advert < 100*time.Millisecond {
+			at = len(programs())
+		}
+		for batch := range slices.Chunk(together, at) {
+			t.Logf("advert interval %v: %d cells, %d runs each", advert, len(batch), runs)
+			if err := measure(batch, runs); err != nil {
+				return err
+			}
+		}
+	}
+	return writeFailover(t, out, table, runs)
+}
+
+func measure(cells []*cell, runs int) error {
+	errs := make([]error, len(cells))
+	var group sync.WaitGroup
+	for i, c := range cells {
+		group.Go(func() {
+			name := fmt.Sprintf("bench%d-%v", i, c.advert)
+			errs[i] = lab.Run(name, io.Discard, func(t lab.T) { c.times = c.measure(t, runs) })
+			if errs[i] != nil {
+				errs[i] = fmt.Errorf("%s, %v, %s: %w", c.program.name, c.advert, c.fault.name, errs[i])
+			}
+		})
+	}
+	group.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure lets a pair lose its master again and again.
+func (c *cell) measure(t lab.T, runs int) []time.Duration {
+	lan := lab.New(t)
+	a, b := lan.Node("a"), lan.Node("b")
+	w := lan.Watch()
+	conf := fmt.Sprintf(`
+global_defs {
+	vrrp_version 3
+}
+vrrp_instance VI_1 {
+	interface eth0
+	virtual_router_id %d
+	@a priority 150
+	@b priority 100
+	advert_int %g
+	virtual_ipaddress {
+		192.0.2.100
+	}
+}
+`, vrid, c.advert.Seconds())
+	patience := 10*c.advert + 10*time.Second
+	c.program.start(b, conf)
+	master := c.program.start(a, conf)
+	var times []time.Duration
+	for range runs {
+		w.WantMaster(a, 4, vrid, patience)
+		lab.During(2*c.advert + 200*time.Millisecond)
+
+		since := time.Now().Add(-2*c.advert - 100*time.Millisecond)
+		c.fault.strike(a, master)
+		w.WantMaster(b, 4, vrid, patience)
+		took, ok := w.Since(since).Takeover(4, vrid, a, b)
+		if !ok {
+			t.Fatalf("no take-over seen: %v", w.Since(since).Reigns(4, vrid))
+		}
+		times = append(times, took)
+
+		if c.fault.restart {
+			master.WantExit(patience)
+			master = c.program.start(a, conf)
+		} else {
+			a.RestoreLink(lab.Service)
+		}
+	}
+	return times
+}
+
+func writeFailover(t lab.T, out io.Writer, table []*cell, runs int) error {
+	fmt.Fprintf(out, `# Fail-over beside keepalived
+
+%s
+
+Two standalone daemons of one make on a bridge, VRRPv3 over IPv4, priorities 150 and 100; %d
+runs of each cell, both makes in the same run. Measured from the last advert of the old master
+to the first of the new one, by the kernel's time stamps of one capture at the switch. The
+limit is the protocol's: Skew_Time after a goodbye, Master_Down_Interval otherwise (RFC 5798
+section 6.1). "Late" is the median's distance from it; neither daemon has realtime scheduling
+from outside. Made by `+"`make bench-failover`"+`.
+
+| advert | fault | limit ms | haclusterd ms: median (min–max) | late ms | keepalived ms: median (min–max) | late ms |
+| --- | --- | --- | --- | --- | --- | --- |
+`, machine(t), runs)
+	for pair := range slices.Chunk(table, len(programs())) {
+		due := limit(pair[0].advert, pair[0].fault.goodbye)
+		fmt.Fprintf(out, "| %v | %s | %s |", pair[0].advert, pair[0].fault.name, milli(due))
+		for _, c := range pair {
+			slices.Sort(c.times)
+			median := c.times[len(c.times)/2]
+			fmt.Fprintf(out, " %s (%s–%s) | %+.2f |", milli(median), milli(c.times[0]), milli(c.times[len(c.times)-1]),
+				float64(median-due)/float64(time.Millisecond))
+		}
+		fmt.Fprintln(out)
+	}
+	return nil
+}
+
+func milli(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }
