@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hacluster/hacluster/cluster/clustertest"
+	"github.com/hacluster/hacluster/cluster/mesh/clustertest"
 )
 
 var (
