@@ -54,6 +54,7 @@ type compiler struct {
 	defaults defaults
 	facts    map[string]*facts // by name of an instance
 	groups   map[string]*syntax.Node
+	weighted map[string]bool // groups that may track with weights
 }
 
 // defaults are the global_defs that instances start from.
@@ -104,8 +105,9 @@ func newCompiler(node string) *compiler {
 				AloneAfter:        30 * time.Second,
 			},
 		},
-		facts:  map[string]*facts{},
-		groups: map[string]*syntax.Node{},
+		facts:    map[string]*facts{},
+		groups:   map[string]*syntax.Node{},
+		weighted: map[string]bool{},
 		defaults: defaults{
 			announce:         Announce{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1, LowerPrioRepeat: 5, LowerPrioDelay: 5 * time.Second},
 			downTimerAdverts: 3,

@@ -9,16 +9,17 @@ import (
 
 // finish compares instances, groups, scripts and tracks with each other.
 func (c *compiler) finish() {
-	c.finishGroups()
-	c.uniqueRouters()
-	c.uniqueAddresses()
 	for i := range c.cfg.Instances {
 		in := &c.cfg.Instances[i]
-		in.Tracks = c.finishTracks(in.Tracks)
+		in.Tracks = c.finishTracks(in.Tracks, in.Interface)
 	}
 	for i := range c.cfg.Groups {
-		c.cfg.Groups[i].Tracks = c.finishTracks(c.cfg.Groups[i].Tracks)
+		c.cfg.Groups[i].Tracks = c.finishTracks(c.cfg.Groups[i].Tracks, "")
 	}
+	c.finishGroups()
+	c.forgetTrackPlaces()
+	c.uniqueRouters()
+	c.uniqueAddresses()
 	for i, a := range c.cfg.Addresses {
 		if a.Interface == "" {
 			c.cfg.Addresses[i].Interface = c.cfg.Global.DefaultInterface
@@ -83,9 +84,24 @@ func (c *compiler) uniqueAddresses() {
 	}
 }
 
-// finishTracks gives scripts their own weight and drops those that do not exist,
-// as keepalived does.
-func (c *compiler) finishTracks(tracks []Track) []Track {
+// forgetTrackPlaces makes configurations that say the same equal.
+func (c *compiler) forgetTrackPlaces() {
+	for _, in := range c.cfg.Instances {
+		for i := range in.Tracks {
+			in.Tracks[i].at = syntax.Pos{}
+		}
+	}
+	for _, g := range c.cfg.Groups {
+		for i := range g.Tracks {
+			g.Tracks[i].at = syntax.Pos{}
+		}
+	}
+}
+
+// finishTracks gives scripts their own weight and drops what keepalived drops:
+// scripts that do not exist, and the instance's own interface, which counts as
+// dont_track_primary says and never with a weight.
+func (c *compiler) finishTracks(tracks []Track, own string) []Track {
 	var out []Track
 	for _, t := range tracks {
 		if t.Kind == TrackScript {
@@ -98,10 +114,15 @@ func (c *compiler) finishTracks(tracks []Track) []Track {
 				t.Weight, t.Reverse = c.cfg.Scripts[i].Weight, c.cfg.Scripts[i].Reverse != t.Reverse
 			}
 		}
-		at := t.at
-		t.at, t.inherit = syntax.Pos{}, false
+		t.inherit = false
+		if t.Kind == TrackInterface && t.Name == own {
+			if t.Weight != 0 {
+				c.warnf(t.at, "weight %d of %s has no effect: it is the instance's own interface", t.Weight, own)
+			}
+			continue
+		}
 		if slices.ContainsFunc(out, func(o Track) bool { return o.Kind == t.Kind && o.Name == t.Name }) {
-			c.warnf(at, "%s %s is tracked twice; the first line counts", t.Kind, t.Name)
+			c.warnf(t.at, "%s %s is tracked twice; the first line counts", t.Kind, t.Name)
 			continue
 		}
 		out = append(out, t)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/hacluster/hacluster/config/syntax"
 )
 
@@ -40,7 +42,7 @@ func (c *compiler) group(n *syntax.Node) {
 		case "smtp_alert":
 			g.SMTPAlert = c.boolean(s)
 		case "sync_group_tracking_weight":
-			c.flag(s) // weights count in groups here without it
+			c.weighted[name] = c.flag(s)
 		case "split_brain":
 			g.SplitBrain = c.splitBrain(s)
 			c.cfg.places[n.Path()+"\x00own split_brain"] = s.Word.Pos
@@ -84,7 +86,7 @@ func (c *compiler) finishGroups() {
 			at := c.cfg.Place(path, "member "+m)
 			switch {
 			case c.facts[m] == nil:
-				c.errorf(at, "vrrp_sync_group %s names %s, which is no vrrp_instance on this node", g.Name, m)
+				c.warnf(at, "vrrp_sync_group %s names %s, which is no vrrp_instance on this node; the group goes without it", g.Name, m)
 				continue
 			case owner[m] == g.Name:
 				c.warnf(at, "vrrp_sync_group %s names %s twice", g.Name, m)
@@ -101,6 +103,30 @@ func (c *compiler) finishGroups() {
 			c.warnf(c.cfg.Place(path), "vrrp_sync_group %s has one member only", g.Name)
 		}
 		c.groupPolicy(g, path)
+		c.groupWeights(g)
+	}
+}
+
+// groupWeights drops trackers with a weight, as keepalived does: priorities of
+// members that change one by one would tear the group apart. Who wants them all
+// the same says sync_group_tracking_weight.
+func (c *compiler) groupWeights(g *SyncGroup) {
+	if c.weighted[g.Name] {
+		return
+	}
+	drop := func(tracks []Track, in string) []Track {
+		return slices.DeleteFunc(tracks, func(t Track) bool {
+			if t.Weight == 0 {
+				return false
+			}
+			c.warnf(t.at, "%s %s with weight %d is not tracked by %s: the sync group %s has no sync_group_tracking_weight", t.Kind, t.Name, t.Weight, in, g.Name)
+			return true
+		})
+	}
+	g.Tracks = drop(g.Tracks, g.Name)
+	for _, m := range g.Members {
+		in := &c.cfg.Instances[c.facts[m].index]
+		in.Tracks = drop(in.Tracks, m)
 	}
 }
 

@@ -125,10 +125,12 @@ func (c *compiler) authentication(in *Instance, n *syntax.Node) {
 		}
 	}
 	if in.AuthType != "" && in.AuthPass == "" {
-		c.errorf(n.Word.Pos, "authentication has auth_type and no auth_pass; add auth_pass, up to 8 characters")
+		c.warnf(n.Word.Pos, "authentication has no auth_pass, so there is none; add auth_pass, up to 8 characters")
+		in.AuthType = ""
 	}
 	if in.AuthType == "" && in.AuthPass != "" {
-		c.errorf(n.Word.Pos, "authentication has auth_pass and no auth_type; add auth_type PASS")
+		c.warnf(n.Word.Pos, "authentication has no auth_type, so there is none; add auth_type PASS")
+		in.AuthPass = ""
 	}
 }
 

@@ -22,7 +22,7 @@ func (c *compiler) settle(in *Instance, f *facts) {
 		c.errorf(at, "vrrp_instance %s has no interface; add interface NAME", in.Name)
 	}
 	if !f.noAddress && len(in.Addresses) == 0 && (!f.advertised || f.emptyAddresses) {
-		c.errorf(at, "vrrp_instance %s has no virtual_ipaddress; add one, or no_virtual_ipaddress", in.Name)
+		c.warnf(at, "vrrp_instance %s has no virtual_ipaddress; add one, or no_virtual_ipaddress if that is meant", in.Name)
 	}
 	if in.StartMaster && !f.priority {
 		in.Priority = 255

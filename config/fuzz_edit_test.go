@@ -1,0 +1,46 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/config/syntax"
+)
+
+// Whatever the texts are, edits and imports refuse or keep their promises; they
+// prove these themselves, so here it is only the refusals that are looked at.
+func FuzzEdit(f *testing.F) {
+	f.Add("vrrp_instance A {\n@n priority 1\n interface eth0\n virtual_router_id 5\n virtual_ipaddress { 192.0.2.1 }\n}\n", "priority", "3")
+	f.Add("cluster { alone_after 3 }\n$A= \\\n x \\\n y\n", "x", "\"a b\"")
+	f.Fuzz(func(t *testing.T, text, keyword, value string) {
+		if len(text) > 2000 {
+			return
+		}
+		doc := syntax.Parse("f", text)
+		for _, node := range []string{"", "n"} {
+			if got, err := config.Set(doc, "vrrp_instance A", keyword, value, node); err == nil {
+				if again, err := config.Set(syntax.Parse("f", got), "vrrp_instance A", keyword, value, node); err != nil || again != got {
+					t.Errorf("setting it again: %v\n%s", err, config.Diff("once", got, "twice", again))
+				}
+			}
+		}
+		plain, err := config.Render(doc, "n")
+		if err != nil {
+			return
+		}
+		if again, err := config.Render(syntax.Parse("f", plain), "n"); err != nil || again != plain && syntaxTree(again) != syntaxTree(plain) {
+			t.Errorf("rendering again: %v\n%s", err, config.Diff("once", plain, "twice", again))
+		}
+		if text, _, err := config.Import(map[string]config.ImportSource{"n": {File: "n", Text: plain}, "m": {File: "m", Text: text}}); err == nil {
+			if _, err := config.Render(syntax.Parse("f", text), "m"); err != nil {
+				t.Errorf("an imported document cannot be rendered: %v", err)
+			}
+		}
+		_ = config.Redact(text)
+	})
+}
+
+func syntaxTree(text string) string {
+	nodes, _ := syntax.Parse("f", text).Expand(syntax.Options{Node: "n"})
+	return syntax.Print(nodes)
+}
