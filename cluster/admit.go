@@ -62,7 +62,7 @@ func (s *session) admitHere(ctx context.Context, req *haclusterv1.AdmitRequest) 
 	if err != nil {
 		return nil, err
 	}
-	m.Role = role
+	m.Role, m.Token = role, req.GetTokenId()
 	answer, err := s.enter(ctx, m, req.GetCsr())
 	if err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -269,10 +269,35 @@ func (s *session) promote(ctx context.Context) error {
 	})
 }
 
-// removeMember takes another member out, as leader. It can be repeated.
-func (s *session) removeMember(ctx context.Context, m store.Member) error {
+// remove has the leader take a member out.
+func (s *session) remove(ctx context.Context, id string) error {
+	ctx, cancel := bounded(ctx, operationTime)
+	defer cancel()
+	return s.onLeader(ctx, func(ctx context.Context) error {
+		return s.removeHere(ctx, id)
+	}, func(ctx context.Context, leader haclusterv1.PeerServiceClient) error {
+		_, err := leader.Remove(ctx, &haclusterv1.RemoveRequest{NodeId: id})
+		return err
+	})
+}
+
+// removeHere takes a member out, as leader. Removing what is gone succeeds.
+func (s *session) removeHere(ctx context.Context, id string) error {
 	if !s.store.Leads() {
 		return store.ErrNotLeader
+	}
+	m, ok := s.store.Members().ByID(id)
+	if !ok {
+		return nil
+	}
+	if id == s.node.ID {
+		// A leader cannot remove itself and see it through.
+		if err := s.store.HandOver(ctx); err != nil {
+			return err
+		}
+		if !s.store.Leads() {
+			return store.ErrNotLeader // ask the next one
+		}
 	}
 	servers, err := s.store.Servers()
 	if err != nil {
@@ -289,5 +314,8 @@ func (s *session) removeMember(ctx context.Context, m store.Member) error {
 		return err
 	}
 	s.log.Info("node left", "node", m.Name)
-	return nil
+	if m.Joined {
+		return nil
+	}
+	return s.store.RefundToken(ctx, m.Token, m.Name) // its join came to nothing
 }

@@ -75,6 +75,16 @@ func (o *Options) complete() error {
 	if o.Listen == "" {
 		o.Listen = fmt.Sprintf("[::]:%d", DefaultPort)
 	}
+	listen, err := netip.ParseAddrPort(o.Listen)
+	if err != nil || listen.Port() == 0 || listen.Port() == 65535 {
+		return fmt.Errorf("--listen %q is no ADDRESS:PORT that can be used; the default is [::]:%d", o.Listen, DefaultPort)
+	}
+	if !o.GossipListen.IsValid() {
+		o.GossipListen = listen
+	}
+	if !o.HeartbeatListen.IsValid() {
+		o.HeartbeatListen = heartbeatOf(listen)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -254,7 +264,7 @@ func (c *Cluster) Members() []store.Member {
 	if err != nil {
 		return nil
 	}
-	return s.store.Members().List()
+	return s.members()
 }
 
 // MembersChanged returns a channel that is closed when Members changes next, or
@@ -275,11 +285,12 @@ func (c *Cluster) Conn(node string) (grpc.ClientConnInterface, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, ok := s.store.Members().ByName(node)
-	if !ok {
-		return nil, fmt.Errorf("there is no member %s", node)
+	for _, m := range s.members() {
+		if m.Name == node {
+			return s.peers.get(m.Name, m.Addr.String())
+		}
 	}
-	return s.peers.get(m.Name, m.Addr.String())
+	return nil, fmt.Errorf("there is no member %s", node)
 }
 
 // CachedRevision returns the revision that this node last applied, from its own
@@ -322,10 +333,15 @@ func (o Options) advertise(asked netip.AddrPort) (netip.AddrPort, error) {
 func (o Options) gossipAddrs(advertise netip.AddrPort) (gossip netip.AddrPort, heartbeats []netip.AddrPort) {
 	gossip, heartbeats = o.GossipAddr, o.HeartbeatAddrs
 	if !gossip.IsValid() {
-		gossip = netip.AddrPortFrom(advertise.Addr(), DefaultPort)
+		gossip = advertise
 	}
 	if len(heartbeats) == 0 {
-		heartbeats = []netip.AddrPort{netip.AddrPortFrom(advertise.Addr(), DefaultHeartbeatPort)}
+		heartbeats = []netip.AddrPort{heartbeatOf(advertise)}
 	}
 	return gossip, heartbeats
+}
+
+// heartbeatOf returns the heartbeats' address beside the cluster's: the next port.
+func heartbeatOf(addr netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(addr.Addr(), addr.Port()+1)
 }

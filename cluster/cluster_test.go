@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,10 +47,15 @@ func newNode(t *testing.T, name string) *node {
 	return n
 }
 
-// freeAddr returns an address of the loopback network that nothing listens on.
+// hosts counts the loopback addresses that were given out.
+var hosts atomic.Uint32
+
+// freeAddr returns an address of the loopback network that nothing listens on: one
+// for this process and call, so that UDP has the same port free and the next one.
 func freeAddr(t *testing.T) net.Addr {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	pid := os.Getpid()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>8&0x7f, pid&0xff, 1+hosts.Add(1)%254))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,3 +205,5 @@ func TestWithoutMajorityTheErrorNamesTheMissingVoters(t *testing.T) {
 		t.Errorf("the local copy cannot be read without a majority: %v", err)
 	}
 }
+
+func mustAddr(addr net.Addr) netip.AddrPort { return netip.MustParseAddrPort(addr.String()) }

@@ -45,7 +45,11 @@ func (d *dataDir) raft() string { return filepath.Join(d.path, "raft") }
 
 // cache is the file of the revision that was last applied.
 func (d *dataDir) cache() string { return filepath.Join(d.path, "revision.json") }
-func (d *dataDir) node() string  { return filepath.Join(d.path, "node.json") }
+
+// mesh is the copy of what the mesh needs of the replicated state.
+func (d *dataDir) mesh() string { return filepath.Join(d.path, "mesh.json") }
+
+func (d *dataDir) node() string { return filepath.Join(d.path, "node.json") }
 
 // openDataDir makes the directory when it is missing and takes its lock.
 func openDataDir(path string) (*dataDir, error) {
@@ -123,7 +127,7 @@ func (d *dataDir) clear() error {
 	if err := os.Remove(d.node()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return errors.Join(pki.Remove(d.pki()), os.RemoveAll(d.pki()), os.RemoveAll(d.raft()), os.RemoveAll(d.cache()))
+	return errors.Join(pki.Remove(d.pki()), os.RemoveAll(d.pki()), os.RemoveAll(d.raft()), os.RemoveAll(d.cache()), os.RemoveAll(d.mesh()))
 }
 
 // stat says whether the node is in a cluster, by its file.

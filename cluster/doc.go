@@ -20,6 +20,7 @@
 //	pki/           key, certificate, authority
 //	raft/          log and snapshots
 //	revision.json  the revision that the node last applied
+//	mesh.json      members and gossip keys as last known
 //
 // Run starts the listener, Raft, the mesh and their helpers, and ends them.
 package cluster

@@ -67,7 +67,8 @@ type joiner struct {
 	token pki.Token
 	addrs []string
 
-	conn    *grpc.ClientConn // to the member that answered
+	reached string           // the member that answered
+	conn    *grpc.ClientConn // to it
 	key     []byte
 	answer  *haclusterv1.AdmitResponse
 	node    nodeFile
@@ -114,15 +115,14 @@ func (j *joiner) parse(o JoinOptions) error {
 }
 
 func (j *joiner) run(ctx context.Context) error {
-	var reached string
 	if err := j.step(StepDial, func() (_ string, err error) {
-		reached, err = j.dial(ctx)
-		return reached, err
+		j.reached, err = j.dial(ctx)
+		return j.reached, err
 	}); err != nil {
 		return err
 	}
 	if err := j.step(StepPin, func() (string, error) {
-		return j.token.Pin.String(), j.connect(ctx, reached)
+		return j.token.Pin.String(), j.connect(ctx, j.reached)
 	}); err != nil {
 		return err
 	}
@@ -237,8 +237,10 @@ func (j *joiner) catchUp(ctx context.Context) (string, error) {
 	s := j.session
 	first, cancelFirst := context.WithTimeout(ctx, silence)
 	defer cancelFirst()
+	began := time.Now()
 	if err := s.store.WaitApplied(first, 1); err != nil {
-		return "", fmt.Errorf("nothing came from the leader within %v: can the members reach this node on tcp %s?", silence, j.node.Advertise)
+		return "", fmt.Errorf("nothing came from the leader within %v: can the members reach this node on tcp %s?",
+			time.Since(began).Round(time.Second), j.node.Advertise)
 	}
 	if err := s.store.WaitApplied(ctx, j.answer.GetCatchUp()); err != nil {
 		return "", fmt.Errorf("got to %d of %d: %w", s.store.Applied(), j.answer.GetCatchUp(), err)
@@ -268,13 +270,40 @@ func (j *joiner) promote(ctx context.Context) error {
 // undo leaves the host as it was, and the cluster as far as it can be reached.
 func (j *joiner) undo() error {
 	if j.session != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := j.session.removeSelf(ctx); err != nil {
-			j.cluster.o.Logger.Warn("the cluster still lists this node; join again under the same name replaces it",
-				"node", j.node.Name, "err", err)
-		}
 		j.session.stop(false)
 	}
+	if j.answer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := j.withdraw(ctx); err != nil {
+			j.cluster.o.Logger.Warn("the cluster still lists this node; to join again under the same name replaces it",
+				"node", j.node.Name, "err", err)
+		}
+	}
 	return j.cluster.dir.clear()
+}
+
+// withdraw has the member that answered take this node out again. The node's own
+// state may never have heard from a leader, so it cannot be asked.
+func (j *joiner) withdraw(ctx context.Context) error {
+	identity, err := pki.NewIdentity(j.key, j.answer.GetCertificate(), j.answer.GetAuthority())
+	if err != nil {
+		return err
+	}
+	conn, err := grpc.NewClient("passthrough:///"+j.reached, dialOptions(identity.Client("", protoGRPC))...)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for {
+		_, err := haclusterv1.NewPeerServiceClient(conn).Remove(ctx, &haclusterv1.RemoveRequest{})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select { // the member may not have learnt of this node yet
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }

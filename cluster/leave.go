@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/hacluster/hacluster/cluster/store"
-	haclusterv1 "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
 // Leave takes this node out of its cluster, deletes its keys, and returns the
@@ -47,36 +45,11 @@ func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Membe
 
 // leave hands leadership over and has another leader remove this node.
 func (s *session) leave(ctx context.Context) error {
-	if err := s.store.HandOver(ctx); err != nil {
-		return err
+	err := s.remove(ctx, s.node.ID)
+	if isNotMember(err) {
+		return nil // gone already: the answer to an earlier call was lost
 	}
-	return s.removeSelf(ctx)
-}
-
-// removeSelf has the leader remove this node. A leader cannot remove itself and
-// answer, so it hands over first, or is refused as the last voter.
-func (s *session) removeSelf(ctx context.Context) error {
-	return s.onLeader(ctx, func(ctx context.Context) error {
-		m, ok := s.store.Members().ByID(s.node.ID)
-		if !ok {
-			return nil
-		}
-		if servers, err := s.store.Servers(); err == nil && countOtherVoters(servers, s.node.ID) == 0 {
-			return s.removeMember(ctx, m) // says that it is the last voter
-		}
-		if err := s.store.HandOver(ctx); err != nil {
-			return err
-		}
-		return store.ErrNotLeader // ask the next one
-	}, func(ctx context.Context, leader haclusterv1.PeerServiceClient) error {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		_, err := leader.Remove(ctx, &haclusterv1.RemoveRequest{})
-		if isNotMember(err) {
-			return nil // gone already: the answer to an earlier call was lost
-		}
-		return err
-	})
+	return err
 }
 
 func countOtherVoters(servers []store.Server, id string) int {

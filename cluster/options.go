@@ -7,15 +7,13 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hacluster/hacluster/cluster/mesh"
 	"github.com/hacluster/hacluster/cluster/store"
 )
 
-const (
-	// DefaultPort is the TCP port of the cluster and the UDP port of its gossip.
-	DefaultPort = 7112
-	// DefaultHeartbeatPort is the UDP port of the heartbeats.
-	DefaultHeartbeatPort = 7113
-)
+// DefaultPort is the TCP port of the cluster and the UDP port of its gossip; the
+// heartbeats have the UDP port after it.
+const DefaultPort = 7112
 
 // Options are what a daemon's flags say of the cluster.
 type Options struct {
@@ -25,10 +23,17 @@ type Options struct {
 
 	Listen    string         // of the TLS port; default [::]:7112
 	Advertise netip.AddrPort // where the other members reach this one; may be given to Init and Join instead
+	// GossipListen and HeartbeatListen are local UDP addresses. They default to
+	// Listen, and to Listen with the next port.
+	GossipListen    netip.AddrPort
+	HeartbeatListen netip.AddrPort
 	// GossipAddr and HeartbeatAddrs are told to the other members. They default to
-	// Advertise's address with the ports 7112 and 7113.
+	// Advertise, and to Advertise with the next port.
 	GossipAddr     netip.AddrPort
 	HeartbeatAddrs []netip.AddrPort
+
+	// Receive gets each heartbeat; see mesh.Options. It must not block.
+	Receive func(mesh.Receipt)
 
 	Timing store.Timing // zero: store.LAN
 

@@ -104,15 +104,15 @@ func (p peerService) Promote(ctx context.Context, req *haclusterv1.PromoteReques
 	return &haclusterv1.PromoteResponse{}, nil
 }
 
-func (p peerService) Remove(ctx context.Context, _ *haclusterv1.RemoveRequest) (*haclusterv1.RemoveResponse, error) {
+func (p peerService) Remove(ctx context.Context, req *haclusterv1.RemoveRequest) (*haclusterv1.RemoveResponse, error) {
+	if id := req.GetNodeId(); id != "" { // a member passes it on
+		return &haclusterv1.RemoveResponse{}, toWire(p.session.removeHere(ctx, id))
+	}
 	m, err := p.callingMember(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.session.removeMember(ctx, m); err != nil {
-		return nil, toWire(err)
-	}
-	return &haclusterv1.RemoveResponse{}, nil
+	return &haclusterv1.RemoveResponse{}, toWire(p.session.remove(ctx, m.ID))
 }
 
 func (p peerService) Renew(ctx context.Context, req *haclusterv1.RenewRequest) (*haclusterv1.RenewResponse, error) {

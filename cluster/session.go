@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/hacluster/hacluster/cluster/mesh"
 	"github.com/hacluster/hacluster/cluster/pki"
 	"github.com/hacluster/hacluster/cluster/store"
 	haclusterv1 "github.com/hacluster/hacluster/proto/hacluster/v1"
@@ -22,15 +23,19 @@ import (
 // session is what runs while the node is a member: the state, the connections and
 // the services.
 type session struct {
+	o       Options
 	node    nodeFile
 	version string
 	dir     *dataDir
 	port    *demux
 	log     *slog.Logger
 
+	remembered meshFacts // of the last run
+
 	identity atomic.Pointer[pki.Identity]
 	store    *store.Store
 	peers    *peers
+	mesh     atomic.Pointer[mesh.Mesh] // nil while it does not run
 	server   *grpc.Server
 	admits   chan struct{} // one for each admission under way
 
@@ -48,8 +53,11 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 		return nil, err
 	}
 	s := &session{
-		node: node, version: o.Version, dir: dir, port: port, log: o.Logger,
+		o: o, node: node, version: o.Version, dir: dir, port: port, log: o.Logger,
 		admits: make(chan struct{}, 4),
+	}
+	if s.remembered, err = dir.recall(); err != nil {
+		o.Logger.Error("members and gossip keys of the last run are lost, waiting for the cluster", "err", err)
 	}
 	s.identity.Store(identity)
 	s.peers = newPeers(node.Name, s.identity.Load)
@@ -98,6 +106,7 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 	})
 	// The helpers, until stop.
 	s.running.Go(func() { s.followMembers(ctx) })
+	s.running.Go(func() { s.runMesh(ctx) })
 	s.running.Go(func() { s.pingPeers(ctx) })
 	s.running.Go(func() { s.keepOwnRecord(ctx) })
 	s.running.Go(func() { s.keepCertificate(ctx) })
@@ -114,6 +123,13 @@ func (s *session) stop(polite bool) {
 		}
 		cancel()
 	}
+	if m := s.mesh.Load(); m != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		if err := m.Leave(ctx); err != nil {
+			s.log.Debug("gossip goodbye", "err", err)
+		}
+		cancel()
+	}
 	s.cancel()
 	s.port.use(nil)
 	s.server.Stop()
@@ -122,21 +138,6 @@ func (s *session) stop(polite bool) {
 	}
 	s.peers.Close()
 	s.running.Wait()
-}
-
-// followMembers closes the connections to members that went. It ends with ctx.
-func (s *session) followMembers(ctx context.Context) {
-	for {
-		changed := s.store.Members().Changed()
-		if list := s.store.Members().List(); len(list) > 0 {
-			s.peers.keep(list)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 const pingEvery = time.Second
@@ -149,7 +150,7 @@ func (s *session) pingPeers(ctx context.Context) {
 	for {
 		round, cancel := context.WithTimeout(ctx, pingEvery*9/10)
 		var group sync.WaitGroup
-		for _, m := range s.store.Members().List() {
+		for _, m := range s.members() {
 			if m.ID != s.node.ID {
 				group.Go(func() { s.ping(round, m) })
 			}

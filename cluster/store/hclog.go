@@ -10,8 +10,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// raftLogger carries Raft's log lines to slog. Raft is talkative about what heals
-// by itself, so its Info is our Debug.
+// raftLogger carries Raft's log lines to slog. Raft reports each failed contact and
+// each election in several lines of Error and Warn. Those heal by themselves, and
+// what an operator wants to know of them is logged once by watchLeadership: so
+// they are Debug here, and the other errors stay what they are.
 type raftLogger struct {
 	to      *slog.Logger
 	name    string
@@ -20,14 +22,18 @@ type raftLogger struct {
 
 func newRaftLogger(to *slog.Logger) hclog.Logger { return &raftLogger{to: to, name: "raft"} }
 
-func (l *raftLogger) level(level hclog.Level) slog.Level {
-	switch level {
-	case hclog.Error:
-		return slog.LevelError
-	case hclog.Warn:
-		return slog.LevelWarn
-	default:
+func (l *raftLogger) level(level hclog.Level, msg string) slog.Level {
+	if level != hclog.Error {
 		return slog.LevelDebug
+	}
+	switch msg {
+	case "failed to heartbeat to", "failed to appendEntries to", "failed to pipeline appendEntries",
+		"failed to make requestVote RPC", "failed to make requestVote RPC to", "failed to make pre-vote RPC",
+		"failed to decode incoming command", "failed to accept connection", "failed to install snapshot",
+		"failed to flush response", "peer has newer term, stopping replication":
+		return slog.LevelDebug
+	default:
+		return slog.LevelError
 	}
 }
 
@@ -44,7 +50,7 @@ func (l *raftLogger) Log(level hclog.Level, msg string, args ...any) {
 			}
 		}
 	}
-	l.to.Log(context.Background(), l.level(level), msg, args...)
+	l.to.Log(context.Background(), l.level(level, msg), msg, args...)
 }
 
 func (l *raftLogger) Trace(msg string, args ...any) { l.Log(hclog.Trace, msg, args...) }
@@ -54,7 +60,7 @@ func (l *raftLogger) Warn(msg string, args ...any)  { l.Log(hclog.Warn, msg, arg
 func (l *raftLogger) Error(msg string, args ...any) { l.Log(hclog.Error, msg, args...) }
 
 func (l *raftLogger) enabled(level hclog.Level) bool {
-	return l.to.Enabled(context.Background(), l.level(level))
+	return l.to.Enabled(context.Background(), l.level(level, ""))
 }
 
 func (l *raftLogger) IsTrace() bool { return false }

@@ -44,6 +44,7 @@ type Member struct {
 	KeyID          []byte    // SHA-256 of the public key in its certificate
 	Version        string    // of haclusterd when it was last reported
 	Added          time.Time // when it was admitted
+	Token          string    // id of the token that admitted it
 	Joined         bool      // it has caught up, and votes when its role says so
 }
 

@@ -8,16 +8,24 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// watchLeadership logs when this node begins and ceases to lead. It ends with the
-// store.
+// watchLeadership logs who leads, when that changes. It ends with the store.
 func (s *Store) watchLeadership() {
+	// Raft drops observations while the channel is full; the reader only logs.
+	observed := make(chan raft.Observation, 8)
+	observer := raft.NewObserver(observed, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	})
+	s.raft.RegisterObserver(observer)
+	defer s.raft.DeregisterObserver(observer)
 	for {
 		select {
-		case leads := <-s.raft.LeaderCh():
-			if leads {
-				s.log.Info("became leader", "node", s.self.ID, "term", s.raft.CurrentTerm())
-			} else {
-				s.log.Info("lost leadership", "node", s.self.ID)
+		case o := <-observed:
+			switch leader := o.Data.(raft.LeaderObservation).LeaderID; leader {
+			case "":
+				s.log.Warn("no leader", "term", s.raft.CurrentTerm())
+			default:
+				s.log.Info("leader changed", "node", string(leader), "term", s.raft.CurrentTerm())
 			}
 		case <-s.disk.failed:
 			return

@@ -670,7 +670,9 @@ func (*PromoteResponse) Descriptor() ([]byte, []int) {
 }
 
 type RemoveRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identity of the node; empty: the calling one.
+	NodeId        string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -703,6 +705,13 @@ func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RemoveRequest.ProtoReflect.Descriptor instead.
 func (*RemoveRequest) Descriptor() ([]byte, []int) {
 	return file_hacluster_v1_peer_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RemoveRequest) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
 }
 
 type RemoveResponse struct {
@@ -927,8 +936,9 @@ const file_hacluster_v1_peer_proto_rawDesc = "" +
 	"\bcatch_up\x18\a \x01(\x04R\acatchUp\"*\n" +
 	"\x0ePromoteRequest\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\x04R\aapplied\"\x11\n" +
-	"\x0fPromoteResponse\"\x0f\n" +
-	"\rRemoveRequest\"\x10\n" +
+	"\x0fPromoteResponse\"(\n" +
+	"\rRemoveRequest\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"\x10\n" +
 	"\x0eRemoveResponse\" \n" +
 	"\fRenewRequest\x12\x10\n" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\"1\n" +

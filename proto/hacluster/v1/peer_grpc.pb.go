@@ -46,7 +46,8 @@ type PeerServiceClient interface {
 	Admit(ctx context.Context, in *AdmitRequest, opts ...grpc.CallOption) (*AdmitResponse, error)
 	// Promote makes the calling node, which has caught up, a full member.
 	Promote(ctx context.Context, in *PromoteRequest, opts ...grpc.CallOption) (*PromoteResponse, error)
-	// Remove takes the calling node out of the cluster.
+	// Remove takes a node out of the cluster. Any member answers; the leader does
+	// it.
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*RemoveResponse, error)
 	// Renew gives the calling node a new certificate.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
@@ -148,7 +149,8 @@ type PeerServiceServer interface {
 	Admit(context.Context, *AdmitRequest) (*AdmitResponse, error)
 	// Promote makes the calling node, which has caught up, a full member.
 	Promote(context.Context, *PromoteRequest) (*PromoteResponse, error)
-	// Remove takes the calling node out of the cluster.
+	// Remove takes a node out of the cluster. Any member answers; the leader does
+	// it.
 	Remove(context.Context, *RemoveRequest) (*RemoveResponse, error)
 	// Renew gives the calling node a new certificate.
 	Renew(context.Context, *RenewRequest) (*RenewResponse, error)
