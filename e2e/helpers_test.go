@@ -46,7 +46,7 @@ type router struct {
 
 var (
 	hacluster  = router{"haclusterd", func(n *lab.Node, conf string) *lab.Process { return n.StartStandalone(conf).Process }}
-	keepalived = router{"keepalived", func(n *lab.Node, conf string) *lab.Process { return n.StartKeepalived(conf) }}
+	keepalived = router{"keepalived", func(n *lab.Node, conf string) *lab.Process { return n.StartKeepalived(conf, "-D") }}
 )
 
 // wantReigns fails unless exactly these nodes advertised, one after the other:

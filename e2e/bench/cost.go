@@ -36,6 +36,21 @@ func startSide(t lab.T, p program, conf string) *side {
 	return s
 }
 
+// settle waits until a has been the only master of every instance for some
+// seconds.
+func (s *side) settle(t lab.T, instances int) {
+	lab.Want(t, time.Minute, s.program.name+" settles", func() (string, bool) {
+		now := time.Now()
+		for id := 1; id <= instances; id++ {
+			reigns := s.watcher.Since(now.Add(-3*time.Second)).Reigns(4, id)
+			if len(reigns) != 1 || reigns[0].Node != "a" || reigns[0].Count < 2 {
+				return fmt.Sprintf("VRID %d: %v", id, reigns), false
+			}
+		}
+		return "", true
+	})
+}
+
 // cost runs both programs at the same time: on each network a is MASTER of all
 // instances and b BACKUP.
 func cost(t lab.T, out io.Writer, instances int, phase time.Duration) error {
@@ -44,7 +59,10 @@ func cost(t lab.T, out io.Writer, instances int, phase time.Duration) error {
 	for _, p := range programs() {
 		sides = append(sides, startSide(t, p, conf))
 	}
-	lab.During(10 * time.Second) // elections, second bursts of announcements
+	for _, s := range sides {
+		s.settle(t, instances)
+	}
+	lab.During(10 * time.Second) // second bursts of announcements, caches
 	begin := time.Now()
 	for _, s := range sides {
 		s.before = [2]usage{measureTree(s.master), measureTree(s.backup)}

@@ -32,8 +32,8 @@ func TestWatcherMeasuresFailoverOfKeepalived(t *testing.T) {
 	lan := New(t)
 	a, b := lan.Node("a"), lan.Node("b")
 	w := lan.Watch(vip)
-	master := a.StartKeepalived(keepalivedConf(150, 2, vip))
-	b.StartKeepalived(keepalivedConf(100, 2, vip))
+	master := a.StartKeepalived(keepalivedConf(150, 2, vip), "-D")
+	b.StartKeepalived(keepalivedConf(100, 2, vip), "-D")
 	w.WantHolder(a, vip, 6*time.Second)
 
 	begin := time.Now()
@@ -61,8 +61,8 @@ func TestWatcherSeesTwoHoldersWhenProtocol112IsBlocked(t *testing.T) {
 	lan := New(t)
 	a, b := lan.Node("a"), lan.Node("b")
 	w := lan.Watch(vip)
-	a.StartKeepalived(keepalivedConf(150, 2, vip))
-	b.StartKeepalived(keepalivedConf(100, 2, vip))
+	a.StartKeepalived(keepalivedConf(150, 2, vip), "-D")
+	b.StartKeepalived(keepalivedConf(100, 2, vip), "-D")
 	w.WantHolder(a, vip, 6*time.Second)
 
 	begin := time.Now()
@@ -87,8 +87,8 @@ func TestWatcherSeesIPv6AndLinkCut(t *testing.T) {
 	lan := New(t)
 	a, b := lan.Node("a"), lan.Node("b")
 	w := lan.Watch(vip6)
-	a.StartKeepalived(keepalivedConf(150, 3, vip6))
-	b.StartKeepalived(keepalivedConf(100, 3, vip6))
+	a.StartKeepalived(keepalivedConf(150, 3, vip6), "-D")
+	b.StartKeepalived(keepalivedConf(100, 3, vip6), "-D")
 	w.WantHolder(a, vip6, 6*time.Second)
 
 	begin := time.Now()
@@ -106,8 +106,8 @@ func TestCutStopsFramesOneWay(t *testing.T) {
 	lan := New(t)
 	a, b := lan.Node("a"), lan.Node("b")
 	w := lan.Watch(vip)
-	a.StartKeepalived(keepalivedConf(150, 2, vip))
-	b.StartKeepalived(keepalivedConf(100, 2, vip))
+	a.StartKeepalived(keepalivedConf(150, 2, vip), "-D")
+	b.StartKeepalived(keepalivedConf(100, 2, vip), "-D")
 	w.WantHolder(a, vip, 6*time.Second)
 
 	lan.Cut(a, b, Service)

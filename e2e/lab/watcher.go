@@ -177,21 +177,25 @@ func (v Window) String() string {
 		fmt.Fprintf(&out, "%v\n  %v\n  %v\n", addr, v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
 	}
 	type router struct{ family, vrid int }
-	seen := make(map[router]bool)
+	var routers []router
 	v.w.cap.mu.Lock()
-	adverts := slices.Clone(v.w.adverts)
-	v.w.cap.mu.Unlock()
-	for _, a := range adverts {
+	for _, a := range v.w.adverts {
 		r := router{4, a.VRID}
 		if a.Src.Is6() {
 			r.family = 6
 		}
-		if seen[r] {
-			continue
+		if !slices.Contains(routers, r) {
+			routers = append(routers, r)
 		}
-		seen[r] = true
+	}
+	v.w.cap.mu.Unlock()
+	const shown = 10
+	for _, r := range routers[:min(len(routers), shown)] {
 		reigns := v.Reigns(r.family, r.vrid)
 		fmt.Fprintf(&out, "IPv%d VRID %d: %d reigns, the last of them %v\n", r.family, r.vrid, len(reigns), reigns[max(0, len(reigns)-8):])
+	}
+	if more := len(routers) - shown; more > 0 {
+		fmt.Fprintf(&out, "and %d more virtual routers\n", more)
 	}
 	return out.String()
 }
