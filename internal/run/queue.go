@@ -56,6 +56,9 @@ func (q *Queue) work(key string) {
 		if len(list) == 0 || q.ctx.Err() != nil {
 			delete(q.waiting, key)
 			q.mu.Unlock()
+			if len(list) > 0 {
+				q.log.Warn("scripts not run: no time is left", "instance", key, "scripts", len(list))
+			}
 			return
 		}
 		c := list[0]
