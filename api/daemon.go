@@ -52,7 +52,7 @@ type Cluster interface {
 
 // Membership is how a node comes into a cluster and out of it.
 type Membership interface {
-	Init(ctx context.Context, o cluster.InitOptions) error
+	Init(ctx context.Context, o cluster.InitOptions) (store.Revision, error)
 	Join(ctx context.Context, o cluster.JoinOptions) error
 	Leave(ctx context.Context, last bool) (remaining []store.Member, err error)
 }

@@ -79,19 +79,17 @@ func (l lifecycleService) Init(ctx context.Context, req *pb.InitRequest) (*pb.In
 	if err != nil {
 		return nil, err
 	}
-	if err := l.s.o.Cluster.Init(ctx, cluster.InitOptions{
+	rev, err := l.s.o.Cluster.Init(ctx, cluster.InitOptions{
 		ClusterName: req.GetCluster(), Advertise: advertise, Text: text,
 		Author: author(ctx, req.GetOnBehalf()), Message: message, RequestID: store.NewRequestID(),
-	}); err != nil {
+	})
+	if err != nil {
 		return nil, err
 	}
 	st := l.s.o.Cluster.Status()
 	resp := &pb.InitResponse{
 		Cluster: st.ClusterName, ClusterId: st.ClusterID, Node: l.s.o.Node, Address: st.Advertise.String(),
-		Findings: findingsToProto(findings),
-	}
-	if rev, err := l.s.o.Revisions().Latest(); err == nil {
-		resp.Revision = revisionToProto(rev)
+		Findings: findingsToProto(findings), Revision: revisionToProto(rev),
 	}
 	secret, token, _, err := l.s.o.Cluster.CreateToken(ctx, cluster.TokenOptions{Uses: cluster.AnyUses, By: author(ctx, req.GetOnBehalf())})
 	if err != nil {

@@ -3,8 +3,368 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"google.golang.org/grpc"
+
+	"github.com/hacluster/hacluster/api"
+	"github.com/hacluster/hacluster/cluster"
+	"github.com/hacluster/hacluster/cluster/mesh"
+	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
 )
 
-func runMember(context.Context, Options) error {
-	return errors.New("this build has no cluster mode; use --standalone")
+// goodbyeTime bounds how long the others are told that this node leaves.
+const goodbyeTime = 500 * time.Millisecond
+
+// member is one node of a cluster.
+type member struct {
+	o       Options
+	log     *slog.Logger
+	boot    splitbrain.BootID
+	view    *view
+	cluster *cluster.Cluster
+	plane   *plane
+	runner  *runner
+	state   latest[applied]
+	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
+}
+
+// applied is the configuration that runs, with what is looked up in it often.
+type applied struct {
+	revision uint64
+	state    desired.State
+	units    map[string]string // unit of each instance
+}
+
+// runMember runs a node that is in a cluster, or waits to come into one.
+func runMember(ctx context.Context, o Options) error {
+	m := &member{o: o, log: o.Log, boot: splitbrain.NewBootID()}
+	m.view = newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
+
+	advertise, err := advertiseAddr(o)
+	if err != nil {
+		return err
+	}
+	var server *api.Server
+	m.cluster, err = cluster.Open(cluster.Options{
+		DataDir:   o.DataDir,
+		Name:      o.Name,
+		Version:   version.Version,
+		Listen:    o.Listen,
+		Advertise: advertise,
+		Receive:   m.receive,
+		Register:  func(r grpc.ServiceRegistrar) { server.Register(r) },
+		Logger:    o.Log.With("component", "cluster"),
+	})
+	if err != nil {
+		return err
+	}
+	socket, err := api.Listen(filepath.Join(o.RunDir, "api.sock"))
+	if err != nil {
+		return err
+	}
+	m.plane, err = newPlane(o.Log, o.RunDir, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
+	if err != nil {
+		return err
+	}
+	m.runner = newRunner(o.Log, o.Name, m.plane, m.view, m.revisionRuns)
+	server = api.New(api.Options{
+		Node:      o.Name,
+		Started:   time.Now(),
+		Version:   version.Version,
+		Commit:    version.Commit,
+		Logger:    o.Log.With("component", "api"),
+		Hub:       m.view.hub,
+		Runner:    m.runner,
+		Arbiter:   m,
+		Cluster:   m.cluster,
+		Revisions: func() api.Revisions { return m.cluster.Revisions() },
+	})
+
+	parts, ctx := newStages(ctx)
+	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
+	parts.start(ctx, nil, m.cluster.Run)
+	parts.start(ctx, m.sayGoodbye, m.membership)
+	parts.start(ctx, nil, m.plane.run)
+	parts.start(ctx, nil, m.signals)
+	parts.start(ctx, nil, func(ctx context.Context) error { return watchdog(ctx, o.Log, m.plane) })
+	notifySystemd(o.Log, daemon.SdNotifyReady)
+	<-ctx.Done()
+	return parts.end(context.Cause(ctx))
+}
+
+// signals answers HUP and USR1.
+func (m *member) signals(ctx context.Context) error {
+	for {
+		select {
+		case <-m.o.Reload:
+			m.log.Info("nothing to reload: the cluster's revision counts; use haclusterctl config apply")
+		case <-m.o.Dump:
+			dump(ctx, m.log, m.plane)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// membership follows this node into its cluster and out of it again.
+func (m *member) membership(ctx context.Context) error {
+	told := false
+	for {
+		changed := m.cluster.StateChanged()
+		switch st := m.cluster.Status(); st.State {
+		case cluster.Member, cluster.Failed:
+			if err := m.serve(ctx, st); err != nil {
+				return err
+			}
+			told = false
+			continue
+		case cluster.Waiting:
+			if !told {
+				m.log.Info("this node is in no cluster: waiting for haclusterctl init or join", "socket", filepath.Join(m.o.RunDir, "api.sock"))
+			}
+			told = true
+		case cluster.Removed:
+			m.log.Error("the other members removed this node; haclusterctl leave clears its data")
+		case cluster.Joining:
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// serve runs what only a member does. It returns nil when the node is no
+// member any more, and holds nothing then.
+func (m *member) serve(ctx context.Context, st cluster.Status) error {
+	arbiter := splitbrain.New(splitbrain.Options{
+		Node:    m.o.Name,
+		Boot:    m.boot,
+		Cluster: incarnation(st.ClusterID),
+		Logger:  m.log.With("component", "splitbrain"),
+		Deliver: func(v []splitbrain.UnitVerdict) {
+			// An engine that has stopped needs no verdicts.
+			_ = m.plane.engine.Deliver(context.WithoutCancel(ctx), deliveries(v)...)
+		},
+		Send: func(member string, payload []byte) {
+			// Best effort: what is lost shows in what the others acknowledge.
+			_ = m.cluster.Send(member, payload)
+		},
+		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
+		Publish: m.view.peers,
+	})
+	m.arbiter.set(arbiter)
+	m.setMembers(arbiter)
+	m.runner.fromCache(ctx, m.cluster.CachedRevision)
+
+	parts, own := newStages(ctx)
+	parts.start(ctx, nil, arbiter.Run)
+	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })
+	parts.start(ctx, nil, func(ctx context.Context) error { return m.followMembers(ctx, arbiter) })
+	for own.Err() == nil {
+		changed := m.cluster.StateChanged()
+		if s := m.cluster.Status().State; s != cluster.Member && s != cluster.Failed {
+			m.arbiter.set(nil)
+			if err := m.runner.stop(ctx); err != nil {
+				return err
+			}
+			return parts.end(errNoMember)
+		}
+		select {
+		case <-changed:
+		case <-own.Done():
+		}
+	}
+	return parts.end(context.Cause(own))
+}
+
+var errNoMember = errors.New("no member any more")
+
+// sayGoodbye tells the others that this node goes, after its units have let go.
+func (m *member) sayGoodbye() {
+	if a := m.arbiter.get(); a != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
+		defer cancel()
+		if err := a.Leave(ctx); err != nil {
+			m.log.Warn("the others may not know that this node leaves", "err", err)
+		}
+	}
+}
+
+// followMembers tells the arbiter who the members are, and people what is
+// known of the cluster.
+func (m *member) followMembers(ctx context.Context, a *splitbrain.Arbiter) error {
+	// Who leads, and who answers, is not told but asked.
+	refresh := time.NewTicker(time.Second)
+	defer refresh.Stop()
+	for {
+		members, gossip := m.cluster.MembersChanged(), m.cluster.MeshChanged()
+		m.setMembers(a)
+		select {
+		case <-members:
+		case <-gossip:
+		case <-refresh.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (m *member) setMembers(a *splitbrain.Arbiter) {
+	var others []splitbrain.Member
+	var all []observed.Member
+	opinions := make(map[string]splitbrain.Gossip)
+	for _, g := range m.cluster.MeshMembers() {
+		opinions[g.Name] = gossipOpinion(g.State)
+	}
+	for _, mem := range m.cluster.Members() {
+		all = append(all, observed.Member{Name: mem.Name, Address: mem.Addr.String(), Role: observed.Role(mem.Role), Version: mem.Version})
+		if mem.Name != m.o.Name {
+			others = append(others, splitbrain.Member{Name: mem.Name, Addrs: []netip.Addr{mem.Addr.Addr()}, Gossip: opinions[mem.Name]})
+		}
+	}
+	a.SetMembers(others)
+	st := m.cluster.Status()
+	m.view.update(func(in *observed.Input) {
+		in.Members = all
+		in.Self.Address = st.Advertise.String()
+		in.Cluster = clusterView(st)
+	})
+}
+
+func gossipOpinion(s mesh.State) splitbrain.Gossip {
+	switch s {
+	case mesh.Alive:
+		return splitbrain.GossipAlive
+	case mesh.Suspect, mesh.Dead:
+		return splitbrain.GossipLost
+	case mesh.Left:
+		return splitbrain.GossipLeft
+	default:
+		return splitbrain.GossipUnknown
+	}
+}
+
+// voterAnswersFor is how long an answer of a voter counts, for people.
+const voterAnswersFor = 3 * time.Second
+
+func clusterView(st cluster.Status) observed.Cluster {
+	c := observed.Cluster{Name: st.ClusterName, ID: st.ClusterID, Leader: st.Leader, Revision: st.Revision}
+	answering := 0
+	for _, v := range st.Voters {
+		c.Voters = append(c.Voters, v.Name)
+		if v.Name == st.Name || time.Since(v.LastSeen) < voterAnswersFor {
+			answering++
+		}
+	}
+	c.Majority = st.Leader != "" && answering > len(st.Voters)/2
+	return c
+}
+
+// receive runs on the mesh's goroutine.
+func (m *member) receive(r mesh.Receipt) {
+	a := m.arbiter.get()
+	if a == nil {
+		return
+	}
+	if err := a.Receive(r.Payload, r.Path, r.At); err != nil {
+		m.log.Debug("heartbeat dropped", "from", r.From, "err", err)
+	}
+}
+
+// unitsChanged runs on the engine's goroutine.
+func (m *member) unitsChanged(units []vrrp.UnitStatus) {
+	if a := m.arbiter.get(); a != nil {
+		a.SetUnits(unitViews(units, m.state.get().state))
+	}
+	m.view.units(units)
+}
+
+// observe runs on the engine's goroutine.
+func (m *member) observe(o vrrp.Observation) {
+	a := m.arbiter.get()
+	unit, ok := m.state.get().units[o.Instance]
+	if a != nil && ok {
+		a.Observe(evidence(o, unit))
+	}
+}
+
+// revisionRuns is told by the runner.
+func (m *member) revisionRuns(rev store.Revision, state desired.State) {
+	m.state.set(applied{rev.Number, state, unitNames(state)})
+	if a := m.arbiter.get(); a != nil {
+		a.SetUnits(unitViews(m.plane.engine.Status(), state))
+		a.SetFacts(m.facts(rev.Number))
+	}
+	if err := m.cluster.CacheRevision(rev); err != nil {
+		m.log.Error("revision is not cached: without it the node waits for the cluster at its next start", "rev", rev.Number, "err", err)
+	}
+}
+
+func (m *member) facts(revision uint64) []byte {
+	return observed.Facts{Version: version.Version, Revision: revision}.Encode(splitbrain.MaxFacts)
+}
+
+// RequestHandover implements api.Arbiter.
+func (m *member) RequestHandover(unit, to string) {
+	if a := m.arbiter.get(); a != nil {
+		a.RequestHandover(unit, to)
+	}
+}
+
+// incarnation makes the number that heartbeats carry of a cluster's identity.
+func incarnation(clusterID string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(clusterID))
+	return h.Sum64()
+}
+
+// advertiseAddr is where the other members reach this node: what --advertise
+// says, else the source address of the default route. It is the zero value when
+// there is none: init and join then ask for it.
+func advertiseAddr(o Options) (netip.AddrPort, error) {
+	_, portText, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("--listen %s: %w", o.Listen, err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 {
+		return netip.AddrPort{}, fmt.Errorf("--listen %s: port %s is not 1 to 65535", o.Listen, portText)
+	}
+	if o.Advertise != "" {
+		if ap, err := netip.ParseAddrPort(o.Advertise); err == nil {
+			return ap, nil
+		}
+		addr, err := netip.ParseAddr(o.Advertise)
+		if err != nil {
+			return netip.AddrPort{}, fmt.Errorf("--advertise %s is not an address or address:port", o.Advertise)
+		}
+		return netip.AddrPortFrom(addr, uint16(port)), nil
+	}
+	// Connecting a UDP socket asks the routing table and sends nothing.
+	for _, far := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
+		c, err := net.Dial("udp", far)
+		if err != nil {
+			continue
+		}
+		local := c.LocalAddr().(*net.UDPAddr).AddrPort()
+		c.Close()
+		return netip.AddrPortFrom(local.Addr().Unmap(), uint16(port)), nil
+	}
+	return netip.AddrPort{}, nil
 }
