@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -11,22 +12,25 @@ import (
 // ErrStopped says that the engine has ended.
 var ErrStopped = errors.New("vrrp engine has stopped")
 
-// Engine runs units on this machine: it is the shell around Unit. One
-// goroutine, that of Run, owns all units, sockets and the alarm; each socket
-// has one more, which only reads.
+// Engine runs units on this machine: it is the shell around Unit. All of its
+// state is in one loop, which belongs to whoever has the turn: Run when the
+// alarm has gone off, the reader of a socket when packets have come, and the
+// caller of a method. That is a mutex rather than a goroutine with a queue: a
+// backup wakes for each advert, and to hand the advert from one goroutine to
+// another would cost more than to judge it.
 //
-// The methods may be called from any goroutine but that of Run: the functions
-// in Options must not call them.
+// The functions in Options are called by whoever has the turn. They must not
+// block, and must not call a method of the engine other than Status.
 type Engine struct {
-	opts     Options
-	requests chan func(*loop) // filled by the methods, unbuffered: they wait their turn
-	inbox    chan *batch      // filled by the sockets' readers, who wait when it is full
-	stopped  chan struct{}    // closed when Run has returned
+	turn    sync.Mutex
+	loop    *loop          // guarded by turn
+	readers sync.WaitGroup // one for each socket
 
 	published atomic.Pointer[[]UnitStatus]
 }
 
-// NewEngine returns an engine without units. Run makes it work.
+// NewEngine returns an engine without units. Nothing but Run makes time pass
+// for it.
 func NewEngine(opts Options) (*Engine, error) {
 	switch {
 	case opts.Log == nil:
@@ -46,69 +50,71 @@ func NewEngine(opts Options) (*Engine, error) {
 	if opts.Lease == 0 {
 		opts.Lease = time.Second
 	}
-	return &Engine{
-		opts:     opts,
-		requests: make(chan func(*loop)),
-		inbox:    make(chan *batch, inboxSize),
-		stopped:  make(chan struct{}),
-	}, nil
+	e := &Engine{}
+	e.loop = newLoop(&opts, &e.published, func(s *openSocket) {
+		e.readers.Go(func() { e.read(s) })
+	})
+	return e, nil
 }
 
 // Run drives the units until ctx is done, then says goodbye for each MASTER,
-// removes what it held, and returns the cause. It may be called once.
+// removes what it held, and returns the cause. It may be called once, and
+// closes the alarm.
 func (e *Engine) Run(ctx context.Context) error {
-	defer close(e.stopped)
-	l := newLoop(&e.opts, e.inbox, &e.published)
-	defer l.closeSockets()
-
-	for {
-		select {
-		case <-e.opts.Alarm.C():
+	alarm := e.loop.opts.Alarm
+	stop := context.AfterFunc(ctx, func() { _ = alarm.Close() }) // wakes Wait
+	defer stop()
+	for alarm.Wait() {
+		e.take(func(l *loop) {
 			l.armed = time.Time{}
-			l.refresh()
-		case b := <-e.inbox:
-			l.refresh()
-			l.receive(b)
-		case request := <-e.requests:
-			l.refresh()
-			request(l)
-		case <-ctx.Done():
-			// Priority 0 lets the backups take over at once, so it must still
-			// go out: nothing below asks ctx.
-			l.refresh()
-			l.shutdown(context.Cause(ctx))
-			return context.Cause(ctx)
-		}
-		// What is known must be heard before a timer is believed.
-		l.drain()
-		l.settle()
-		l.publish()
-		l.arm()
+		})
 	}
+	if ctx.Err() == nil {
+		return errors.New("vrrp engine: the alarm was closed by somebody else")
+	}
+	// Priority 0 lets the backups take over at once, so it must still go out:
+	// nothing below asks ctx.
+	e.take(func(l *loop) { l.shutdown(context.Cause(ctx)) })
+	e.readers.Wait()
+	return context.Cause(ctx)
 }
 
-// do lets the engine's goroutine call f, and waits until everything that
-// follows from it has been done.
-func (e *Engine) do(ctx context.Context, f func(*loop)) error {
-	done := make(chan struct{})
-	request := func(l *loop) {
-		f(l)
-		l.settle()
-		l.publish()
-		close(done)
+// take lets f have the turn, and does everything that follows from it. It says
+// whether the engine still runs.
+func (e *Engine) take(f func(*loop)) bool {
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	if e.loop.ended {
+		return false
 	}
-	select {
-	case e.requests <- request:
-	case <-ctx.Done():
+	e.loop.refresh()
+	f(e.loop)
+	e.loop.settle()
+	e.loop.publish()
+	e.loop.arm()
+	return true
+}
+
+// do is take for the methods.
+func (e *Engine) do(ctx context.Context, f func(*loop)) error {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	case <-e.stopped:
+	}
+	if !e.take(f) {
 		return ErrStopped
 	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	return nil
+}
+
+// read hands the packets of one socket to their instances, until the socket is
+// closed or cannot be read. It owns nothing but the memory of the packets.
+func (e *Engine) read(s *openSocket) {
+	packets := make([]Packet, batchSize)
+	for {
+		n, err := s.socket.Receive(packets)
+		if !e.take(func(l *loop) { l.receive(s, packets[:n], err) }) || err != nil {
+			return
+		}
 	}
 }
 

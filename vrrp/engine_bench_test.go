@@ -43,7 +43,7 @@ func newBenchLoop(b *testing.B, priority Priority) (*loop, *nullNetwork) {
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Network: network, Kernel: newMemoryKernel(),
 		Alarm: kclock.NewTimer(), RenewEvery: time.Hour, Lease: time.Hour,
 	}
-	l := newLoop(opts, make(chan *batch, inboxSize), &published)
+	l := newLoop(opts, &published, func(*openSocket) {}) // nobody reads
 	b.Cleanup(l.closeSockets)
 	l.setLink(Link{Name: "eth0", Index: 2, Up: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}})
 	var specs []UnitSpec

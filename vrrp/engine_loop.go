@@ -2,16 +2,18 @@ package vrrp
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
 
-// loop is the state of a running engine. It belongs to the goroutine of Run.
+// loop is the state of an engine. It belongs to whoever has the engine's turn.
 type loop struct {
 	opts      *Options
-	inbox     chan *batch
+	listen    func(*openSocket) // starts the reader of a socket
+	ended     bool
 	published *atomic.Pointer[[]UnitStatus]
 
 	now       time.Time     // of this wake-up
@@ -76,10 +78,10 @@ type instanceShell struct {
 	quiet    map[string]time.Time // what was logged last when
 }
 
-func newLoop(opts *Options, inbox chan *batch, published *atomic.Pointer[[]UnitStatus]) *loop {
+func newLoop(opts *Options, published *atomic.Pointer[[]UnitStatus], listen func(*openSocket)) *loop {
 	l := &loop{
 		opts:      opts,
-		inbox:     inbox,
+		listen:    listen,
 		published: published,
 		now:       time.Now(),
 		links:     make(map[string]Link),
@@ -87,9 +89,6 @@ func newLoop(opts *Options, inbox chan *batch, published *atomic.Pointer[[]UnitS
 		virtual:   make(map[virtualKey]bool),
 	}
 	l.announces.paced = make(map[string]*pacedQueue)
-	if opts.Suspended != nil {
-		l.suspended = opts.Suspended()
-	}
 	return l
 }
 
@@ -102,7 +101,9 @@ func (l *loop) refresh() {
 	if due := l.earliest(); !due.IsZero() {
 		away = l.now.Sub(due)
 	}
-	if l.opts.Suspended != nil {
+	// Only a master can have lost something while the machine slept: to a
+	// backup, whose timer stood still as well, it is as if nothing had been.
+	if l.opts.Suspended != nil && l.claims > 0 {
 		total := l.opts.Suspended()
 		away = max(away, total-l.suspended)
 		l.suspended = total
@@ -147,6 +148,13 @@ func (l *loop) settle() {
 	l.announce()
 }
 
+// A backup's timer that is noticed late by doubtful ended while this process
+// did not run, so adverts may wait in the socket: they get hearing to come in.
+const (
+	doubtful = 5 * time.Millisecond
+	hearing  = 2 * time.Millisecond
+)
+
 // tick wakes the units whose deadline has come. Each gets one Tick in a pass:
 // a deadline that stays in the past cannot hold up the others.
 func (l *loop) tick() {
@@ -154,8 +162,18 @@ func (l *loop) tick() {
 		if len(l.schedule) == 0 || l.schedule[0].due.After(l.now) {
 			return
 		}
-		l.step(l.schedule[0], Tick{})
+		u := l.schedule[0]
+		if l.now.Sub(u.due) > doubtful && !u.holds() {
+			l.schedule.update(u, l.now.Add(hearing))
+			continue
+		}
+		l.step(u, Tick{})
 	}
+}
+
+// holds says whether an instance of u holds addresses.
+func (u *unitShell) holds() bool {
+	return slices.ContainsFunc(u.instances, func(i *instanceShell) bool { return i.claimed })
 }
 
 // step tells a unit one event and takes over what it wants done.
@@ -250,11 +268,13 @@ func (l *loop) deliver(deliveries []Delivery) {
 	}
 }
 
-// shutdown ends all units.
+// shutdown ends all units, and the loop.
 func (l *loop) shutdown(cause error) {
 	for _, u := range l.units {
 		l.step(u, Shutdown{Reason: cause.Error()})
 	}
 	l.settle()
 	l.publish()
+	l.closeSockets()
+	l.ended = true
 }

@@ -275,12 +275,11 @@ func startNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
 		t: t, name: name, addr: netip.MustParseAddr(addr), kernel: newMemoryKernel(),
 		network: &memoryNetwork{lan: lan, host: name}, ended: make(chan struct{}),
 	}
-	alarm := kclock.NewTimer()
 	engine, err := NewEngine(Options{
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", name),
 		Network: n.network,
 		Kernel:  n.kernel,
-		Alarm:   alarm,
+		Alarm:   kclock.NewTimer(),
 		Notify: func(tr Transition) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -311,7 +310,6 @@ func startNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
 		if err := engine.Run(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("Run = %v, want %v", err, context.Canceled)
 		}
-		alarm.Close()
 	}()
 	t.Cleanup(n.stop)
 	n.setLink(true)

@@ -7,8 +7,8 @@ import (
 )
 
 // Options are what an Engine works with. Log, Network, Kernel and Alarm are
-// required. The functions are called by the engine's goroutine and must not
-// block: whoever needs time puts the value in a queue of its own.
+// required. The functions must not block: whoever needs time puts the value in
+// a queue of its own.
 type Options struct {
 	Log     *slog.Logger
 	Network Network
@@ -89,14 +89,17 @@ type Observation struct {
 	Rejected  string       // reason; empty: accepted
 }
 
-// Alarm wakes the engine. Only the engine uses it.
+// Alarm wakes the engine. Only the engine uses it; kclock has two.
 type Alarm interface {
 	// Set replaces the deadline; the zero time takes it away. An alarm that
-	// has gone off already may still be received afterwards.
+	// has gone off already may still end a Wait afterwards.
 	Set(at time.Time)
 
-	// C is where it goes off, at most once for each Set.
-	C() <-chan struct{}
+	// Wait waits until it goes off. It returns false after Close.
+	Wait() bool
+
+	// Close ends it, also from another goroutine; again, it does nothing.
+	Close() error
 }
 
 // Network opens the sockets on which virtual routers talk.

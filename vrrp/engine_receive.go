@@ -6,71 +6,22 @@ import (
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
 
-const (
-	inboxSize = 16 // batches that wait for the engine
-	batchSize = 16 // packets in one
-)
+// batchSize is how many packets are read at a time, at most.
+const batchSize = 16
 
-// batch is what one read of a socket brought. It goes back to its reader.
-type batch struct {
-	from    *openSocket
-	packets []Packet
-	n       int
-	err     error // the last one of this socket
-}
-
-// read fills batches and hands them to the engine, until the socket is closed
-// or cannot be read. It owns the batch that it fills.
-func (s *openSocket) read(inbox chan<- *batch) {
-	defer close(s.done)
-	for {
-		var b *batch
-		select {
-		case b = <-s.free:
-		case <-s.quit:
-			return
-		}
-		b.n, b.err = s.socket.Receive(b.packets)
-		failed := b.err != nil // the batch is the engine's as soon as it is sent
-		select {
-		case inbox <- b:
-		case <-s.quit:
-			return
-		}
-		if failed {
-			return
-		}
-	}
-}
-
-// drain receives what waits already, but not for ever.
-func (l *loop) drain() {
-	for range inboxSize {
-		select {
-		case b := <-l.inbox:
-			l.receive(b)
-		default:
-			return
-		}
-	}
-}
-
-// receive takes one batch.
-func (l *loop) receive(b *batch) {
-	s := b.from
+// receive takes what one read of a socket brought.
+func (l *loop) receive(s *openSocket, packets []Packet, err error) {
 	if s.closed {
 		return // it was read before the socket was given up
 	}
-	for n := range b.n {
-		l.hear(s, &b.packets[n])
+	for n := range packets {
+		l.hear(s, &packets[n])
 	}
-	if b.err != nil {
-		l.opts.Log.Warn("socket is opened again", "iface", s.key.iface, "family", s.key.family, "err", b.err)
+	if err != nil {
+		l.opts.Log.Warn("socket is opened again", "iface", s.key.iface, "family", s.key.family, "err", err)
 		l.close(s)
 		l.retryAt = sooner(l.retryAt, l.now.Add(retryEvery))
-		return
 	}
-	s.free <- b // never waits: it came from there
 }
 
 // hear takes one packet. A packet that is refused is counted, shown to

@@ -11,14 +11,11 @@ type socketKey struct {
 	family Family
 }
 
-// openSocket is a socket with what the engine knows of it. The fields up to
-// free are read by its reader as well and never change.
+// openSocket is a socket with what the engine knows of it. Its reader uses
+// socket, which never changes, and leaves the rest to the engine.
 type openSocket struct {
 	key    socketKey
 	socket Socket
-	quit   chan struct{} // closed to end the reader
-	done   chan struct{} // closed when the reader has ended
-	free   chan *batch   // batches for the reader, as many as there are
 
 	index     int
 	closed    bool
@@ -83,22 +80,12 @@ func (l *loop) open(key socketKey, index int) (*openSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &openSocket{
-		key:    key,
-		socket: socket,
-		quit:   make(chan struct{}),
-		done:   make(chan struct{}),
-		free:   make(chan *batch, 2), // one is read while the other is worked on
-		index:  index,
-	}
-	for range cap(s.free) {
-		s.free <- &batch{from: s, packets: make([]Packet, batchSize)}
-	}
+	s := &openSocket{key: key, socket: socket, index: index}
 	s.failed = func(index int, err error) {
 		l.complain(s.senders[index], "advert was not sent", err)
 	}
 	l.sockets[key] = s
-	go s.read(l.inbox)
+	l.listen(s)
 	return s, nil
 }
 
@@ -131,7 +118,7 @@ func (l *loop) lament(key socketKey, instances []*instanceShell, err error) {
 	}
 }
 
-// close gives up a socket and waits for its reader.
+// close gives up a socket; its reader ends by that.
 func (l *loop) close(s *openSocket) {
 	s.closed = true
 	delete(l.sockets, s.key)
@@ -142,11 +129,9 @@ func (l *loop) close(s *openSocket) {
 			}
 		}
 	}
-	close(s.quit)
 	if err := s.socket.Close(); err != nil {
 		l.opts.Log.Warn("socket was not closed", "iface", s.key.iface, "family", s.key.family, "err", err)
 	}
-	<-s.done
 }
 
 func (l *loop) closeSockets() {

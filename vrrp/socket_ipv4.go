@@ -28,7 +28,7 @@ type ipv4Socket struct {
 	headers [writeBatch][ipv4Header]byte
 	dsts    [writeBatch]net.IPAddr
 
-	in []ipv4.Message // belongs to Receive
+	in *batchReader // belongs to Receive
 }
 
 func openIPv4(spec SocketSpec) (*ipv4Socket, error) {
@@ -51,14 +51,14 @@ func openIPv4(spec SocketSpec) (*ipv4Socket, error) {
 		s.dsts[n].IP = make(net.IP, net.IPv4len)
 		s.out = append(s.out, ipv4.Message{Buffers: [][]byte{s.headers[n][:], nil}, Addr: &s.dsts[n]})
 	}
-	for range readBatch {
-		s.in = append(s.in, ipv4.Message{Buffers: [][]byte{make([]byte, maxPacket)}})
-	}
 	return s, nil
 }
 
 func (s *ipv4Socket) setup() (err error) {
 	if s.conn, err = ipv4.NewRawConn(s.fd); err != nil {
+		return err
+	}
+	if s.in, err = newBatchReader(s.fd); err != nil {
 		return err
 	}
 	if err := s.conn.SetMulticastInterface(&net.Interface{Index: s.spec.Index}); err != nil {
@@ -110,17 +110,14 @@ func (s *ipv4Socket) prepare(n int, d *Datagram) {
 }
 
 func (s *ipv4Socket) Receive(batch []Packet) (int, error) {
-	got, err := s.conn.ReadBatch(s.in[:min(len(s.in), len(batch))], 0)
-	if err != nil {
-		return 0, err
-	}
+	got, err := s.in.receive(len(batch))
 	n := 0
-	for _, m := range s.in[:got] {
-		if splitIPv4(m.Buffers[0][:m.N], &batch[n]) {
+	for m := range got {
+		if splitIPv4(s.in.packet(m), &batch[n]) {
 			n++
 		}
 	}
-	return n, nil
+	return n, err
 }
 
 // splitIPv4 fills p from a packet with its IP header. It says whether there is

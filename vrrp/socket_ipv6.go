@@ -24,7 +24,7 @@ type ipv6Socket struct {
 	controls [writeBatch]control
 	dsts     [writeBatch]net.IPAddr
 
-	in []ipv6.Message // belongs to Receive
+	in *batchReader // belongs to Receive
 }
 
 func openIPv6(spec SocketSpec) (*ipv6Socket, error) {
@@ -51,13 +51,13 @@ func openIPv6(spec SocketSpec) (*ipv6Socket, error) {
 		s.dsts[n].IP = make(net.IP, net.IPv6len)
 		s.out = append(s.out, ipv6.Message{Buffers: [][]byte{nil}, Addr: &s.dsts[n]})
 	}
-	for range readBatch {
-		s.in = append(s.in, ipv6.Message{Buffers: [][]byte{make([]byte, maxPacket)}, OOB: make([]byte, oobSize)})
-	}
 	return s, nil
 }
 
-func (s *ipv6Socket) setup() error {
+func (s *ipv6Socket) setup() (err error) {
+	if s.in, err = newBatchReader(s.fd); err != nil {
+		return err
+	}
 	c := s.conn
 	if err := c.SetMulticastInterface(&net.Interface{Index: s.spec.Index}); err != nil {
 		return fmt.Errorf("set multicast interface: %w", err)
@@ -118,20 +118,17 @@ func (s *ipv6Socket) stamp(n int, src netip.Addr, ttl uint8) {
 }
 
 func (s *ipv6Socket) Receive(batch []Packet) (int, error) {
-	got, err := s.conn.ReadBatch(s.in[:min(len(s.in), len(batch))], 0)
-	if err != nil {
-		return 0, err
-	}
+	got, err := s.in.receive(len(batch))
 	n := 0
-	for _, m := range s.in[:got] {
+	for m := range got {
 		p := &batch[n]
-		if from, ok := m.Addr.(*net.IPAddr); ok && readControl(m.OOB[:m.NN], p) {
-			p.Src, _ = netip.AddrFromSlice(from.IP)
-			p.Payload = append(p.Payload[:0], m.Buffers[0][:m.N]...)
+		if readControl(s.in.control(m), p) {
+			p.Src = netip.AddrFrom16(s.in.names[m].Addr)
+			p.Payload = append(p.Payload[:0], s.in.packet(m)...)
 			n++
 		}
 	}
-	return n, nil
+	return n, err
 }
 
 // readControl fills destination and hop limit of p. It says whether both were

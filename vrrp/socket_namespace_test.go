@@ -165,7 +165,6 @@ func startRealNode(t *testing.T, ns *namespace, name string) *realNode {
 	go func() {
 		defer close(ended)
 		_ = n.engine.Run(ctx)
-		alarm.Close()
 	}()
 	n.stop = func() {
 		cancel()

@@ -4,18 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Timerfd is an alarm with one deadline. Set belongs to one goroutine; the
-// alarm starts one of its own, which waits for the descriptor and ends with
-// Close.
+// Timerfd is an alarm with one deadline. One goroutine waits for it; others
+// may set and close it meanwhile, one at a time.
 type Timerfd struct {
-	file  *os.File
-	fired chan struct{}
-	done  chan struct{}
+	file *os.File
 
 	// The same moment on both clocks: what turns a time.Time, whose reading of
 	// CLOCK_MONOTONIC is private, into an absolute deadline.
@@ -33,16 +31,12 @@ func NewTimerfd() (*Timerfd, error) {
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	a := &Timerfd{
+	return &Timerfd{
 		// A non-blocking descriptor makes os.File use the runtime's poller.
 		file:     os.NewFile(uintptr(fd), "timerfd"),
-		fired:    make(chan struct{}, 1),
-		done:     make(chan struct{}),
 		base:     base,
 		baseMono: mono,
-	}
-	go a.wait()
-	return a, nil
+	}, nil
 }
 
 // readBoth reads both clocks at the same moment, as well as that can be done:
@@ -67,21 +61,6 @@ func readBoth() (time.Time, time.Duration, error) {
 	return best.at, best.mono, nil
 }
 
-// wait passes expirations on until Close. It owns nothing but the reads.
-func (a *Timerfd) wait() {
-	defer close(a.done)
-	var expirations [8]byte
-	for {
-		if _, err := a.file.Read(expirations[:]); err != nil {
-			return // closed: nothing else makes this read end
-		}
-		select {
-		case a.fired <- struct{}{}:
-		default: // one is waiting already
-		}
-	}
-}
-
 // Set replaces the deadline; the zero time takes it away. A deadline that has
 // passed goes off at once.
 func (a *Timerfd) Set(at time.Time) {
@@ -102,56 +81,61 @@ func (a *Timerfd) Set(at time.Time) {
 	})
 }
 
-// C is where the alarm goes off. One that has gone off already may still be
-// received after Set.
-func (a *Timerfd) C() <-chan struct{} { return a.fired }
+// Wait waits until the alarm goes off. It returns false after Close. An alarm
+// that has gone off before Set replaced its deadline is not waited for again.
+func (a *Timerfd) Wait() bool {
+	var expirations [8]byte
+	_, err := a.file.Read(expirations[:])
+	return err == nil // only Close makes this read fail
+}
 
-// Close ends the alarm; C never becomes ready again.
+// Close ends the alarm, and Wait with it. It may be called more than once.
 func (a *Timerfd) Close() error {
-	err := a.file.Close()
-	<-a.done
-	return err
+	if err := a.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Timer is the same alarm upon a time.Timer: less steady, but it follows the
 // virtual time of a testing/synctest bubble.
 type Timer struct {
-	fired chan struct{}
-	timer *time.Timer
+	timer  *time.Timer
+	closed chan struct{}
+	once   sync.Once
 }
 
 // NewTimer returns an alarm that is not set.
-func NewTimer() *Timer { return &Timer{fired: make(chan struct{}, 1)} }
+func NewTimer() *Timer {
+	a := &Timer{timer: time.NewTimer(time.Hour), closed: make(chan struct{})}
+	a.timer.Stop()
+	return a
+}
 
 // Set replaces the deadline; the zero time takes it away.
 func (a *Timer) Set(at time.Time) {
-	if a.timer != nil {
-		a.timer.Stop()
-	}
 	if at.IsZero() {
-		return
-	}
-	if a.timer == nil {
-		a.timer = time.AfterFunc(time.Until(at), a.fire)
+		a.timer.Stop()
 		return
 	}
 	a.timer.Reset(time.Until(at))
 }
 
-func (a *Timer) fire() {
+// Wait waits until the alarm goes off. It returns false after Close.
+func (a *Timer) Wait() bool {
 	select {
-	case a.fired <- struct{}{}:
-	default:
+	case <-a.timer.C:
+		return true
+	case <-a.closed:
+		return false
 	}
 }
 
-// C is where the alarm goes off.
-func (a *Timer) C() <-chan struct{} { return a.fired }
-
-// Close stops the timer.
+// Close ends the alarm, and Wait with it. It may be called more than once.
 func (a *Timer) Close() error {
-	if a.timer != nil {
+	a.once.Do(func() {
 		a.timer.Stop()
-	}
+		close(a.closed)
+	})
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 type alarm interface {
 	Set(time.Time)
-	C() <-chan struct{}
+	Wait() bool
 	Close() error
 }
 
@@ -25,9 +25,9 @@ func newTimerfd(t *testing.T) *Timerfd {
 // wantFire waits for the alarm, and fails when it came before due.
 func wantFire(t *testing.T, a alarm, due time.Time) time.Duration {
 	t.Helper()
-	select {
-	case <-a.C():
-	case <-time.After(10 * time.Second):
+	guard := time.AfterFunc(10*time.Second, func() { a.Close() })
+	defer guard.Stop()
+	if !a.Wait() {
 		t.Fatal("the alarm did not go off within 10s")
 	}
 	late := time.Since(due)
@@ -68,41 +68,43 @@ func TestTimerfdSetReplacesTheDeadline(t *testing.T) {
 	wantFire(t, a, due)
 }
 
-func TestTimerfdCloseEndsAnArmedAlarm(t *testing.T) {
-	a := newTimerfd(t)
-	a.Set(time.Now().Add(time.Hour))
-	if err := a.Close(); err != nil {
-		t.Fatal(err)
-	}
-	a.Set(time.Now()) // must not panic
-	select {
-	case <-a.C():
-		t.Fatal("a closed alarm went off")
-	default:
+func TestCloseEndsWaiting(t *testing.T) {
+	for name, a := range map[string]alarm{"timerfd": newTimerfd(t), "timer": NewTimer()} {
+		t.Run(name, func(t *testing.T) {
+			a.Set(time.Now().Add(time.Hour))
+			ended := make(chan bool)
+			go func() { ended <- a.Wait() }()
+			for range 2 {
+				if err := a.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if <-ended {
+				t.Error("Wait = true on a closed alarm")
+			}
+			a.Set(time.Now().Add(time.Hour)) // must not panic
+		})
 	}
 }
 
 func TestTimerFollowsVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewTimer()
-		defer a.Close()
 		start := time.Now()
-
 		a.Set(start.Add(time.Hour))
 		a.Set(start.Add(3 * time.Second)) // replaces
-		<-a.C()
+		if !a.Wait() {
+			t.Fatal("Wait = false on an open alarm")
+		}
 		if got := time.Since(start); got != 3*time.Second {
 			t.Errorf("went off after %v, want 3s", got)
 		}
 
 		a.Set(start.Add(4 * time.Second))
 		a.Set(time.Time{})
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		select {
-		case <-a.C():
+		time.AfterFunc(time.Minute, func() { a.Close() })
+		if a.Wait() {
 			t.Error("an alarm that was taken away went off")
-		default:
 		}
 	})
 }
