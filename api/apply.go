@@ -44,7 +44,7 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 		p.RequestID = store.NewRequestID()
 	}
 	// The answer to a repeated request is the first one's.
-	if rev, done := s.o.Revisions().ByRequest(p.RequestID); done {
+	if rev, done := s.madeBy(p.RequestID); done {
 		return s.awaitAll(stream, rev)
 	}
 	if present, err := s.o.Revisions().Latest(); err == nil && present.Number == p.Base && present.Text == p.Text {

@@ -2,13 +2,16 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 
 	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/config/syntax"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -44,7 +47,7 @@ func (c configService) Show(ctx context.Context, req *pb.ShowConfigRequest) (*pb
 	}
 	text := rev.Text
 	if !isRoot(ctx) {
-		text = redact(text)
+		text = config.Redact(text)
 	}
 	return &pb.ShowConfigResponse{Revision: revisionToProto(rev), Text: text}, nil
 }
@@ -62,12 +65,12 @@ func (c configService) Render(ctx context.Context, req *pb.RenderConfigRequest) 
 	if list := c.s.compiledFor(); !slices.Contains(list, node) {
 		return nil, notFound("haclusterctl nodes lists the members", "there is no node %s", node)
 	}
-	text, err := render(revisionFile(rev), rev.Text, node)
+	text, err := config.Render(syntax.Parse(revisionFile(rev), rev.Text), node)
 	if err != nil {
 		return nil, err
 	}
 	if !isRoot(ctx) {
-		text = redact(text)
+		text = config.Redact(text)
 	}
 	return &pb.RenderConfigResponse{Node: node, Revision: revisionToProto(rev), Text: text}, nil
 }
@@ -108,7 +111,7 @@ func (c configService) Diff(_ context.Context, req *pb.DiffConfigRequest) (*pb.D
 	}
 	resp := &pb.DiffConfigResponse{From: revisionToProto(from)}
 	if req.GetWithText() {
-		resp.Diff = unifiedDiff(revisionFile(from), from.Text, req.GetFile(), req.GetText())
+		resp.Diff = config.Diff(revisionFile(from), from.Text, req.GetFile(), req.GetText())
 		return resp, nil
 	}
 	to, err := c.s.revision(req.GetTo())
@@ -116,7 +119,7 @@ func (c configService) Diff(_ context.Context, req *pb.DiffConfigRequest) (*pb.D
 		return nil, err
 	}
 	resp.To = revisionToProto(to)
-	resp.Diff = unifiedDiff(revisionFile(from), from.Text, revisionFile(to), to.Text)
+	resp.Diff = config.Diff(revisionFile(from), from.Text, revisionFile(to), to.Text)
 	return resp, nil
 }
 
@@ -130,7 +133,7 @@ func (c configService) Plan(_ context.Context, req *pb.PlanConfigRequest) (*pb.P
 	resp := &pb.PlanConfigResponse{
 		Base:     base.Number,
 		Findings: findingsToProto(checkDocument(req.GetFile(), req.GetText(), nodes)),
-		Diff:     unifiedDiff(revisionFile(base), base.Text, req.GetFile(), req.GetText()),
+		Diff:     config.Diff(revisionFile(base), base.Text, req.GetFile(), req.GetText()),
 	}
 	snapshot, _ := c.s.o.Hub.Latest()
 	for _, name := range nodes {
@@ -177,20 +180,81 @@ func (c configService) History(ctx context.Context, req *pb.ConfigHistoryRequest
 
 // Apply implements pb.ConfigServiceServer.
 func (c configService) Apply(req *pb.ApplyConfigRequest, stream grpc.ServerStreamingServer[pb.ApplyProgress]) error {
-	base := req.GetBase()
-	if req.GetForce() {
-		present, err := c.s.revision(0)
-		if err != nil && !errors.Is(err, store.ErrNoRevision) {
+	if _, done := c.s.madeBy(req.GetRequestId()); done {
+		// A repeated request: its text was merged then, if it had to be.
+		return c.s.apply(stream, proposal{Proposal: store.Proposal{RequestID: req.GetRequestId()}})
+	}
+	present, err := c.s.presentRevision(stream.Context())
+	if err != nil {
+		return err
+	}
+	text := req.GetText()
+	if base := req.GetBase(); base != present.Number && !req.GetForce() {
+		if text, err = c.s.merge(base, text, present); err != nil {
 			return err
 		}
-		base = present.Number
 	}
 	return c.s.apply(stream, proposal{
 		Proposal: store.Proposal{
-			Base: base, Text: req.GetText(), Message: req.GetMessage(), RequestID: req.GetRequestId(),
+			Base: present.Number, Text: text, Message: req.GetMessage(), RequestID: req.GetRequestId(),
 			Author: author(stream.Context(), req.GetOnBehalf()),
 		},
 		file: req.GetFile(), acceptUnsupported: req.GetAcceptUnsupported(),
+	})
+}
+
+// merge joins an edit of an older revision with what was committed since.
+func (s *Server) merge(base uint64, text string, present store.Revision) (string, error) {
+	old, err := s.o.Revisions().Get(base)
+	if err != nil {
+		return "", fmt.Errorf("apply on revision %d: %w", base, err)
+	}
+	merged, err := config.Merge3(old.Text, text, present.Text)
+	if err != nil {
+		return "", &refusal{
+			code: codes.Aborted, reason: pb.ErrorReason_ERROR_REASON_CONFLICT,
+			text:   fmt.Sprintf("%s committed revision %d meanwhile: %v", present.Author, present.Number, err),
+			remedy: fmt.Sprintf("haclusterctl config diff %d %d shows their edit; edit again on top of it", base, present.Number),
+		}
+	}
+	return merged, nil
+}
+
+// madeBy returns the revision that a request made.
+func (s *Server) madeBy(requestID string) (store.Revision, bool) {
+	if requestID == "" || s.member() != nil {
+		return store.Revision{}, false
+	}
+	return s.o.Revisions().ByRequest(requestID)
+}
+
+// Set implements pb.ConfigServiceServer.
+func (c configService) Set(req *pb.SetConfigRequest, stream grpc.ServerStreamingServer[pb.ApplyProgress]) error {
+	present, err := c.s.presentRevision(stream.Context())
+	if err != nil {
+		return err
+	}
+	if node := req.GetNode(); node != "" && !slices.Contains(c.s.compiledFor(), node) {
+		return notFound("haclusterctl nodes lists the members", "there is no node %s", node)
+	}
+	doc := syntax.Parse(revisionFile(present), present.Text)
+	text, err := config.Set(doc, req.GetBlock(), req.GetKeyword(), req.GetValue(), req.GetNode())
+	if err != nil {
+		return err
+	}
+	message := req.GetMessage()
+	if message == "" {
+		message = strings.TrimSpace(fmt.Sprintf("set %s: %s %s", req.GetBlock(), req.GetKeyword(), req.GetValue()))
+		if req.GetNode() != "" {
+			message += " on " + req.GetNode()
+		}
+	}
+	return c.s.apply(stream, proposal{
+		Proposal: store.Proposal{
+			Base: present.Number, Text: text, Message: config.Redact(message), RequestID: req.GetRequestId(),
+			Author: author(stream.Context(), req.GetOnBehalf()),
+		},
+		file: revisionFile(present) + " with this change", acceptUnsupported: req.GetAcceptUnsupported(),
 	})
 }
 

@@ -14,15 +14,6 @@ func checkDocument(file, text string, nodes []string) config.Findings {
 	return findings
 }
 
-// render gives the plain document of one node.
-func render(file, text, node string) (string, error) {
-	nodes, errs := syntax.Parse(file, text).Expand(syntax.Options{Node: node})
-	if len(errs) > 0 {
-		return "", errs[0]
-	}
-	return syntax.Print(nodes), nil
-}
-
 // unitChanges is what a new document changes in the units of one node.
 type unitChanges struct{ added, removed, changed []string }
 

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+// applyOptions are the flags of everything that makes a revision.
+type applyOptions struct {
+	message           string
+	requestID         string
+	acceptUnsupported bool
+	base              uint64 // 0: the present revision
+	force             bool
+	file              string // what findings call the text
+}
+
+func (a *app) applyFlags(cmd *cobra.Command, o *applyOptions) {
+	flags := cmd.Flags()
+	flags.StringVarP(&o.message, "message", "m", "", "why, for the history")
+	flags.StringVar(&o.requestID, "request", "", "identity of the request; repeating it changes nothing")
+	flags.BoolVar(&o.acceptUnsupported, "accept-unsupported", false, "take words that hacluster does not implement and whose loss matters")
+	if flags.Lookup("output") == nil {
+		a.readFlags(cmd)
+	}
+}
+
+func (o *applyOptions) request() string {
+	if o.requestID == "" {
+		o.requestID = rand.Text()
+	}
+	return o.requestID
+}
+
+func (a *app) configApplyCommand() *cobra.Command {
+	opts := &applyOptions{}
+	cmd := &cobra.Command{
+		Use:   "apply FILE",
+		Short: "Make a file the cluster's next revision, on every node",
+		Long: `Apply checks the file for every node, lets every live one try it, commits it, and
+reports until every live node runs it. Nodes that are off follow when they
+return.
+
+With --base N the file is an edit of revision N: what others committed since is
+merged, or the edit is refused with both sides shown.
+
+Exit status 0 when every live node runs it; 1 refused, nothing changed; 4
+committed, but a live node does not run it; 5 outcome unknown.`,
+		Example: example("haclusterctl config apply new.conf -m 'VI_2 for the new site'", "haclusterctl config show > c.conf && sed -i s/eth0/eth1/ c.conf && haclusterctl config apply c.conf"),
+		Args:    argsBetween(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := a.readDocument(args[0])
+			if err != nil {
+				return err
+			}
+			opts.file, opts.force = args[0], opts.base == 0
+			return a.applyText(cmd.Context(), text, opts)
+		},
+	}
+	a.applyFlags(cmd, opts)
+	cmd.Flags().Uint64Var(&opts.base, "base", 0, "the revision that the file was made from")
+	cmd.RegisterFlagCompletionFunc("base", a.completeRevisions)
+	return cmd
+}
+
+// applyText makes a text the next revision and shows how far it is.
+func (a *app) applyText(ctx context.Context, text string, o *applyOptions) error {
+	return a.call(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
+		stream, err := pb.NewConfigServiceClient(conn).Apply(ctx, &pb.ApplyConfigRequest{
+			RequestId: o.request(), Base: o.base, Force: o.force, Text: text, File: o.file, Message: o.message,
+			OnBehalf: a.env("SUDO_USER"), AcceptUnsupported: o.acceptUnsupported,
+		})
+		if err != nil {
+			return err
+		}
+		return a.showProgress(stream, o.requestID)
+	})
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+func (a *app) joinCommand() *cobra.Command {
+	req := &pb.JoinRequest{}
+	cmd := &cobra.Command{
+		Use:   "join [ADDRESS...] --token TOKEN",
+		Short: "Make this node a member of a cluster",
+		Long: `Join makes this node a member of the cluster that made TOKEN: take the whole
+line that init or "token create" printed. The token names the cluster by its
+fingerprint, so its secret goes to no other machine; it also knows addresses,
+which are tried after the ones given.
+
+Whatever fails, this machine is left as it was.`,
+		Example: example("haclusterctl join 192.0.2.11:7112 --token hacl1.…", "haclusterctl join --token - < token-file", "haclusterctl join 192.0.2.11:7112 --token hacl1.… --advertise 192.0.2.12"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if req.GetToken() == "-" {
+				text, err := a.readDocument("-")
+				if err != nil {
+					return err
+				}
+				req.Token = strings.TrimSpace(text)
+			}
+			if req.GetToken() == "" {
+				return &exitError{code: exitUsage, text: "a token is needed", remedy: "haclusterctl token create, run on a member, prints the whole command"}
+			}
+			req.Addresses = args
+			return a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
+				stream, err := pb.NewLifecycleServiceClient(conn).Join(ctx, req)
+				if err != nil {
+					return err
+				}
+				return a.printJoin(stream)
+			})
+		},
+	}
+	a.readFlags(cmd)
+	cmd.Flags().StringVar(&req.Token, "token", "", "the token, or - to read it from standard input")
+	cmd.Flags().StringVar(&req.Advertise, "advertise", "", "address[:port] at which the other nodes reach this one")
+	return cmd
+}
+
+func (a *app) printJoin(stream grpc.ServerStreamingClient[pb.JoinProgress]) error {
+	var joined *pb.InfoResponse
+	for {
+		p, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if p.GetJoined() != nil {
+			joined = p.GetJoined()
+		}
+		if !a.json() {
+			a.printStep(p)
+		}
+	}
+	switch {
+	case joined == nil:
+		return &exitError{code: exitRefused, text: "the daemon ended the join without an outcome", remedy: "haclusterctl status"}
+	case a.json():
+		return a.printJSON(joined)
+	}
+	a.printf("%s\n", a.style(green, "This node, "+joined.GetNode()+", is a member of cluster "+joined.GetCluster()+"."))
+	return nil
+}
+
+// printStep prints how far a step is: when it ends, or on a terminal also when
+// it begins, on a line that its end replaces.
+func (a *app) printStep(p *pb.JoinProgress) {
+	text := p.GetStep()
+	if p.GetDetail() != "" {
+		text += ": " + p.GetDetail()
+	}
+	clear := ""
+	if a.terminal {
+		clear = "\r\x1b[K"
+	}
+	switch p.GetState() {
+	case pb.StepState_STEP_STATE_RUNNING:
+		if a.terminal {
+			a.printf("%s  … %s", clear, text)
+		}
+	case pb.StepState_STEP_STATE_DONE:
+		a.printf("%s  %s %s\n", clear, a.style(green, "ok"), text)
+	case pb.StepState_STEP_STATE_SKIPPED:
+		a.printf("%s  %s %s\n", clear, a.style(dim, "--"), text)
+	case pb.StepState_STEP_STATE_FAILED:
+		a.printf("%s  %s %s\n", clear, a.style(red, "failed"), p.GetStep())
+	}
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var exitCode, watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say whether every virtual address is safe, and why",
+		Long: `Status prints a verdict, the virtual addresses, the nodes and the open alerts.
+
+  SAFE      every address has one holder, and a further failure is survived
+  AT RISK   something is wrong, or the next failure is not survived
+  VIOLATED  an address has more than one holder
+  DARK      an address has no holder
+  UNKNOWN   not enough is known to judge`,
+		Example: example("haclusterctl status", "haclusterctl status --watch", "haclusterctl status --exit-code -o json   # 0 safe, 1 at risk, 2 violated or dark, 3 unknown"),
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if watch {
+				return a.watchStatus(cmd.Context())
+			}
+			var st *pb.ClusterStatus
+			err := a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) (err error) {
+				st, err = pb.NewStatusServiceClient(conn).Get(ctx, &pb.GetStatusRequest{})
+				return err
+			})
+			if err != nil {
+				return statusUnknown(err, exitCode)
+			}
+			if a.json() {
+				err = a.printJSON(st)
+			} else {
+				a.printStatus(a.out, st)
+			}
+			if err == nil && exitCode {
+				err = statusExit(st.GetVerdict())
+			}
+			return err
+		},
+	}
+	a.readFlags(cmd)
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 0 safe, 1 at risk, 2 violated or dark, 3 unknown")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show each change")
+	return cmd
+}
+
+// statusUnknown is the error with monitoring's exit code for unknown.
+func statusUnknown(err error, exitCode bool) error {
+	if !exitCode {
+		return err
+	}
+	return &exitError{code: 3, text: err.Error()}
+}
+
+func statusExit(v pb.Verdict) error {
+	switch v {
+	case pb.Verdict_VERDICT_SAFE:
+		return nil
+	case pb.Verdict_VERDICT_AT_RISK:
+		return &exitError{code: 1}
+	case pb.Verdict_VERDICT_VIOLATED, pb.Verdict_VERDICT_DARK:
+		return &exitError{code: 2}
+	default:
+		return &exitError{code: 3}
+	}
+}
+
+func (a *app) watchStatus(ctx context.Context) error {
+	return a.callWithout(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
+		stream, err := pb.NewStatusServiceClient(conn).Watch(ctx, &pb.WatchStatusRequest{})
+		if err != nil {
+			return err
+		}
+		for {
+			st, err := stream.Recv()
+			if ctx.Err() != nil {
+				return nil // interrupted: what was asked for
+			}
+			if err != nil {
+				return err
+			}
+			switch {
+			case a.json():
+				err = a.printJSONLine(st)
+			case a.terminal:
+				var page strings.Builder
+				a.printStatus(&page, st)
+				// Home, each line cleared to its end, and what is below.
+				text := "\x1b[H" + strings.ReplaceAll(page.String(), "\n", "\x1b[K\n") + "\x1b[J"
+				_, err = io.WriteString(a.out, text)
+			default:
+				a.printf("%s  %s  %s\n", a.when(st.GetTime()), word(st.GetVerdict()), st.GetReason())
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+}
+
+func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
+	fmt.Fprintf(w, "%s  %s\n", a.style(verdictStyle(st.GetVerdict()), word(st.GetVerdict())), st.GetReason())
+	fmt.Fprintln(w, a.style(dim, clusterLine(st)))
+	if st.GetNext() != "" {
+		fmt.Fprintf(w, "next: %s\n", st.GetNext())
+	}
+	if len(st.GetVips()) > 0 {
+		fmt.Fprintln(w)
+		a.table(w, a.vipRows(st.GetVips()))
+	}
+	if len(st.GetNodes()) > 0 {
+		fmt.Fprintln(w)
+		a.table(w, a.nodeRows(st.GetNodes(), st.GetObserver()))
+	}
+	if broken(st) {
+		fmt.Fprintln(w)
+		a.printReach(w, st)
+	}
+	if len(st.GetAlerts()) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, alert := range st.GetAlerts() {
+		a.printAlert(w, alert, false)
+	}
+}
+
+// clusterLine is the second line of the status: the cluster in one row.
+func clusterLine(st *pb.ClusterStatus) string {
+	c := st.GetCluster()
+	if c.GetStandalone() {
+		return "standalone on " + st.GetObserver()
+	}
+	if c.GetName() == "" {
+		return "node " + st.GetObserver()
+	}
+	words := []string{"cluster " + c.GetName(), count(len(st.GetNodes()), "node")}
+	if c.GetLeader() != "" {
+		words = append(words, "leader "+c.GetLeader())
+	} else {
+		words = append(words, "no leader known")
+	}
+	words = append(words, fmt.Sprintf("revision %d", c.GetRevision()))
+	if len(st.GetVips()) > 0 {
+		words = append(words, fmt.Sprintf("%s may fail", count(int(st.GetFailureTolerance()), "more node")))
+	}
+	return strings.Join(words, ", ")
+}
+
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// broken says whether a live node does not hear another live node's heartbeats.
+func broken(st *pb.ClusterStatus) bool {
+	heard := reach(st)
+	for _, from := range st.GetNodes() {
+		for _, to := range st.GetNodes() {
+			if from != to && from.GetAlive() && to.GetAlive() && !strings.Contains(heard[[2]string{from.GetName(), to.GetName()}], "m") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reach gives for each pair (listener, heard) the channels that work.
+func reach(st *pb.ClusterStatus) map[[2]string]string {
+	out := make(map[[2]string]string)
+	for _, l := range st.GetLinks() {
+		if l.GetAlive() && l.GetChannel() != "" {
+			key := [2]string{l.GetFrom(), l.GetTo()}
+			out[key] += l.GetChannel()[:1]
+		}
+	}
+	return out
+}
+
+// printReach prints who hears whom: a row for each listener.
+func (a *app) printReach(w io.Writer, st *pb.ClusterStatus) {
+	heard := reach(st)
+	head := plain("HEARS")
+	for _, n := range st.GetNodes() {
+		head = append(head, cell{text: n.GetName()})
+	}
+	rows := [][]cell{head}
+	for _, from := range st.GetNodes() {
+		row := plain(from.GetName())
+		for _, to := range st.GetNodes() {
+			channels := heard[[2]string{from.GetName(), to.GetName()}]
+			switch {
+			case from == to:
+				row = append(row, cell{text: "."})
+			case strings.Contains(channels, "m") && strings.Contains(channels, "v"):
+				row = append(row, cell{"mesh vrrp", green})
+			case strings.Contains(channels, "m"):
+				row = append(row, cell{"mesh", green})
+			case strings.Contains(channels, "v"):
+				row = append(row, cell{"vrrp", yellow})
+			default:
+				row = append(row, cell{"nothing", red})
+			}
+		}
+		rows = append(rows, row)
+	}
+	a.table(w, rows)
+}
+
+// lastSeen is when a node was heard, short.
+func (a *app) lastSeen(n *pb.Node, observer string) string {
+	switch {
+	case n.GetName() == observer:
+		return "here"
+	case n.GetLastSeen() == nil:
+		return "never"
+	case a.terminal && a.now().Sub(n.GetLastSeen().AsTime()) < 2*time.Second:
+		return "now"
+	default:
+		return a.ago(n.GetLastSeen())
+	}
+}
