@@ -1,0 +1,80 @@
+package node
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+func TestClaimsAreBelievedNoLongerThanVRRPAloneWouldWait(t *testing.T) {
+	tests := []struct {
+		name      string
+		advert    time.Duration
+		priority  vrrp.Priority
+		wantFresh time.Duration // 1.1 K + 20 ms
+	}{
+		{"at a second the lifetime of the address bounds it", time.Second, 100, 2275 * time.Millisecond},
+		{"at three seconds twice the interval", 3 * time.Second, 100, 6620 * time.Millisecond},
+		{"at 100 ms Master_Down_Interval", 100 * time.Millisecond, 100, 360937500 * time.Nanosecond},
+		{"at 10 ms Master_Down_Interval", 10 * time.Millisecond, 200, 32187500 * time.Nanosecond},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			k := kernelLease(tt.advert, 3, tt.priority)
+			if fresh := k*11/10 + 20*time.Millisecond; (fresh - tt.wantFresh).Abs() > time.Microsecond {
+				t.Errorf("fresh = %v, want %v", fresh, tt.wantFresh)
+			}
+		})
+	}
+}
+
+func TestVerdictsReachUnitsInTheirOrder(t *testing.T) {
+	until := time.Unix(9, 0)
+	peer := netip.MustParseAddr("192.0.2.1")
+	got := deliveries([]splitbrain.UnitVerdict{
+		{Unit: "VI_1", Verdict: splitbrain.Members{Addrs: []netip.Addr{peer}}},
+		{Unit: "VI_1", Verdict: splitbrain.Hold{Until: until, Rank: time.Second, Reason: "lb01 claims it"}},
+		{Unit: "VI_2", Verdict: splitbrain.Yield{Tenure: 3, Successor: "lb02", Reason: "asked"}},
+		{Unit: "VI_1", Verdict: splitbrain.TakeOver{After: 2, Reason: "released"}},
+	})
+	want := []vrrp.Delivery{
+		{Unit: "VI_1", Events: []vrrp.Event{
+			vrrp.Members{Addrs: []netip.Addr{peer}},
+			vrrp.Hold{Until: until, Rank: time.Second, Reason: "lb01 claims it"},
+		}},
+		{Unit: "VI_2", Events: []vrrp.Event{vrrp.Yield{Tenure: 3, Successor: "lb02", Reason: "asked"}}},
+		{Unit: "VI_1", Events: []vrrp.Event{vrrp.TakeOver{After: 2, Reason: "released"}}},
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("deliveries differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestAUnitIsReleasedOnlyWhenADumpShowedItsAddressesGone(t *testing.T) {
+	spec := desired.State{Units: []desired.Unit{{Spec: vrrp.UnitSpec{
+		Name: "G", Group: true,
+		Instances: []vrrp.InstanceSpec{{Name: "A", DownTimerAdverts: 3}, {Name: "B", DownTimerAdverts: 3}},
+	}, SplitBrain: desired.SplitBrain{Policy: "off"}}}}
+	unit := vrrp.UnitStatus{Name: "G", State: vrrp.Backup, Instances: []vrrp.InstanceStatus{
+		{Name: "A", AdvertInterval: time.Second, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}},
+		{Name: "B", AdvertInterval: 2 * time.Second, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}},
+	}}
+	got := unitViews([]vrrp.UnitStatus{unit}, spec)[0]
+	if !got.Released || !got.Eligible || got.Policy != splitbrain.PolicyOff || got.AdvertInterval != 2*time.Second || len(got.VIPs) != 2 {
+		t.Errorf("view = %+v", got)
+	}
+	unit.Lingering = true
+	if unitViews([]vrrp.UnitStatus{unit}, spec)[0].Released {
+		t.Error("a unit with an address that lingers is called released")
+	}
+	unit.Lingering, unit.State = false, vrrp.Fault
+	if unitViews([]vrrp.UnitStatus{unit}, spec)[0].Eligible {
+		t.Error("a unit in FAULT is called eligible")
+	}
+}

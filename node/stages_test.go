@@ -1,0 +1,52 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+)
+
+func TestPartsEndOneAfterTheOtherTheLastOneFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop, cancel := context.WithCancelCause(t.Context())
+		parts, ctx := newStages(stop)
+		var ended []string
+		for _, name := range []string{"socket", "cluster", "plane"} {
+			parts.start(ctx, func() { ended = append(ended, "before "+name) }, func(ctx context.Context) error {
+				<-ctx.Done()
+				ended = append(ended, name)
+				return context.Cause(ctx)
+			})
+		}
+		cause := errors.New("signal terminated")
+		cancel(cause)
+		<-ctx.Done()
+		if err := parts.end(context.Cause(ctx)); err != nil {
+			t.Errorf("end = %v, want nil: nothing failed", err)
+		}
+		want := []string{"before plane", "plane", "before cluster", "cluster", "before socket", "socket"}
+		if !slices.Equal(ended, want) {
+			t.Errorf("ended %v, want %v", ended, want)
+		}
+	})
+}
+
+func TestAPartThatFailsEndsAllAndIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parts, ctx := newStages(t.Context())
+		parts.start(ctx, nil, func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+		parts.start(ctx, nil, func(context.Context) error { return nil }) // nothing more to do
+		broken := errors.New("socket closed")
+		parts.start(ctx, nil, func(context.Context) error { return broken })
+		<-ctx.Done()
+		if cause := context.Cause(ctx); cause != broken {
+			t.Errorf("cause = %v, want %v", cause, broken)
+		}
+		// What ended because of it is no second failure.
+		if err := parts.end(context.Cause(ctx)); err != nil {
+			t.Errorf("end = %v, want nil beside the cause", err)
+		}
+	})
+}
