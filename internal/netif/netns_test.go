@@ -44,6 +44,12 @@ func newNamespace(t testing.TB) netns.NsHandle {
 	for _, name := range []string{"lo", "v0", "v1"} {
 		must(t, netlink.LinkSetUp(link(t, name)))
 	}
+	// Until the kernel has seen the carrier it drops what is sent.
+	for _, name := range []string{"v0", "v1"} {
+		eventually(t, 10*time.Second, name+" runs", func() bool {
+			return link(t, name).Attrs().OperState == netlink.OperUp
+		})
+	}
 	return ns
 }
 
