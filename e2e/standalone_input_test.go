@@ -35,6 +35,28 @@ func TestCheckPassesTheSamplesOfKeepalived(t *testing.T) {
 	}
 }
 
+// The shapes of what users run today (U1 to U9) pass --check. What is not built
+// yet, or what keepalived itself only reports, is a warning.
+func TestCheckPassesTheShapesOfUsers(t *testing.T) {
+	lan := lab.New(t)
+	n := lan.Node("a")
+	shapes, err := filepath.Glob("testdata/shapes/*.conf")
+	if err != nil || len(shapes) != 9 {
+		t.Fatalf("found %d shapes (%v), want 9", len(shapes), err)
+	}
+	for _, shape := range shapes {
+		t.Run(filepath.Base(shape), func(t *testing.T) {
+			file, err := filepath.Abs(shape)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := n.Run(lab.Binary(t, "haclusterd"), "--check", file, "--name=lb01"); r.Exit != 0 {
+				t.Errorf("haclusterd --check: %v", r)
+			}
+		})
+	}
+}
+
 func TestCheckFindsMistakes(t *testing.T) {
 	n := lab.New(t).Node("a")
 	const good = "vrrp_instance VI_1 {\n\tinterface eth0\n\tvirtual_router_id 51\n\tpriority 100\n\tvirtual_ipaddress {\n\t\t192.0.2.100\n\t}\n}\n"
