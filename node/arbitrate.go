@@ -100,6 +100,8 @@ func deliveries(verdicts []splitbrain.UnitVerdict) []vrrp.Delivery {
 			ev = vrrp.Yield{Tenure: d.Tenure, Successor: d.Successor, Reason: d.Reason}
 		case splitbrain.Members:
 			ev = vrrp.Members{Addrs: d.Addrs}
+		case splitbrain.Reannounce:
+			ev = vrrp.Reannounce{}
 		default:
 			panic("node: unknown verdict")
 		}

@@ -148,6 +148,9 @@ func (l *loop) retry() {
 	l.retryAt = time.Time{}
 	again := l.leftovers
 	l.leftovers = nil
+	if len(again) > 0 {
+		l.soilAll() // what lingers is part of the status
+	}
 	for _, o := range again {
 		l.release(o.instance, o.addrs, o.routes)
 	}

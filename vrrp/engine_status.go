@@ -33,11 +33,19 @@ func (l *loop) statuses() []UnitStatus {
 	for n, u := range l.units {
 		if u.dirty {
 			u.status = u.describe()
+			u.status.Lingering = l.lingers(u)
 			u.dirty = false
 		}
 		statuses[n] = u.status
 	}
 	return statuses
+}
+
+// lingers says whether something that the unit let go of is still there.
+func (l *loop) lingers(u *unitShell) bool {
+	return slices.ContainsFunc(l.leftovers, func(o leftover) bool {
+		return len(o.addrs) > 0 && u.instance(o.instance) != nil
+	})
 }
 
 // describe adds to the machine's words what only the engine knows.
