@@ -20,6 +20,7 @@ type checker struct {
 	twoFor   time.Duration // total time with two running holders
 	twoMax   time.Duration
 	vacMax   time.Duration
+	ghostMax time.Duration // longest time that a VIP was held beside that of a dead or stopped process
 	alerts   map[splitbrain.AlertKind]int
 	lastSeen time.Time
 }
@@ -28,7 +29,10 @@ type checker struct {
 type pair struct {
 	both      time.Time // since when both hold, running; zero: they do not
 	connected time.Time // since when records can go both ways; zero: they cannot
+	oneWay    time.Time // since when they can go one way at least
+	direct    bool      // no relay is needed
 	lost      int       // records lost between them since both
+	ghost     time.Time // since when both hold, one of them not running
 }
 
 func (c *checker) init(w *world) {
@@ -58,8 +62,12 @@ func (c *checker) lost(ch int, from, to *node) {
 // (with what the arbiter and the engine take), and a heartbeat for each
 // datagram lost.
 func (c *checker) bound(p *pair) time.Duration {
-	return 4*c.w.maxDelay() + 4*c.w.latency + 2*c.w.heartbeatInterval() +
-		time.Duration(p.lost)*c.w.heartbeatInterval() + 25*time.Millisecond
+	hb := c.w.heartbeatInterval()
+	bound := 4*c.w.maxDelay() + 4*c.w.latency + hb + time.Duration(p.lost)*hb + 5*time.Millisecond
+	if !p.direct {
+		bound += 4 * hb // until the third one sees that a relay is needed
+	}
+	return bound
 }
 
 func (w *world) heartbeatInterval() time.Duration {
@@ -118,7 +126,16 @@ func (c *checker) look() {
 				w.logf("two holders: %s and %s", a.name, b.name)
 			case !both && !p.both.IsZero():
 				w.logf("two holders no more: %s and %s, after %v", a.name, b.name, w.now.Sub(p.both))
-				*p = pair{connected: p.connected}
+				p.both = time.Time{}
+			}
+			ghost := a.holds && b.holds && a.running != b.running
+			switch {
+			case ghost && p.ghost.IsZero():
+				p.ghost = w.now
+				w.logf("%s and %s hold the VIP, one of them dead", a.name, b.name)
+			case !ghost && !p.ghost.IsZero():
+				c.ghostMax = max(c.ghostMax, w.now.Sub(p.ghost))
+				p.ghost = time.Time{}
 			}
 		}
 	}
@@ -152,13 +169,22 @@ func (c *checker) relink() {
 	for i := range n {
 		for j := range i {
 			p := &c.pairs[i][j]
-			switch ok := reach[i][j] && reach[j][i]; {
-			case !ok:
-				p.connected = time.Time{}
-			case p.connected.IsZero():
-				p.connected = w.now
-			}
+			p.connected = since(p.connected, reach[i][j] && reach[j][i], w.now)
+			p.oneWay = since(p.oneWay, reach[i][j] || reach[j][i], w.now)
+			p.direct = direct[i][j] && direct[j][i]
 		}
+	}
+}
+
+// since is when a condition began that holds now or does not.
+func since(began time.Time, holds bool, now time.Time) time.Time {
+	switch {
+	case !holds:
+		return time.Time{}
+	case began.IsZero():
+		return now
+	default:
+		return began
 	}
 }
 
@@ -172,17 +198,13 @@ func (c *checker) advance(t time.Time) {
 				continue
 			}
 			c.twoMax = max(c.twoMax, t.Sub(p.both))
-			if p.connected.IsZero() {
-				continue
+			if !p.connected.IsZero() {
+				c.both(t, i, j, "hear each other", later(p.both, p.connected), c.bound(p))
 			}
-			from := later(p.both, p.connected)
-			bound := c.bound(p)
-			if p.connected.After(p.both) {
-				bound += c.w.heartbeatInterval() // of the heal
-			}
-			if t.Sub(from) > bound {
-				c.fail("G1: %s and %s both hold the VIP since %v and hear each other since %v: %v, bound %v (%d lost)",
-					w.nodes[i].name, w.nodes[j].name, p.both.Sub(epoch), p.connected.Sub(epoch), t.Sub(from), bound, p.lost)
+			if !p.oneWay.IsZero() {
+				// First the records of the time before must have grown old.
+				bound := c.bound(p) + c.w.fresh() + 3*c.w.heartbeatInterval()
+				c.both(t, i, j, "are connected one way", later(p.both, p.oneWay), bound)
 			}
 		}
 	}
@@ -191,6 +213,14 @@ func (c *checker) advance(t time.Time) {
 		if n := c.candidate(t); n != nil {
 			c.fail("G2: nobody holds the VIP since %v, and %s could since %v", c.vacant.Sub(epoch), n.name, n.since.Sub(epoch))
 		}
+	}
+}
+
+// both fails when two holders have stood for longer than the bound.
+func (c *checker) both(t time.Time, i, j int, how string, from time.Time, bound time.Duration) {
+	if p := &c.pairs[i][j]; t.Sub(from) > bound {
+		c.fail("G1: %s and %s both hold the VIP since %v and %s since %v: %v, bound %v (%d lost)",
+			c.w.nodes[i].name, c.w.nodes[j].name, p.both.Sub(epoch), how, from.Sub(epoch), t.Sub(from), bound, p.lost)
 	}
 }
 

@@ -62,6 +62,9 @@ func (w *world) want(t *testing.T, holder string, moves int, gap time.Duration, 
 	if w.check.twoMax != 0 {
 		t.Errorf("two holders for %v", w.check.twoMax)
 	}
+	if w.check.ghostMax != 0 {
+		t.Errorf("a second VIP beside that of a dead process for %v", w.check.ghostMax)
+	}
 	if w.check.vacMax > gap {
 		t.Errorf("nobody held for %v, want at most %v", w.check.vacMax, gap)
 	}

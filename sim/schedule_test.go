@@ -168,6 +168,28 @@ func random(seed uint64, quiet bool) *world {
 	return w
 }
 
+// Faults of one channel alone, whatever they are, move nothing: as long as the
+// other one is well, there is one holder, and it stays (G3).
+func TestFaultsOfOneChannelMoveNothing(t *testing.T) {
+	for seed := range uint64(runs() / 40) {
+		rng := rand.New(rand.NewPCG(seed, 0x93))
+		w := newWorld(config{nodes: 2 + rng.IntN(3), interval: time.Second, heartbeat: 200 * time.Millisecond, preempt: rng.IntN(2) == 0}, seed)
+		for i, n := range w.nodes {
+			w.at(time.Duration(i)*10*time.Millisecond, n.boot1)
+		}
+		ch := rng.IntN(channels)
+		for range 4 + rng.IntN(8) {
+			w.channelFault(rng, ch, rng.IntN(8))
+		}
+		w.at(10*time.Second, func() { w.check.moves, w.check.twoMax, w.check.vacMax = 0, 0, 0 })
+		w.run(length)
+		if w.holders() != "n1" || w.check.moves != 0 || w.check.twoMax != 0 || w.check.vacMax != 0 || w.check.violation != "" {
+			t.Fatalf("seed %d, faults on %s: %q holds, %d moves, two for %v, none for %v, %s\n%s", seed, channelNames[ch],
+				w.holders(), w.check.moves, w.check.twoMax, w.check.vacMax, w.check.violation, tail(w.trace.String(), 6000))
+		}
+	}
+}
+
 func (n *node) boot1() {
 	if !n.up {
 		n.start()
@@ -178,34 +200,22 @@ func (n *node) boot1() {
 // fault puts one random fault into the schedule.
 func (w *world) fault(rng *rand.Rand) {
 	w.faults++
-	at := 5*time.Second + time.Duration(rng.Int64N(int64(calmFrom-8*time.Second)))
-	span := min(time.Duration(rng.Int64N(int64(12*time.Second))), calmFrom-at-time.Millisecond)
-	if rng.IntN(3) == 0 {
-		span /= 10
-	}
-	ch := rng.IntN(channels)
-	a := w.nodes[rng.IntN(len(w.nodes))]
-	b := w.nodes[(a.index+1+rng.IntN(len(w.nodes)-1))%len(w.nodes)]
-	switch rng.IntN(12) {
-	case 0, 1:
-		w.cutLinks(at, span, fmt.Sprintf("one way %s → %s", a.name, b.name), ch, func(i, j *node) bool { return i == a && j == b })
-	case 2:
-		w.cutLinks(at, span, fmt.Sprintf("%s – %s", a.name, b.name), ch, func(i, j *node) bool { return i == a && j == b || i == b && j == a })
-	case 3:
-		w.cutLinks(at, span, "all", ch, func(i, j *node) bool { return true })
-	case 4:
-		deaf := rng.IntN(2) == 0
-		w.cutLinks(at, span, fmt.Sprintf("%s deaf=%v", a.name, deaf), ch, func(i, j *node) bool { return deaf && j == a || !deaf && i == a })
-	case 5: // isolated on both channels
+	kind := rng.IntN(13)
+	if kind == 12 { // isolated on both channels
+		at, span := moment(rng)
+		a, _ := w.two(rng)
 		for ch := range channels {
 			w.cutLinks(at, span, a.name+" isolated", ch, func(i, j *node) bool { return i == a || j == a })
 		}
-	case 6:
-		loss := []float64{0.05, 0.2, 0.5}[rng.IntN(3)]
-		w.shape(at, span, fmt.Sprintf("loss %v on %s", loss, channelNames[ch]), ch, func(l *link) { l.loss = loss })
-	case 7:
-		jitter := []time.Duration{2, 20, 80}[rng.IntN(3)] * time.Millisecond
-		w.shape(at, span, fmt.Sprintf("jitter %v and duplicates on %s", jitter, channelNames[ch]), ch, func(l *link) { l.jitter, l.duplicate = jitter, 0.2 })
+		return
+	}
+	if kind < 8 {
+		w.channelFault(rng, rng.IntN(channels), kind)
+		return
+	}
+	at, span := moment(rng)
+	a, b := w.two(rng)
+	switch kind {
 	case 8:
 		w.at(at, func() {
 			if a.running {
@@ -240,6 +250,48 @@ func (w *world) fault(rng *rand.Rand) {
 				a.settle()
 			}
 		})
+	}
+}
+
+// moment is when a fault begins, and how long it lasts.
+func moment(rng *rand.Rand) (at, span time.Duration) {
+	at = 10*time.Second + time.Duration(rng.Int64N(int64(calmFrom-13*time.Second)))
+	span = min(time.Duration(rng.Int64N(int64(12*time.Second))), calmFrom-at-time.Millisecond)
+	if rng.IntN(3) == 0 {
+		span /= 10
+	}
+	return at, span
+}
+
+// two are two different nodes.
+func (w *world) two(rng *rand.Rand) (a, b *node) {
+	a = w.nodes[rng.IntN(len(w.nodes))]
+	b = w.nodes[(a.index+1+rng.IntN(len(w.nodes)-1))%len(w.nodes)]
+	return a, b
+}
+
+// channelFault puts a fault of the network into the schedule.
+func (w *world) channelFault(rng *rand.Rand, ch, kind int) {
+	at, span := moment(rng)
+	a, b := w.two(rng)
+	switch kind {
+	case 0, 1:
+		w.cutLinks(at, span, fmt.Sprintf("one way %s → %s", a.name, b.name), ch, func(i, j *node) bool { return i == a && j == b })
+	case 2:
+		w.cutLinks(at, span, fmt.Sprintf("%s – %s", a.name, b.name), ch, func(i, j *node) bool { return i == a && j == b || i == b && j == a })
+	case 3:
+		w.cutLinks(at, span, "all", ch, func(i, j *node) bool { return true })
+	case 4:
+		deaf := rng.IntN(2) == 0
+		w.cutLinks(at, span, fmt.Sprintf("%s deaf=%v", a.name, deaf), ch, func(i, j *node) bool { return deaf && j == a || !deaf && i == a })
+	case 5:
+		w.cutLinks(at, span, a.name+" isolated", ch, func(i, j *node) bool { return i == a || j == a })
+	case 6:
+		loss := []float64{0.05, 0.2, 0.5}[rng.IntN(3)]
+		w.shape(at, span, fmt.Sprintf("loss %v on %s", loss, channelNames[ch]), ch, func(l *link) { l.loss = loss })
+	case 7:
+		jitter := []time.Duration{2, 20, 80}[rng.IntN(3)] * time.Millisecond
+		w.shape(at, span, fmt.Sprintf("jitter %v and duplicates on %s", jitter, channelNames[ch]), ch, func(l *link) { l.jitter, l.duplicate = jitter, 0.2 })
 	}
 }
 

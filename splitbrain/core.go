@@ -222,12 +222,28 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	}
 }
 
-// answer sends our record at once when the member claims what we hold and
-// does not know that we do (R0).
+// answer sends our record at once when the member claims what we hold, unless
+// it has one already that claims and acknowledges as much (R0).
 func (c *Core) answer(u *ownUnit, m *member) {
 	h := m.claims[u.view.Name]
-	if u.view.State == Master && h.State == Master && (u.first == 0 || m.heardSeq < u.first) {
+	if u.view.State != Master || h.State != Master {
+		return
+	}
+	if u.first == 0 || h.answered == 0 || m.heardSeq < max(u.first, h.answered) {
 		c.urgent = true
+	}
+}
+
+// noteAnswers notes which claims of MASTER the record in the making is the
+// first to acknowledge.
+func (c *Core) noteAnswers(u *ownUnit) {
+	if u.view.State != Master {
+		return
+	}
+	for _, m := range c.table.members {
+		if h := m.claims[u.view.Name]; h != nil && h.State == Master && h.answered == 0 {
+			h.answered = c.seq
+		}
 	}
 }
 
@@ -416,6 +432,7 @@ func (c *Core) send(now time.Time, out *Output) {
 		if u.view.State == Master && (u.claimed != u.view.Tenure.Seq || u.first == 0) {
 			u.claimed, u.first = u.view.Tenure.Seq, c.seq
 		}
+		c.noteAnswers(u)
 	}
 	for _, f := range c.refusals {
 		r.Refusals = append(r.Refusals, f.Refusal)

@@ -77,6 +77,7 @@ type heldClaim struct {
 	masterSeq   uint64
 	masterSince time.Time // when it was first heard of
 	masterCount int       // records that claimed it
+	answered    uint64    // our first record since, that is, which acknowledges it; 0: none yet
 }
 
 type partSet [MaxParts / 64]uint64
@@ -213,7 +214,7 @@ func (m *member) hear(c *Claim, made time.Time) {
 		return
 	}
 	if c.Tenure.Seq != h.masterSeq {
-		h.masterSeq, h.masterSince, h.masterCount = c.Tenure.Seq, made, 0
+		h.masterSeq, h.masterSince, h.masterCount, h.answered = c.Tenure.Seq, made, 0, 0
 	}
 	h.masterCount++
 }
