@@ -56,14 +56,19 @@ func Changes(old, new *Config) []Change {
 // blocks compares two lists of named blocks.
 func blocks[T any](old, new []T, prefix string, name func(T) string, changed func(a, b T) Change) []Change {
 	var out []Change
-	find := func(list []T, n string) int {
-		return slices.IndexFunc(list, func(t T) bool { return name(t) == n })
+	index := func(list []T) map[string]int {
+		at := make(map[string]int, len(list))
+		for i := range list {
+			at[name(list[i])] = i
+		}
+		return at
 	}
+	before, after := index(old), index(new)
 	moves := prefix != "vrrp_script "
 	for _, b := range new {
-		i := find(old, name(b))
+		i, ok := before[name(b)]
 		switch {
-		case i < 0:
+		case !ok:
 			out = append(out, Change{What: prefix + name(b), Kind: "added", MayMove: moves, Risky: moves})
 		case !reflect.DeepEqual(old[i], b):
 			c := changed(old[i], b)
@@ -72,7 +77,7 @@ func blocks[T any](old, new []T, prefix string, name func(T) string, changed fun
 		}
 	}
 	for _, a := range old {
-		if find(new, name(a)) < 0 {
+		if _, ok := after[name(a)]; !ok {
 			out = append(out, Change{What: prefix + name(a), Kind: "removed", MayMove: moves, Risky: moves})
 		}
 	}
@@ -119,19 +124,16 @@ func instanceEffects() []effect {
 
 func instanceChange(a, b Instance) Change {
 	var c Change
+	effects := instanceEffects()
 	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
-	listed := map[string]effect{}
-	for _, e := range instanceEffects() {
-		listed[e.field] = e
-	}
 	for i := range x.NumField() {
 		name := x.Type().Field(i).Name
 		if reflect.DeepEqual(x.Field(i).Interface(), y.Field(i).Interface()) {
 			continue
 		}
-		e, ok := listed[name]
-		if !ok {
-			e.word = fieldWord(name)
+		e := effect{word: fieldWord(name)}
+		if k := slices.IndexFunc(effects, func(e effect) bool { return e.field == name }); k >= 0 {
+			e = effects[k]
 		}
 		if e.word != "" && !slices.Contains(c.Fields, e.word) {
 			c.Fields = append(c.Fields, e.word)
