@@ -105,6 +105,11 @@ func (c *compiler) finishGroups() {
 		c.groupPolicy(g, path)
 		c.groupWeights(g)
 	}
+	for _, g := range c.cfg.Groups {
+		if c.facts[g.Name] != nil && owner[g.Name] == "" {
+			c.errorf(c.cfg.Place("vrrp_sync_group "+g.Name), "vrrp_sync_group %s has the name of an instance that is in no group; both would be one unit, so rename one", g.Name)
+		}
+	}
 }
 
 // groupWeights drops trackers with a weight, as keepalived does: priorities of

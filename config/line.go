@@ -46,6 +46,7 @@ func (w *words) value(of syntax.Token) (syntax.Token, bool) {
 func (w *words) other(t syntax.Token) {
 	k, ok := table().lookup(w.block, t.Text)
 	if !ok {
+		w.rest = nil // what follows may be its values
 		if near := table().nearest(w.block, t.Text); near != "" && !strings.Contains(near, "[") {
 			w.c.errorf(t.Pos, "%s is not known in %s; did you mean %s?", t.Text, w.line(), near)
 		} else {
@@ -58,6 +59,11 @@ func (w *words) other(t syntax.Token) {
 		severity = Unsupported
 	}
 	w.c.add(severity, t.Pos, "%s in %s is known to keepalived, not implemented by hacluster: no effect", t.Text, w.line())
+	switch t.Text {
+	case "nexthop", "encap", "as": // they take words of their own
+		w.rest = nil
+		return
+	}
 	if k.Arguments == "flag" {
 		return
 	}

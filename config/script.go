@@ -104,19 +104,22 @@ func (c *compiler) command(s *syntax.Node, to *Command) {
 
 // argv splits the text of a command into words: blanks separate them, quotes
 // hold them together. A line that only a shell understands is given to one:
-// people write `[[ -f /etc/down ]] && exit 1`.
+// people write `[[ -f /etc/down ]] && exit 1`. Signs within a word, as the & of
+// an URL, mean themselves.
 func argv(text string) []string {
 	var words []string
 	var b strings.Builder
-	quote, inWord, shell := byte(0), false, false
+	quote, inWord, quoted, shell := byte(0), false, false, false
 	end := func() {
 		if inWord {
-			words = append(words, b.String())
+			w := b.String()
+			shell = shell || !quoted && shellWord(w, len(words) == 0)
+			words = append(words, w)
 		}
 		b.Reset()
-		inWord = false
+		inWord, quoted = false, false
 	}
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		ch := text[i]
 		switch {
 		case quote != 0 && ch == quote:
@@ -124,23 +127,32 @@ func argv(text string) []string {
 		case quote != 0:
 			b.WriteByte(ch)
 		case ch == '"' || ch == '\'':
-			quote, inWord = ch, true
+			quote, inWord, quoted = ch, true, true
 		case ch == ' ' || ch == '\t' || ch == '\n':
 			end()
-		case ch == '|' || ch == ';' || ch == '<' || ch == '>' || ch == '&' || ch == '`':
-			shell = true
-			fallthrough
 		default:
 			b.WriteByte(ch)
 			inWord = true
 		}
 	}
 	end()
-	if len(words) == 0 {
+	switch {
+	case len(words) == 0 || words[0] == "":
 		return nil
-	}
-	if shell || slices.Contains([]string{"[", "[[", "!", "test", "exit", "if", "(", "{"}, words[0]) {
+	case shell:
 		return []string{"/bin/sh", "-c", strings.TrimSpace(text)}
 	}
 	return words
+}
+
+// shellWord reports whether a word without quotes means something to a shell
+// only: an operator, or at the start of a line a keyword.
+func shellWord(w string, first bool) bool {
+	switch w {
+	case "&&", "||", "|", ";", "&":
+		return true
+	case "[", "[[", "!", "test", "exit", "if", "(", "{":
+		return first
+	}
+	return w[0] == '<' || w[0] == '>' || strings.HasPrefix(w, "2>") || strings.HasPrefix(w, "&>") || strings.HasSuffix(w, ";")
 }

@@ -24,6 +24,12 @@ func (c *compiler) settle(in *Instance, f *facts) {
 	if !f.noAddress && len(in.Addresses) == 0 && (!f.advertised || f.emptyAddresses) {
 		c.warnf(at, "vrrp_instance %s has no virtual_ipaddress; add one, or no_virtual_ipaddress if that is meant", in.Name)
 	}
+	if in.Interface == "lo" {
+		c.errorf(place("interface"), "interface lo is the loopback, which leads to no other router; name the one of the network")
+	}
+	if len(in.Addresses) > 255 {
+		c.errorf(place("virtual_ipaddress"), "virtual_ipaddress of %s lists %d addresses; an advert carries 255, so put the others into virtual_ipaddress_excluded", in.Name, len(in.Addresses))
+	}
 	if in.StartMaster && !f.priority {
 		in.Priority = 255
 	}
