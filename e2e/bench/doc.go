@@ -4,4 +4,5 @@
 //
 //	bench failover [-runs N] [-out FILE]
 //	bench cost [-time D] [-out FILE]
+//	bench apply [-edits N] [-out FILE]
 package main
