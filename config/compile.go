@@ -188,13 +188,17 @@ func (c *compiler) known(block string, n *syntax.Node) bool {
 		return false
 	}
 	c.place(block, n)
-	switch k.Status {
-	case StatusImplemented:
+	if k.Status == StatusImplemented {
 		return true
-	case StatusUnsupported:
-		c.add(Unsupported, n.Word.Pos, "%s is known to keepalived, not implemented by hacluster: no effect", n.Word.Text)
-	default:
-		c.warnf(n.Word.Pos, "%s is known to keepalived, not implemented by hacluster: no effect", n.Word.Text)
+	}
+	severity := Warning
+	if k.Status == StatusUnsupported {
+		severity = Unsupported
+	}
+	if k.Tier == "own" {
+		c.add(severity, n.Word.Pos, "%s is not implemented yet: no effect", n.Word.Text)
+	} else {
+		c.add(severity, n.Word.Pos, "%s is known to keepalived, not implemented by hacluster: no effect", n.Word.Text)
 	}
 	c.inside(k, n)
 	return false
@@ -231,10 +235,6 @@ func (c *compiler) inside(k Keyword, n *syntax.Node) {
 func (c *compiler) unknown(block string, n *syntax.Node) {
 	t, w := table(), n.Word.Text
 	in := blockName(block)
-	if block == "vrrp_sync_group" && len(n.Args) == 0 && !n.Block && t.nearest(block, w) == "" {
-		c.warnf(n.Word.Pos, "%s stands outside group { ... } and is no member; put the members of a sync group there", w)
-		return
-	}
 	if homes := t.homes[w]; len(homes) > 0 {
 		c.warnf(n.Word.Pos, "%s has no effect %s; it belongs to %s", w, in, blockList(homes))
 		return

@@ -84,8 +84,16 @@ func (e *RefusedError) Error() string {
 
 // sorted orders findings by place and drops repetitions.
 func (fs Findings) sorted() Findings {
-	slices.SortStableFunc(fs, func(a, b Finding) int {
+	seen := make(map[Finding]bool, len(fs))
+	var out Findings
+	for _, f := range fs {
+		if !seen[f] {
+			seen[f] = true
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Finding) int {
 		return a.Pos.Compare(b.Pos)
 	})
-	return slices.Compact(fs)
+	return out
 }

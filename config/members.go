@@ -10,8 +10,16 @@ import (
 
 // CompileCluster compiles the document for every member and compares the
 // results. A finding that all members share stands once; others name the node.
+// Without members it takes the names that the document's conditions mention, or,
+// if there are none, one machine without a name.
 func CompileCluster(doc *syntax.Document, nodes []string) (map[string]*Config, Findings) {
 	nodes = unique(nodes)
+	if len(nodes) == 0 {
+		nodes = doc.Nodes()
+	}
+	if len(nodes) == 0 {
+		nodes = []string{""}
+	}
 	cfgs := make(map[string]*Config, len(nodes))
 	count := map[Finding]int{}
 	var order Findings
@@ -60,13 +68,9 @@ func (m *members) strangers() {
 			continue
 		}
 		done[n] = true
-		msg := fmt.Sprintf("@%s names no member of the cluster; members are %s", n, strings.Join(m.nodes, ", "))
-		if len(m.nodes) == 0 {
-			msg = fmt.Sprintf("@%s names no member of the cluster", n)
-		}
 		at := l.Pos
 		at.Col += strings.IndexByte(l.Text, '@')
-		m.warnf(at, "%s", msg)
+		m.warnf(at, "@%s names no member of the cluster; members are %s", n, strings.Join(m.nodes, ", "))
 	}
 }
 
