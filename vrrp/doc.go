@@ -5,8 +5,9 @@
 // Unit is pure: it takes an event and the time and returns what to do. It is a
 // sync group, or an instance in none: its members, each of them a machine of
 // RFC 9568 section 6.4, change state together, and it is what the rest of the
-// cluster claims, holds and hands over as one. Engine is the shell: one
-// goroutine owns all units, the sockets and one timer.
+// cluster claims, holds and hands over as one. Engine is the shell: it owns all
+// units, their sockets and one alarm. It starts one goroutine for each socket,
+// which ends with Run.
 //
 // The product says MASTER, BACKUP and FAULT, as operators and keepalived do:
 //

@@ -76,6 +76,7 @@ func (l *loop) perform(o op) {
 		}
 	case Release:
 		if i := u.instance(a.Instance); i != nil {
+			l.setClaimed(i, false) // a claim may have been queued before
 			l.release(i.spec.Name, i.spec.held(), i.spec.Routes)
 		}
 	case AnnounceAddrs:

@@ -34,9 +34,8 @@ func (s *nullSocket) Receive([]Packet) (int, error) {
 	return 0, net.ErrClosed
 }
 
-// newBenchLoop is an engine's loop with 255 instances of version 2, driven by
-// hand.
-func newBenchLoop(b *testing.B, priority Priority) (*loop, *nullNetwork) {
+// newTestLoop is an engine's loop, driven by hand.
+func newTestLoop(t testing.TB, specs ...UnitSpec) (*loop, *nullNetwork) {
 	network := &nullNetwork{}
 	var published atomic.Pointer[[]UnitStatus]
 	opts := &Options{
@@ -44,15 +43,20 @@ func newBenchLoop(b *testing.B, priority Priority) (*loop, *nullNetwork) {
 		Alarm: kclock.NewTimer(), RenewEvery: time.Hour, Lease: time.Hour,
 	}
 	l := newLoop(opts, &published, func(*openSocket) {}) // nobody reads
-	b.Cleanup(l.closeSockets)
+	t.Cleanup(l.closeSockets)
 	l.setLink(Link{Name: "eth0", Index: 2, Up: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}})
+	l.apply(specs, ApplyOptions{})
+	l.settle()
+	return l, network
+}
+
+// unitSpecs is a unit for each VRID there is.
+func unitSpecs(priority Priority) []UnitSpec {
 	var specs []UnitSpec
 	for vrid := 1; vrid <= 255; vrid++ {
 		specs = append(specs, unitSpec(VRID(vrid), priority))
 	}
-	l.apply(specs, ApplyOptions{})
-	l.settle()
-	return l, network
+	return specs
 }
 
 // at makes the loop do what is due at a time.
@@ -63,7 +67,7 @@ func (l *loop) at(now time.Time) {
 }
 
 func BenchmarkMasterSends255Adverts(b *testing.B) {
-	l, network := newBenchLoop(b, 150)
+	l, network := newTestLoop(b, unitSpecs(150)...)
 	now := l.now
 	for range 60 { // until the second burst of announcements is over
 		now = now.Add(time.Second)
@@ -81,7 +85,7 @@ func BenchmarkMasterSends255Adverts(b *testing.B) {
 }
 
 func BenchmarkBackupHears255Adverts(b *testing.B) {
-	l, _ := newBenchLoop(b, 100)
+	l, _ := newTestLoop(b, unitSpecs(100)...)
 	s := l.sockets[socketKey{"eth0", IPv4}]
 	packets := make([]Packet, 255)
 	for n := range packets {

@@ -35,7 +35,8 @@ type loop struct {
 	renewAt time.Time // counts while claims > 0
 	retryAt time.Time // zero: nothing to try again
 
-	dirty bool // a unit's status has changed
+	dirty     bool      // a unit's status has changed
+	publishAt time.Time // when less urgent changes are published; zero: none
 }
 
 // unitShell is a unit with what the engine knows of it.
@@ -47,6 +48,9 @@ type unitShell struct {
 
 	due  time.Time // its deadline, while in the schedule
 	slot int       // index in the schedule, or -1
+	// doubted says that the deadline came late and was put off, which is done
+	// once.
+	doubted bool
 
 	pending int // how many of its ops are queued
 	ended   bool
@@ -163,7 +167,8 @@ func (l *loop) tick() {
 			return
 		}
 		u := l.schedule[0]
-		if l.now.Sub(u.due) > doubtful && !u.holds() {
+		if l.now.Sub(u.due) > doubtful && !u.doubted && !u.holds() {
+			u.doubted = true
 			l.schedule.update(u, l.now.Add(hearing))
 			continue
 		}
@@ -178,6 +183,7 @@ func (u *unitShell) holds() bool {
 
 // step tells a unit one event and takes over what it wants done.
 func (l *loop) step(u *unitShell, ev Event) {
+	u.doubted = false
 	actions := u.machine.Step(l.now, ev)
 	if !steady(ev, actions) {
 		l.soil(u)
@@ -219,6 +225,7 @@ func (l *loop) earliest() time.Time {
 		at = sooner(at, l.renewAt)
 	}
 	at = sooner(at, l.retryAt)
+	at = sooner(at, l.publishAt)
 	return sooner(at, l.announces.next)
 }
 

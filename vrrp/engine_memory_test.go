@@ -271,14 +271,25 @@ type testNode struct {
 // test ends.
 func startNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
 	t.Helper()
-	n := &testNode{
+	n := newTestNode(t, lan, name, addr)
+	n.start(n.kernel)
+	return n
+}
+
+func newTestNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
+	return &testNode{
 		t: t, name: name, addr: netip.MustParseAddr(addr), kernel: newMemoryKernel(),
 		network: &memoryNetwork{lan: lan, host: name}, ended: make(chan struct{}),
 	}
+}
+
+func (n *testNode) start(kernel Kernel) {
+	n.t.Helper()
+	t, name := n.t, n.name
 	engine, err := NewEngine(Options{
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", name),
 		Network: n.network,
-		Kernel:  n.kernel,
+		Kernel:  kernel,
 		Alarm:   kclock.NewTimer(),
 		Notify: func(tr Transition) {
 			n.mu.Lock()
@@ -313,7 +324,6 @@ func startNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
 	}()
 	t.Cleanup(n.stop)
 	n.setLink(true)
-	return n
 }
 
 // setLink tells the engine that eth0 is up or down, with its own address and

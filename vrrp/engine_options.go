@@ -102,7 +102,8 @@ type Alarm interface {
 	Close() error
 }
 
-// Network opens the sockets on which virtual routers talk.
+// Network opens the sockets on which virtual routers talk. RawNetwork is the
+// real one.
 type Network interface {
 	Open(SocketSpec) (Socket, error)
 }

@@ -29,8 +29,7 @@ func (l *loop) receive(s *openSocket, packets []Packet, err error) {
 func (l *loop) hear(s *openSocket, p *Packet) {
 	i := s.addressee(p)
 	if i == nil {
-		s.strange++
-		return
+		return // it came before the filter knew better
 	}
 	v, repeated := i.receiver.judge(p)
 	if v.reason != "" {
@@ -80,7 +79,7 @@ func (l *loop) learn(i *instanceShell, p *Packet, v *verdict) {
 		Interval: v.advert.Interval,
 	}
 	i.heard = v.advert.Addrs
-	l.soil(i.unit)
+	l.soilSoon(i.unit)
 
 	// Three dialects of the checksum are in use, and each receiver accepts only
 	// its own: speak as the other side does.
@@ -111,7 +110,7 @@ func (l *loop) reject(i *instanceShell, p *Packet, v *verdict) {
 	l.observe(i, p, v)
 	what := string(v.reason)
 	if !l.hush(i, what) {
-		l.soil(i.unit)
+		l.soilSoon(i.unit)
 		l.opts.Log.Warn("advert refused", "instance", i.spec.Name, "iface", i.spec.Interface, "vrid", i.spec.VRID,
 			"from", p.Src, "reason", what, "err", errors.New(v.detail))
 	}

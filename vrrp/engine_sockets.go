@@ -20,7 +20,6 @@ type openSocket struct {
 	index     int
 	closed    bool
 	instances map[VRID][]*instanceShell
-	strange   uint64 // packets with a VRID that nobody here has
 
 	staged  []Datagram       // to be sent next
 	senders []*instanceShell // whose they are

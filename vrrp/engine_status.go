@@ -1,11 +1,26 @@
 package vrrp
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
+
+// publishWithin is how long a change that moves nothing may wait for others.
+const publishWithin = 100 * time.Millisecond
 
 // soil notes that the status of u must be made anew.
 func (l *loop) soil(u *unitShell) {
 	u.dirty = true
 	l.dirty = true
+}
+
+// soilSoon is soil for what can wait: who is heard, what is refused. When many
+// instances start, they hear their masters one by one.
+func (l *loop) soilSoon(u *unitShell) {
+	u.dirty = true
+	if l.publishAt.IsZero() {
+		l.publishAt = l.now.Add(publishWithin)
+	}
 }
 
 func (l *loop) soilAll() {
@@ -16,10 +31,10 @@ func (l *loop) soilAll() {
 
 // publish makes changes known. In steady state there are none.
 func (l *loop) publish() {
-	if !l.dirty {
+	if !l.dirty && (l.publishAt.IsZero() || l.now.Before(l.publishAt)) {
 		return
 	}
-	l.dirty = false
+	l.dirty, l.publishAt = false, time.Time{}
 	statuses := l.statuses()
 	l.published.Store(&statuses)
 	if l.opts.Publish != nil {

@@ -80,10 +80,7 @@ func TestStoppedMasterReleasesThenSaysGoodbye(t *testing.T) {
 func TestAdvertsLeaveBeforeAddressesAreClaimedAndAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startNode(t, newMemoryLAN(), "a", "192.0.2.1")
-		var specs []UnitSpec
-		for vrid := 1; vrid <= 255; vrid++ {
-			specs = append(specs, unitSpec(VRID(vrid), 150))
-		}
+		specs := unitSpecs(150)
 		a.apply(specs...)
 		time.Sleep(4 * time.Second)
 		for _, s := range specs {

@@ -2,8 +2,8 @@ package vrrp
 
 import "net/netip"
 
-// Kernel is what virtual routers change on the machine. Only the engine's
-// goroutine calls it, and each call is bounded in time. Every method is
+// Kernel is what virtual routers change on the machine. Only the engine calls
+// it, one method at a time, and each call is bounded in time. Every method is
 // idempotent: claiming twice changes nothing, releasing what is gone succeeds.
 type Kernel interface {
 	// Claim adds addresses, each with the finite lifetime that Renew prolongs,

@@ -33,6 +33,8 @@ const (
 	maxPacket = 60 + 8 + packet.MaxAddrs*16
 	// oobSize holds the control messages of one packet.
 	oobSize = 128
+	// bufferSize is for each direction of a socket; the kernel doubles it.
+	bufferSize = 512 << 10
 	// internetControl is precedence 6 (RFC 791), which keepalived and the
 	// other routing protocols use: 0xc0 in TOS and traffic class, 6 as the
 	// priority in this machine's own queues.
@@ -67,6 +69,16 @@ func bindTo(fd int, spec SocketSpec, options func(fd int) error) error {
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, internetControl); err != nil {
 		return fmt.Errorf("set socket priority: %w", err)
+	}
+	// 255 masters of one interface advertise in the same instant, and the
+	// default holds hardly as many packets. The larger size is a wish.
+	for force, plain := range map[int]int{
+		unix.SO_RCVBUFFORCE: unix.SO_RCVBUF,
+		unix.SO_SNDBUFFORCE: unix.SO_SNDBUF,
+	} {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, bufferSize) != nil {
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, bufferSize)
+		}
 	}
 	return options(fd)
 }

@@ -1,0 +1,94 @@
+package vrrp
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hangingKernel lets one Renew take as long as hang says.
+type hangingKernel struct {
+	*memoryKernel
+	hang time.Duration
+}
+
+func (k *hangingKernel) Renew() error {
+	time.Sleep(k.hang)
+	k.hang = 0
+	return k.memoryKernel.Renew()
+}
+
+func TestMasterThatHungBecomesBackupAndLetsGo(t *testing.T) {
+	tests := []struct {
+		name string
+		hang time.Duration
+		want State
+	}{
+		{"shorter than its lease", 900 * time.Millisecond, Master},
+		{"as long as its lease", 1500 * time.Millisecond, Backup},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newTestNode(t, newMemoryLAN(), "a", "192.0.2.1")
+				kernel := &hangingKernel{memoryKernel: a.kernel}
+				a.start(kernel)
+				a.apply(unitSpec(51, 150))
+				time.Sleep(5 * time.Second)
+				a.wantState("vi_51", Master)
+
+				a.engine.turn.Lock()
+				kernel.hang = tt.hang
+				a.engine.turn.Unlock()
+				time.Sleep(2 * time.Second)
+				a.wantState("vi_51", tt.want)
+				if got := len(a.kernel.holds()) > 0; got != (tt.want == Master) {
+					t.Errorf("holds addresses = %v as %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestBackupWhoseTimerCameLateHearsWhatIsWaiting(t *testing.T) {
+	l, _ := newTestLoop(t, unitSpec(51, 100))
+	u := l.units[0]
+	state := func() State { return u.machine.Status().State }
+	if state() != Backup {
+		t.Fatalf("the unit is %v, want %v", state(), Backup)
+	}
+
+	due := u.due
+	l.at(due.Add(doubtful + time.Millisecond))
+	if state() != Backup {
+		t.Fatalf("late tick: the unit is %v, want %v", state(), Backup)
+	}
+	if got, want := l.earliest(), l.now.Add(hearing); !got.Equal(want) {
+		t.Fatalf("next deadline %v after the late one, want %v", got.Sub(l.now), hearing)
+	}
+	l.at(due.Add(time.Second)) // again late: it is put off only once
+	if state() != Master {
+		t.Errorf("nothing was heard: the unit is %v, want %v", state(), Master)
+	}
+}
+
+func TestAlarmIsNotSetAgainForADeadlineThatMovedLater(t *testing.T) {
+	l, _ := newTestLoop(t, unitSpec(51, 100))
+	alarm := &countingAlarm{}
+	l.opts.Alarm = alarm
+	l.arm()
+	for range 10 {
+		l.now = l.now.Add(time.Second)
+		l.step(l.units[0], Advert{Instance: "vi_51", From: testPeer, Priority: 200, Interval: time.Second})
+		l.arm()
+	}
+	if alarm.sets != 1 {
+		t.Errorf("the alarm was set %d times, want once", alarm.sets)
+	}
+}
+
+type countingAlarm struct{ sets int }
+
+func (a *countingAlarm) Set(time.Time) { a.sets++ }
+func (a *countingAlarm) Wait() bool    { return false }
+func (a *countingAlarm) Close() error  { return nil }
