@@ -6,7 +6,7 @@ VERSION ?= $(or $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/
 COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 LDFLAGS  = -s -w -X $(PKG)/internal/version.Version=$(VERSION) -X $(PKG)/internal/version.Commit=$(COMMIT)
 PKG      = github.com/hacluster/hacluster
-COUNT    = $(GO) run ./internal/testcount -needs e2e/needs.txt
+COUNT    = $(GO) build -o dist/testcount ./internal/testcount && dist/testcount -needs e2e/needs.txt
 
 # Debian packages that the suite uses: a C compiler for the race detector, and
 # keepalived as the peer to work with.
