@@ -192,7 +192,7 @@ func (c *Core) channel(now time.Time, m *member) (Alert, bool) {
 	if m.leaving || c.leaving > 0 || m.Gossip == GossipLeft {
 		return Alert{}, false
 	}
-	window := max(c.window(), time.Second)
+	window := max(c.window, time.Second)
 	if m.directAt.IsZero() {
 		return c.neverDirect(now, m)
 	}
@@ -251,7 +251,7 @@ func (c *Core) neverDirect(now time.Time, m *member) (Alert, bool) {
 // signs are the proofs of life of a member, other than its direct records,
 // that are clearly newer than since.
 func (c *Core) signs(now time.Time, m *member, since time.Time) []string {
-	after := since.Add(3 * max(c.interval(), m.interval))
+	after := since.Add(3 * max(c.interval, m.interval))
 	var signs []string
 	if m.via != "" && m.at.After(after) && c.counts(now, m) {
 		signs = append(signs, fmt.Sprintf("mesh: its record, relayed by %s, %v ago", m.via, now.Sub(m.at).Round(time.Millisecond)))

@@ -21,6 +21,8 @@ const (
 type Core struct {
 	node      string
 	heartbeat time.Duration // configured
+	interval  time.Duration // present: Advert_Int / 5 of the quickest unit at most (R0)
+	window    time.Duration // how long the slowest unit lets a record count
 	table     *Table
 	started   time.Time
 
@@ -96,7 +98,7 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 	if heartbeat == 0 {
 		heartbeat = DefaultHeartbeat
 	}
-	return &Core{
+	c := &Core{
 		node: node, heartbeat: max(heartbeat, minHeartbeat), started: now,
 		table:  NewTable(node, boot, cluster),
 		units:  make(map[string]*ownUnit),
@@ -104,6 +106,8 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 		alerts: make(map[alertKey]Alert),
 		urgent: true,
 	}
+	c.pace()
+	return c
 }
 
 // SetUnits gives the state of all units of this node.
@@ -129,6 +133,7 @@ func (c *Core) SetUnits(units []UnitView) {
 		}
 		c.addSource(v.Primary)
 	}
+	c.pace()
 	for _, u := range c.order {
 		c.noteAccepted(u)
 	}
@@ -216,7 +221,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 		}
 	}
 	for _, to := range c.table.members {
-		if c.table.lacks(to, m, 5*c.interval()/2, now) {
+		if c.table.lacks(to, m, 5*c.interval/2, now) {
 			c.relay(to, d)
 		}
 	}
@@ -260,22 +265,10 @@ func (c *Core) allDirty() {
 	}
 }
 
-// interval is the present heartbeat interval: Advert_Int / 5 of the quickest
-// unit at most (R0).
-func (c *Core) interval() time.Duration {
-	hb := c.heartbeat
-	for _, u := range c.order {
-		if a := u.view.AdvertInterval; a > 0 {
-			hb = min(hb, a/5)
-		}
-	}
-	return max(hb, minHeartbeat)
-}
-
 // spacing is the least time between two records in the long run: whatever
 // happens, no more are sent than this allows.
 func (c *Core) spacing() time.Duration {
-	return min(max(c.interval()/10, time.Millisecond), 20*time.Millisecond)
+	return min(max(c.interval/10, time.Millisecond), 20*time.Millisecond)
 }
 
 func later(a, b time.Time) time.Time {
@@ -285,18 +278,24 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// window is how long the slowest unit lets a record count.
-func (c *Core) window() time.Duration {
-	w := 3 * c.interval()
+// pace sets what follows from the advert intervals of the units.
+func (c *Core) pace() {
+	c.interval = c.heartbeat
 	for _, u := range c.order {
-		w = max(w, u.view.fresh(c.interval()))
+		if a := u.view.AdvertInterval; a > 0 {
+			c.interval = min(c.interval, a/5)
+		}
 	}
-	return w
+	c.interval = max(c.interval, minHeartbeat)
+	c.window = 3 * c.interval
+	for _, u := range c.order {
+		c.window = max(c.window, u.view.fresh(c.interval))
+	}
 }
 
 // counts reports whether the latest record of a member counts for any unit.
 func (c *Core) counts(now time.Time, m *member) bool {
-	return m.boot != 0 && now.Sub(m.at) <= max(c.window(), 3*m.interval)
+	return m.boot != 0 && now.Sub(m.at) <= max(c.window, 3*m.interval)
 }
 
 // Step decides what is to be decided by now and says what to do.
@@ -310,7 +309,7 @@ func (c *Core) Step(now time.Time) Output {
 		}
 	}
 	c.expire(now)
-	if decided || now.Sub(c.judged) >= c.interval() {
+	if decided || now.Sub(c.judged) >= c.interval {
 		c.judge(now, &out)
 	}
 	out.Relays, c.relays = c.relays, nil
@@ -323,7 +322,7 @@ func (c *Core) Step(now time.Time) Output {
 
 // Deadline is when Step must be called next, if nothing happens before.
 func (c *Core) Deadline() time.Time {
-	due := c.sentAt.Add(c.interval())
+	due := c.sentAt.Add(c.interval)
 	switch {
 	case c.left:
 		due = c.sentAt.Add(time.Hour) // nothing is said after the goodbye
@@ -345,7 +344,7 @@ func (c *Core) due(now time.Time) bool {
 	if c.urgent {
 		return !now.Before(c.earliest())
 	}
-	return now.Sub(c.sentAt) >= c.interval()
+	return now.Sub(c.sentAt) >= c.interval
 }
 
 // earliest is when the next record may be sent: at once, until burst records
@@ -355,7 +354,7 @@ func (c *Core) earliest() time.Time { return c.credit.Add(-(burst - 1) * c.spaci
 // decide runs the rules for one unit and notes what comes of it.
 func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 	v := View{
-		Now: now, Node: c.node, Boot: c.table.boot, Heartbeat: c.interval(),
+		Now: now, Node: c.node, Boot: c.table.boot, Heartbeat: c.interval,
 		Unit: &u.view, Memory: u.memory,
 	}
 	if u.claimed == u.view.Tenure.Seq {
@@ -419,7 +418,7 @@ func (c *Core) send(now time.Time, out *Output) {
 	c.seq++
 	r := &Record{
 		Cluster: c.table.cluster, Node: c.node, Boot: c.table.boot, Seq: c.seq,
-		Leaving: c.leaving > 0, Interval: c.interval(),
+		Leaving: c.leaving > 0, Interval: c.interval,
 		Acks:  c.table.acks(now),
 		Addrs: slices.Clone(c.sources), Facts: c.facts,
 		Claims: make([]Claim, 0, len(c.order)),
@@ -447,8 +446,8 @@ func (c *Core) send(now time.Time, out *Output) {
 	for _, m := range c.table.members {
 		out.To = append(out.To, m.Name)
 		for _, author := range c.table.members {
-			if now.Sub(author.at) < 3*c.interval()/2 || !c.counts(now, author) ||
-				!c.table.lacks(m, author, 5*c.interval()/2, now) {
+			if now.Sub(author.at) < 3*c.interval/2 || !c.counts(now, author) ||
+				!c.table.lacks(m, author, 5*c.interval/2, now) {
 				continue
 			}
 			for i := range author.latest {

@@ -31,13 +31,13 @@ func (c *Core) memberView(now time.Time, m *member) MemberView {
 		Name: m.Name, Boot: m.boot, At: m.at, Via: m.via, Path: m.path,
 		Direct: m.directAt, Heard: m.heardAt, RTT: m.rtt,
 		Fresh:   fresh,
-		TwoWay:  fresh && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window(), 3*m.interval),
+		TwoWay:  fresh && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window, 3*m.interval),
 		Leaving: m.leaving, Addrs: m.sources, Facts: m.facts,
 	}
 	for _, h := range m.claims {
-		fresh := c.window()
+		fresh := c.window
 		if u := c.units[h.Unit]; u != nil {
-			fresh = max(u.view.fresh(c.interval()), 3*m.interval)
+			fresh = max(u.view.fresh(c.interval), 3*m.interval)
 		}
 		v.Claims = append(v.Claims, ClaimView{Claim: h.Claim, At: h.at, Fresh: now.Sub(h.at) <= fresh})
 	}
