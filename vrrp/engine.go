@@ -69,14 +69,15 @@ func (e *Engine) Run(ctx context.Context) error {
 			l.armed = time.Time{}
 		})
 	}
-	if ctx.Err() == nil {
-		return errors.New("vrrp engine: the alarm was closed by somebody else")
+	cause := context.Cause(ctx)
+	if cause == nil {
+		cause = errors.New("vrrp engine: its alarm was closed")
 	}
 	// Priority 0 lets the backups take over at once, so it must still go out:
 	// nothing below asks ctx.
-	e.take(func(l *loop) { l.shutdown(context.Cause(ctx)) })
+	e.take(func(l *loop) { l.shutdown(cause) })
 	e.readers.Wait()
-	return context.Cause(ctx)
+	return cause
 }
 
 // take lets f have the turn, and does everything that follows from it. It says

@@ -66,6 +66,39 @@ func (l *loop) at(now time.Time) {
 	l.publish()
 }
 
+func TestSteadyStateNeedsNoMemory(t *testing.T) {
+	backup, _ := newTestLoop(t, unitSpec(51, 100))
+	s := backup.sockets[socketKey{"eth0", IPv4}]
+	advert := received{
+		advert: packet.Advert{Version: 2, VRID: 51, Priority: 150, Interval: time.Second,
+			Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.51")}},
+		src: testPeer, dst: testGroup, ttl: 255,
+	}.packet(t)
+	hear := func() {
+		backup.now = backup.now.Add(time.Second)
+		backup.hear(s, &advert)
+		backup.settle()
+	}
+	hear()
+	if got := testing.AllocsPerRun(100, hear); got > 0 {
+		t.Errorf("a backup allocates %v times for an advert, want none", got)
+	}
+
+	master, _ := newTestLoop(t, unitSpec(51, 150))
+	send := func() { master.at(master.now.Add(time.Second)) }
+	for range 60 { // until the second burst of announcements is over
+		send()
+	}
+	payload := &master.units[0].instances[0].out.datagrams[0].Payload[0]
+	// The one is the unit's action.
+	if got := testing.AllocsPerRun(100, send); got > 1 {
+		t.Errorf("a master allocates %v times for an advert, want at most once", got)
+	}
+	if &master.units[0].instances[0].out.datagrams[0].Payload[0] != payload {
+		t.Error("the packet was built anew although nothing changed")
+	}
+}
+
 func BenchmarkMasterSends255Adverts(b *testing.B) {
 	l, network := newTestLoop(b, unitSpecs(150)...)
 	now := l.now

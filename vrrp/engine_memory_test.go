@@ -151,7 +151,7 @@ func (s *memorySocket) Send(batch []Datagram, _ func(int, error)) {
 		}
 		for _, other := range s.lan.sockets {
 			if other.host != s.host && other.spec.Family == s.spec.Family && !s.lan.cut[other.host] {
-				other.deliver(Packet{Src: d.Src, Dst: d.Dst, TTL: d.TTL, Payload: d.Payload})
+				other.deliver(Packet(d))
 			}
 		}
 	}

@@ -118,9 +118,7 @@ func (ns *namespace) state() Link {
 	eth0, err := ns.link.LinkByName("eth0")
 	must(ns.t, err)
 	link := Link{Name: "eth0", Index: eth0.Attrs().Index, Up: true, MTU: eth0.Attrs().MTU}
-	for _, addr := range []netip.Prefix{netip.PrefixFrom(ns.addr4, 24), netip.PrefixFrom(ns.addr6, 64)} {
-		link.Addrs = append(link.Addrs, addr)
-	}
+	link.Addrs = []netip.Prefix{netip.PrefixFrom(ns.addr4, 24), netip.PrefixFrom(ns.addr6, 64)}
 	return link
 }
 
