@@ -26,7 +26,7 @@ func (e *EditError) Error() string {
 // "vrrp_instance VI_1 authentication", "global_defs". The value is written as in
 // the document, quotes included; it is empty for words that take none. With a
 // node only that node's value changes, by an @NODE line; without one all nodes
-// get the value. The result has been read again, but is not compiled: values are
+// get the value. A block without a name that is missing is added. The result has been read again, but is not compiled: values are
 // not checked here.
 func Set(doc *syntax.Document, path, keyword, value, node string) (string, error) {
 	e := editor{doc: doc, path: path, keyword: keyword, value: strings.TrimSpace(value), node: node}
@@ -38,6 +38,7 @@ func Set(doc *syntax.Document, path, keyword, value, node string) (string, error
 	if node != "" {
 		views = unique(append(views, node))
 	}
+	e.ensureBlock()
 	if err := e.find(views); err != nil {
 		return "", err
 	}
@@ -81,6 +82,39 @@ func (e *editor) validate() error {
 		}
 	}
 	return nil
+}
+
+// ensureBlock adds an empty block where the path ends in one that has no name,
+// such as cluster or split_brain, and the document does not have it yet.
+func (e *editor) ensureBlock() {
+	f := strings.Fields(e.path)
+	word := f[len(f)-1]
+	switch word {
+	case "global_defs", "cluster", "split_brain", "authentication":
+	default:
+		return
+	}
+	nodes, errs := e.doc.Expand(syntax.Options{Node: e.node})
+	if len(errs) > 0 || findBlock(nodes, e.path) != nil {
+		return // find says what is wrong
+	}
+	for _, n := range e.doc.Nodes() {
+		if other, _ := e.doc.Expand(syntax.Options{Node: n}); findBlock(other, e.path) != nil {
+			return // some node has it: then its place is not ours to choose
+		}
+	}
+	if len(f) == 1 {
+		e.doc = syntax.Parse(e.doc.File, e.doc.Text()+"\n"+word+" {\n}\n")
+		return
+	}
+	parent := findBlock(nodes, strings.TrimSuffix(e.path, " "+word))
+	if parent == nil || parent.Word.Derived || parent.End.Line <= parent.Word.Pos.Line {
+		return
+	}
+	indent := e.doc.Lines[parent.End.Line-1].Text
+	indent = indent[:skipIndent(indent)] + "    "
+	text := e.build(nil, map[int][]string{parent.End.Line - 1: {indent + word + " {", indent + "}"}})
+	e.doc = syntax.Parse(e.doc.File, text)
 }
 
 // find looks for the block and for the lines of the keyword in it, whatever

@@ -57,6 +57,14 @@ func TestSetChangesOneValueAndKeepsTheRest(t *testing.T) {
 		name: "in an inner block, with quotes",
 		path: "vrrp_instance VI_1 authentication", keyword: "auth_pass", value: `"a b"`,
 		from: "auth_pass old\n", to: "auth_pass \"a b\"\n",
+	}, {
+		name: "a block that is missing is added",
+		path: "vrrp_instance VI_1 split_brain", keyword: "policy", value: "off",
+		from: "        192.0.2.1\n    }\n", to: "        192.0.2.1\n    }\n    split_brain {\n        policy off\n    }\n",
+	}, {
+		name: "a top-level block that is missing is added, for one node",
+		path: "cluster", keyword: "mesh_interface", value: "eth1", node: "lb01",
+		from: "{ interface eth1 }\n", to: "{ interface eth1 }\n\ncluster {\n    @lb01 mesh_interface eth1\n}\n",
 	}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

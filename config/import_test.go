@@ -91,6 +91,41 @@ vrrp_instance VI_1 {
 	}
 }
 
+// A whole block that one machine has alone comes out line by line; keepalived
+// must read it so as well.
+func TestImportKeepsBlocksOfOneMachine(t *testing.T) {
+	const common = "vrrp_instance A {\n    interface eth0\n    virtual_router_id 1\n    virtual_ipaddress {\n        192.0.2.1\n    }\n}\n"
+	const alone = "vrrp_instance B {\n    interface eth0\n    virtual_router_id 2\n    virtual_ipaddress {\n        192.0.2.2\n    }\n}\n"
+	text, _, err := config.Import(map[string]config.ImportSource{
+		"lb01": {File: "1", Text: alone + common},
+		"lb02": {File: "2", Text: common},
+		"lb03": {File: "3", Text: common + "# the end\n"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "keepalived.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range []string{"lb01", "lb02", "lb03"} {
+		out, _ := exec.Command("keepalived", "-t", "-i", node, "-f", file).CombinedOutput()
+		for line := range strings.Lines(string(out)) {
+			if !expectedOfKeepalived(line) {
+				t.Errorf("keepalived on %s: %s\n%s", node, line, text)
+			}
+		}
+		cfg, _ := config.Compile(syntax.Parse("f", text), node)
+		want := 1
+		if node == "lb01" {
+			want = 2
+		}
+		if len(cfg.Instances) != want {
+			t.Errorf("%s has %d instances, want %d:\n%s", node, len(cfg.Instances), want, text)
+		}
+	}
+}
+
 func TestImportReadsIncludedFilesAndLongDefinitions(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "part.conf"), []byte("virtual_router_id 7\n"), 0o600); err != nil {
