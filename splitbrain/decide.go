@@ -177,21 +177,34 @@ func (d *decider) candidate(p *Peer) bool {
 // tellMembers delivers the addresses of members in two-way contact when they
 // have changed.
 func (d *decider) tellMembers() {
-	var addrs []netip.Addr
+	same, n := d.Memory.delivered, 0
 	for i := range d.Peers {
 		p := &d.Peers[i]
-		if !d.twoWay(p) || p.Claim.Policy != PolicyMesh {
+		if !d.isMember(p) {
 			continue
 		}
-		addrs = append(addrs, p.Addrs...)
 		d.wake(d.freshUntil(p).Add(1))
 		d.wake(p.KnownAt.Add(max(d.fresh, 3*p.Interval) + 1))
+		end := n + len(p.Addrs)
+		same = same && end <= len(d.Memory.members) && slices.Equal(p.Addrs, d.Memory.members[n:end])
+		n = end
 	}
-	if d.Memory.delivered && slices.Equal(addrs, d.Memory.members) {
+	if same && n == len(d.Memory.members) {
 		return
+	}
+	addrs := make([]netip.Addr, 0, n)
+	for i := range d.Peers {
+		if p := &d.Peers[i]; d.isMember(p) {
+			addrs = append(addrs, p.Addrs...)
+		}
 	}
 	d.Memory.delivered, d.Memory.members = true, addrs
 	d.say(Members{Addrs: addrs})
+}
+
+// isMember reports whether the peer follows the same rules and is in contact.
+func (d *decider) isMember(p *Peer) bool {
+	return p.Claim.Policy == PolicyMesh && d.twoWay(p)
 }
 
 // step is the time between two ranks of R9: the better one's record must have

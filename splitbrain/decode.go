@@ -119,6 +119,9 @@ func (p *parser) section(kind byte, r *Record) {
 	case sectionClaim:
 		c := p.claim()
 		if p.err == nil {
+			if r.Claims == nil {
+				r.Claims = make([]Claim, 0, 16)
+			}
 			r.Claims = append(r.Claims, c)
 		}
 	case sectionRequest:

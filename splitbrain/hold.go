@@ -44,8 +44,9 @@ func (d *decider) hold(holder *Peer) {
 	}
 	until := d.freshUntil(holder)
 	d.wake(until.Add(1))
-	d.reserve(until, d.rank(TenureID{Boot: holder.Boot}),
-		fmt.Sprintf("%s claims MASTER: %s", holder.Node, d.heard(holder)))
+	if rank := d.rank(TenureID{Boot: holder.Boot}); d.news(until, rank) {
+		d.reserve(until, rank, holder.Node+" claims MASTER: "+d.heard(holder))
+	}
 	if d.Unit.Wants != WantHeld || d.advertises(holder) {
 		return
 	}
@@ -58,14 +59,17 @@ func (d *decider) hold(holder *Peer) {
 	d.Alerts = append(d.Alerts, d.deaf(holder))
 }
 
+// news reports whether a Hold would say more than the last one did.
+func (d *decider) news(until time.Time, rank time.Duration) bool {
+	return until.After(d.Memory.hold.Until) || rank != d.Memory.hold.Rank
+}
+
 // reserve delivers a Hold when it says more than the last one did.
 func (d *decider) reserve(until time.Time, rank time.Duration, reason string) {
-	last := &d.Memory.hold
-	if !until.After(last.Until) && rank == last.Rank {
-		return
+	if d.news(until, rank) {
+		d.Memory.hold = Hold{Until: until, Rank: rank, Reason: reason}
+		d.say(d.Memory.hold)
 	}
-	*last = Hold{Until: until, Rank: rank, Reason: reason}
-	d.say(*last)
 }
 
 // advertises reports whether the last advert of the unit came from the peer,
