@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// trio is a cluster of three nodes that share one virtual address; lb01 has the
+// highest priority and holds it.
+type trio struct {
+	lan     *lab.LAN
+	a, b, c *lab.Node
+	da, db  *lab.Daemon
+	dc      *lab.Daemon
+	watch   *lab.Watcher
+}
+
+// trioConf is their document. The words given go into the instance.
+func trioConf(words string) string {
+	return fmt.Sprintf(`
+vrrp_instance VI_1 {
+	interface eth0
+	virtual_router_id 51
+	@lb01 priority 150
+	@lb02 priority 120
+	@lb03 priority 100
+	advert_int 1
+	%s
+	virtual_ipaddress {
+		%v
+	}
+}
+`, words, vip)
+}
+
+func newTrio(t *testing.T, mesh lab.Network, conf string) *trio {
+	t.Helper()
+	lan := lab.New(t)
+	s := &trio{lan: lan, a: lan.Node("lb01"), b: lan.Node("lb02"), c: lan.Node("lb03")}
+	s.watch = lan.Watch(vip)
+	s.da, s.db, s.dc = s.a.StartMember(mesh), s.b.StartMember(mesh), s.c.StartMember(mesh)
+	lab.Form(t, conf, s.da, s.db, s.dc)
+	s.watch.WantHolder(s.a, vip, electionTime)
+	for _, d := range []*lab.Daemon{s.da, s.db, s.dc} {
+		wantPeers(t, d, 2)
+	}
+	return s
+}
+
+func (s *trio) nodes() []*lab.Node     { return []*lab.Node{s.a, s.b, s.c} }
+func (s *trio) daemons() []*lab.Daemon { return []*lab.Daemon{s.da, s.db, s.dc} }
+
+// clusterStatus is what the tests read of `haclusterctl status -o json`.
+type clusterStatus struct {
+	Verdict string `json:"verdict"`
+	Reason  string `json:"reason"`
+	Nodes   []struct {
+		Name     string      `json:"name"`
+		Alive    bool        `json:"alive"`
+		Revision json.Number `json:"revision"`
+		Units    []struct {
+			Name  string `json:"name"`
+			State string `json:"state"`
+		} `json:"units"`
+	} `json:"nodes"`
+	Vips []struct {
+		Address string   `json:"address"`
+		Verdict string   `json:"verdict"`
+		Holders []string `json:"holders"`
+	} `json:"vips"`
+}
+
+// wantPeers waits until a node hears so many others.
+func wantPeers(t *testing.T, d *lab.Daemon, others int) {
+	t.Helper()
+	lab.Want(t, 10*time.Second, fmt.Sprintf("%s hears %d others", d.Name, others), func() (string, bool) {
+		var st clusterStatus
+		d.CtlJSON(&st, "status")
+		alive := 0
+		for _, n := range st.Nodes {
+			if n.Alive {
+				alive++
+			}
+		}
+		return fmt.Sprintf("%d of %d nodes alive", alive, len(st.Nodes)), alive == others+1
+	})
+}
+
+// alerts are the open and past alerts that a node knows of its own.
+func alertsOf(d *lab.Daemon) string {
+	return d.MustCtl("alerts", "--all", "-o", "json")
+}
+
+// wantAlert waits for an alert of the given kind on a node, with all words in it.
+func wantAlert(t *testing.T, d *lab.Daemon, within time.Duration, kind string, words ...string) {
+	t.Helper()
+	lab.Want(t, within, fmt.Sprintf("%s raises %s with %q", d.Name, kind, words), func() (string, bool) {
+		text := alertsOf(d)
+		ok := strings.Contains(text, kind)
+		for _, w := range words {
+			ok = ok && strings.Contains(text, w)
+		}
+		return text, ok
+	})
+}
+
+// wantRevision waits until all nodes run a revision.
+func wantRevision(t *testing.T, revision string, daemons ...*lab.Daemon) {
+	t.Helper()
+	for _, d := range daemons {
+		lab.Want(t, 10*time.Second, fmt.Sprintf("%s runs revision %s", d.Name, revision), func() (string, bool) {
+			var st clusterStatus
+			d.CtlJSON(&st, "status")
+			for _, n := range st.Nodes {
+				if n.Name == d.Node.Name {
+					return "revision " + n.Revision.String(), n.Revision.String() == revision
+				}
+			}
+			return "not in its own status", false
+		})
+	}
+}
