@@ -23,7 +23,8 @@ const (
 	exitUncertain = 5 // outcome unknown
 )
 
-// exitError ends the program with a code. Without text it says nothing more.
+// exitError ends the program with a code and one line. Without text it says
+// nothing more.
 type exitError struct {
 	code   int
 	text   string
@@ -34,7 +35,7 @@ func (e *exitError) Error() string {
 	if e.remedy == "" {
 		return e.text
 	}
-	return e.text + "\n  " + e.remedy
+	return e.text + " (" + e.remedy + ")"
 }
 
 func usageError(format string, args ...any) error {

@@ -205,6 +205,8 @@ func (a *app) printReach(w io.Writer, st *pb.ClusterStatus) {
 			switch {
 			case from == to:
 				row = append(row, cell{text: "."})
+			case !from.GetAlive():
+				row = append(row, cell{text: "?"}) // it cannot be asked
 			case strings.Contains(channels, "m") && strings.Contains(channels, "v"):
 				row = append(row, cell{"mesh vrrp", green})
 			case strings.Contains(channels, "m"):

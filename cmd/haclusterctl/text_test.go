@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+// onTerminal is an app that believes to write to a terminal.
+func onTerminal(env string) (*app, *bytes.Buffer) {
+	var out bytes.Buffer
+	a := newApp(strings.NewReader(""), &out, &out, func(string) string { return "" })
+	a.terminal, a.colour = true, env != "NO_COLOR"
+	a.now = func() time.Time { return at(0).AsTime().Add(3 * time.Minute) }
+	a.output = "text"
+	return a, &out
+}
+
+func TestATerminalGetsAgesAndColours(t *testing.T) {
+	a, out := onTerminal("")
+	a.printStatus(out, picture())
+	for _, want := range []string{"\x1b[33mAT RISK\x1b[0m", "2m ago", "\x1b[31moff"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("status lacks %q:\n%s", want, out)
+		}
+	}
+	a, out = onTerminal("NO_COLOR")
+	a.printStatus(out, picture())
+	if strings.Contains(out.String(), "\x1b") {
+		t.Errorf("NO_COLOR is not kept:\n%q", out)
+	}
+}
+
+func TestColumnsLineUpWithColours(t *testing.T) {
+	a, out := onTerminal("")
+	a.table(out, [][]cell{plain("A", "B"), {{"long", green}, {"x", noStyle}}, {{"é", red}, {"y", noStyle}}})
+	if want := "\x1b[2mA\x1b[0m     \x1b[2mB\x1b[0m\n\x1b[32mlong\x1b[0m  x\n\x1b[31mé\x1b[0m     y\n"; out.String() != want {
+		t.Errorf("table = %q, want %q", out, want)
+	}
+}
+
+func TestATerminalSeesOneTableOfNodesThatIsDrawnAnew(t *testing.T) {
+	a, out := onTerminal("NO_COLOR")
+	p := progress{a: a}
+	p.node(&pb.ApplyNode{Node: "lb01", Step: pb.ApplyNode_STEP_PREPARED, Took: durationpb.New(time.Millisecond)})
+	p.node(&pb.ApplyNode{Node: "lb02", Step: pb.ApplyNode_STEP_PREPARING})
+	p.node(&pb.ApplyNode{Node: "lb02", Step: pb.ApplyNode_STEP_REFUSED, Detail: "no eth7"})
+	want := "\x1b[K  lb01  prepared after 1ms\n" +
+		"\x1b[1A\x1b[K  lb01  prepared after 1ms\n\x1b[K  lb02  preparing\n" +
+		"\x1b[2A\x1b[K  lb01  prepared after 1ms\n\x1b[K  lb02  refuses: no eth7\n"
+	if out.String() != want {
+		t.Errorf("drawn = %q, want %q", out, want)
+	}
+}
+
+func TestAgesAreShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		140 * time.Millisecond: "140ms", 3600 * time.Millisecond: "3.6s", 42 * time.Second: "42s", 3*time.Minute + 50*time.Second: "3m",
+		90 * time.Minute: "1h30m", 100 * time.Hour: "4d", -time.Second: "0ms",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("age(%s) = %s, want %s", d, got, want)
+		}
+	}
+}
