@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Change is one difference between two configurations of a node.
@@ -20,11 +21,8 @@ type Change struct {
 
 func (c Change) String() string {
 	s := c.What + " " + c.Kind
-	for i, f := range c.Fields {
-		if i == 0 {
-			s += ":"
-		}
-		s += " " + f
+	if len(c.Fields) > 0 {
+		s += ": " + strings.Join(c.Fields, " ")
 	}
 	if c.MayMove {
 		s += " (a virtual address may move)"

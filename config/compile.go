@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hacluster/hacluster/config/syntax"
@@ -259,11 +260,8 @@ func blockName(block string) string {
 
 // blockList names up to three blocks.
 func blockList(blocks []string) string {
-	s := ""
-	for i, b := range blocks[:min(len(blocks), 3)] {
-		if i > 0 {
-			s += ", "
-		}
+	var names []string
+	for _, b := range blocks[:min(len(blocks), 3)] {
 		switch b {
 		case "top":
 			b = "the top level"
@@ -272,9 +270,9 @@ func blockList(blocks []string) string {
 		case "address", "route", "rule":
 			b += " lines"
 		}
-		s += b
+		names = append(names, b)
 	}
-	return s
+	return strings.Join(names, ", ")
 }
 
 // place notes where a statement stands, for findings made later and elsewhere.

@@ -151,6 +151,8 @@ func TestRedactHidesSecrets(t *testing.T) {
 		{"comment and difference", "# auth_pass old\n-    auth_pass old\n+@lb01 auth_pass new\n", "# auth_pass ***\n-    auth_pass ***\n+@lb01 auth_pass ***\n"},
 		{"one line", "authentication { auth_type PASS\nauth_pass s}", "authentication { auth_type PASS\nauth_pass ***}"},
 		{"parameter", "$P=${Q}x\n@a $Q=secret\n$R=1\nauth_pass ${P}\n", "$P=***\n@a $Q=***\n$R=1\nauth_pass ***\n"},
+		{"parameter over lines", "$P= \\\n  secret \\\n  more\nauth_pass $P\n", "$P=***\nauth_pass ***\n"},
+		{"repetition", "~SEQ(A,1,2) ~LST(P, one, two) auth_pass $P\n", "~SEQ(***) ~LST(***) auth_pass ***\n"},
 		{"hmac key", "key 1 hex:00ff\npassword foo\n", "key 1 ***\npassword ***\n"},
 		{"nothing", "priority 100\n", "priority 100\n"},
 	}

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hacluster/hacluster/config"
@@ -40,7 +41,26 @@ func FuzzEdit(f *testing.F) {
 				t.Errorf("an imported document cannot be rendered: %v", err)
 			}
 		}
-		_ = config.Redact(text)
+	})
+}
+
+// A password that stands behind auth_pass is never shown, whatever is around it.
+func FuzzRedact(f *testing.F) {
+	f.Add("vrrp_instance A {\n", "    ", "\n}\n")
+	f.Add("$P=\"", "# ", "")
+	f.Fuzz(func(t *testing.T, before, indent, after string) {
+		const secret = "hunter2"
+		if strings.Contains(before+indent+after, "unter") {
+			return
+		}
+		for _, text := range []string{
+			before + "\n" + indent + " auth_pass " + secret + "\n" + after,
+			before + "\n$P=" + secret + "\n" + after + "\n auth_pass $P\n",
+		} {
+			if got := config.Redact(text); strings.Contains(got, secret) {
+				t.Errorf("Redact(%q) = %q", text, got)
+			}
+		}
 	})
 }
 

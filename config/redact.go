@@ -6,16 +6,19 @@ import (
 )
 
 // secrets are the patterns of Redact: what comes before a secret, and itself.
-type secrets struct{ statement, parameter, definition *regexp.Regexp }
+type secrets struct{ line, list, statement, parameter, definition *regexp.Regexp }
 
 var secretPatterns = sync.OnceValue(func() secrets {
 	const value = `("(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\$\{[^}\n]*\}|[^\s{}"'])`
 	return secrets{
+		// The values that a repetition gives a statement with a secret.
+		line: regexp.MustCompile(`(?m)^[-+ \t]*(?:@\S+[ \t]+)?~.*\bauth_pass\b`),
+		list: regexp.MustCompile(`\([^)]*\)`),
 		// auth_pass anywhere, in comments and on lines of a diff too; the key of
 		// auth_hmac and the pass phrase of SSL only where a statement starts.
 		statement:  regexp.MustCompile(`(\bauth_pass[ \t]+|(?m:^[-+ \t]*(?:@\S+[ \t]+)?(?:password[ \t]+|key[ \t]+\d+[ \t]+)))` + value + `+`),
 		parameter:  regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`),
-		definition: regexp.MustCompile(`(?m)^([-+ \t]*(?:@\S+[ \t]+)?\$([A-Za-z_][A-Za-z0-9_]*)=)(.*)$`),
+		definition: regexp.MustCompile(`(?m)^([-+ \t]*(?:@\S+[ \t]+)?\$([A-Za-z_][A-Za-z0-9_]*)=)((?:.*\\[ \t]*\n)*.*)$`), // with the lines that continue it
 	}
 })
 
@@ -29,6 +32,9 @@ const redacted = "***"
 func Redact(text string) string {
 	p := secretPatterns()
 	hide := map[string]bool{}
+	text = p.line.ReplaceAllStringFunc(text, func(s string) string {
+		return p.list.ReplaceAllString(s, "("+redacted+")")
+	})
 	text = p.statement.ReplaceAllStringFunc(text, func(s string) string {
 		m := p.statement.FindStringSubmatch(s)
 		for _, ref := range p.parameter.FindAllStringSubmatch(s[len(m[1]):], -1) {
