@@ -116,10 +116,11 @@ func usableAddr(text string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if addr.Addr().IsUnspecified() || addr.Addr().IsMulticast() || addr.Port() == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%s is no address that others can send to", text)
+	ip := addr.Addr().Unmap()
+	if ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" || addr.Port() == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%s is no address that others can send to; use one without zone, and a port", text)
 	}
-	return addr, nil
+	return netip.AddrPortFrom(ip, addr.Port()), nil
 }
 
 // redeem uses the token and returns the role that it gives.
@@ -271,7 +272,7 @@ func (s *session) promote(ctx context.Context) error {
 
 // remove has the leader take a member out.
 func (s *session) remove(ctx context.Context, id string) error {
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	return s.onLeader(ctx, func(ctx context.Context) error {
 		return s.removeHere(ctx, id)

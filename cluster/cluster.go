@@ -15,8 +15,9 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 )
 
-// operationTime bounds an operation whose context does not.
-const operationTime = 15 * time.Second
+// operationTime bounds an operation. It is several elections long: who waits
+// longer for a leader waits for a majority that is not there, and wants to be told.
+const operationTime = 10 * time.Second
 
 // Cluster is one node's part in its cluster.
 type Cluster struct {
@@ -203,14 +204,6 @@ func (c *Cluster) Status() Status {
 	return status
 }
 
-// bounded gives ctx a deadline when it has none.
-func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, limit)
-}
-
 // explain turns the lack of a leader into words that say which voters are missing.
 func (s *session) explain(operation string, err error) error {
 	if err == nil {
@@ -230,7 +223,7 @@ func (c *Cluster) Propose(ctx context.Context, p store.Proposal) (store.Revision
 	if err != nil {
 		return store.Revision{}, err
 	}
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	rev, err := s.store.Propose(ctx, p)
 	return rev, s.explain("commit a revision", err)
@@ -243,7 +236,7 @@ func (c *Cluster) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	return s.explain("read the present state", s.store.Sync(ctx))
 }
@@ -322,7 +315,8 @@ func (o Options) advertise(asked netip.AddrPort) (netip.AddrPort, error) {
 	if !addr.IsValid() {
 		return netip.AddrPort{}, ErrNoAdvertise
 	}
-	if _, err := usableAddr(addr.String()); err != nil {
+	addr, err := usableAddr(addr.String())
+	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("--advertise: %w", err)
 	}
 	return addr, nil

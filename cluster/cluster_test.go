@@ -141,6 +141,7 @@ func leaderOf(t *testing.T, nodes ...*node) (leader *node, others []*node) {
 }
 
 func TestThreeNodesShareOneConfiguration(t *testing.T) {
+	t.Parallel()
 	nodes := threeNodes(t)
 	ctx := t.Context()
 	leader, followers := leaderOf(t, nodes...)
@@ -186,6 +187,7 @@ func TestThreeNodesShareOneConfiguration(t *testing.T) {
 }
 
 func TestWithoutMajorityTheErrorNamesTheMissingVoters(t *testing.T) {
+	t.Parallel()
 	nodes := threeNodes(t)
 	nodes[1].end()
 	nodes[2].end()

@@ -120,12 +120,12 @@ func (s *session) tellMesh(f meshFacts) {
 // it again when it could not, because a port is taken for example.
 func (s *session) runMesh(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed := s.store.Secrets().Changed()
+		members, secrets := s.store.Members().Changed(), s.store.Secrets().Changed()
 		facts := s.meshFacts()
 		if !facts.complete() {
 			select {
-			case <-changed:
-			case <-time.After(meshRetry):
+			case <-members:
+			case <-secrets:
 			case <-ctx.Done():
 			}
 			continue

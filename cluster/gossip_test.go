@@ -49,6 +49,7 @@ func (n *node) hears(t *testing.T, from *node, payload string, got <-chan string
 }
 
 func TestMeshCarriesPayloadsUnchangedAndSeesItsMembers(t *testing.T) {
+	t.Parallel()
 	nodes := threeNodes(t)
 	got := nodes[2].listen()
 	nodes[2].hears(t, nodes[0], "claim \x00\xff", got)
@@ -64,6 +65,7 @@ func TestMeshCarriesPayloadsUnchangedAndSeesItsMembers(t *testing.T) {
 }
 
 func TestMeshRunsAfterAStartWithoutMajority(t *testing.T) {
+	t.Parallel()
 	nodes := threeNodes(t)
 	eventually(t, "a and b have kept their members", func() bool {
 		for _, n := range nodes[:2] {

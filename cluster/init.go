@@ -30,7 +30,7 @@ func (c *Cluster) Init(ctx context.Context, o InitOptions) (store.Revision, erro
 	if err != nil {
 		return store.Revision{}, err
 	}
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	node := nodeFile{
 		Program: c.o.Version, Name: c.o.Name, ID: pki.NewNodeID(c.o.Name),

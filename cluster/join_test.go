@@ -33,6 +33,7 @@ func (n *node) untouched() {
 }
 
 func TestJoinReportsEachStep(t *testing.T) {
+	t.Parallel()
 	a, b := newNode(t, "a"), newNode(t, "b")
 	a.initCluster("")
 	var steps []string
@@ -51,6 +52,7 @@ func TestJoinReportsEachStep(t *testing.T) {
 }
 
 func TestRefusedJoinLeavesTheHostUnchangedAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	a, other, b := newNode(t, "a"), newNode(t, "other"), newNode(t, "b")
 	a.initCluster("")
 	other.initCluster("")
@@ -147,6 +149,7 @@ func TestRefusedJoinLeavesTheHostUnchangedAndSaysWhy(t *testing.T) {
 }
 
 func TestJoinThatCannotBeReachedBackUndoesItsAdmission(t *testing.T) {
+	t.Parallel()
 	a, b := newNode(t, "a"), newNode(t, "b")
 	a.initCluster("")
 	blocked := freeAddr(t) // nothing listens there
@@ -165,6 +168,7 @@ func TestJoinThatCannotBeReachedBackUndoesItsAdmission(t *testing.T) {
 }
 
 func TestLeaveRemovesTheNodeAndItsKeys(t *testing.T) {
+	t.Parallel()
 	nodes := threeNodes(t)
 	leader, others := leaderOf(t, nodes...)
 	ctx := t.Context()
@@ -199,6 +203,7 @@ func TestLeaveRemovesTheNodeAndItsKeys(t *testing.T) {
 }
 
 func TestRolesDecideWhoVotes(t *testing.T) {
+	t.Parallel()
 	a, b, c := newNode(t, "a"), newNode(t, "b"), newNode(t, "c")
 	a.initCluster("")
 	for _, join := range []struct {
@@ -219,6 +224,7 @@ func TestRolesDecideWhoVotes(t *testing.T) {
 }
 
 func TestOnlyOneDaemonUsesADataDirectory(t *testing.T) {
+	t.Parallel()
 	a := newNode(t, "a")
 	o := a.o
 	o.Listen = freeAddr(t).String()
@@ -230,6 +236,7 @@ func TestOnlyOneDaemonUsesADataDirectory(t *testing.T) {
 }
 
 func TestForeignDataIsRefused(t *testing.T) {
+	t.Parallel()
 	a := newNode(t, "a")
 	a.initCluster("")
 	a.end()
@@ -257,6 +264,7 @@ func TestForeignDataIsRefused(t *testing.T) {
 }
 
 func TestPortInUseIsSaidAtOpen(t *testing.T) {
+	t.Parallel()
 	a := newNode(t, "a")
 	o := a.o
 	o.DataDir = t.TempDir()
@@ -266,6 +274,7 @@ func TestPortInUseIsSaidAtOpen(t *testing.T) {
 }
 
 func TestCachedRevisionIsThereAtStartWithoutAnybody(t *testing.T) {
+	t.Parallel()
 	nodes := threeNodes(t)
 	rev, err := nodes[1].Revisions().Latest()
 	if err != nil {
@@ -298,6 +307,7 @@ func TestCachedRevisionIsThereAtStartWithoutAnybody(t *testing.T) {
 }
 
 func TestCallsNeedAMembersCertificate(t *testing.T) {
+	t.Parallel()
 	a, b := newNode(t, "a"), newNode(t, "b")
 	a.initCluster("")
 	if err := b.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{})}); err != nil {

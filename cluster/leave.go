@@ -10,8 +10,8 @@ import (
 
 // Leave takes this node out of its cluster, deletes its keys, and returns the
 // members that remain. The last member needs last, and is refused with
-// ErrLastMember otherwise. A node that the others have removed, or whose state
-// failed, only clears its own disk.
+// ErrLastMember otherwise. A node that the others have removed only clears its
+// own disk.
 func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Member, err error) {
 	c.operating.Lock()
 	defer c.operating.Unlock()
@@ -19,7 +19,7 @@ func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Membe
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	remaining = slices.DeleteFunc(s.store.Members().List(), func(m store.Member) bool { return m.ID == s.node.ID })
 	state := c.Status().State

@@ -191,17 +191,15 @@ func (s *session) keepOwnRecord(ctx context.Context) {
 	ticker := time.NewTicker(5 * time.Second)
 	defer ticker.Stop()
 	for {
-		changed := s.store.Members().Changed()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
 		if own, ok := s.store.Members().ByID(s.node.ID); ok {
 			if err := s.fixOwnRecord(ctx, own); err != nil && ctx.Err() == nil {
 				s.log.Debug("own record not up to date", "err", err)
 			}
-		}
-		select {
-		case <-ticker.C:
-		case <-changed:
-		case <-ctx.Done():
-			return
 		}
 	}
 }
@@ -211,7 +209,7 @@ func (s *session) fixOwnRecord(ctx context.Context, own store.Member) error {
 	defer cancel()
 	if !own.Joined {
 		if _, err := s.dir.stat(); err != nil {
-			return nil // the join is under way and will ask itself
+			return nil // the join is under way
 		}
 		return s.promote(ctx)
 	}

@@ -44,7 +44,7 @@ func (c *Cluster) CreateToken(ctx context.Context, o TokenOptions) (text string,
 	case uses < 0:
 		return "", store.Token{}, nil, fmt.Errorf("token with %d uses; use 1 or more", uses)
 	}
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 
 	addrs = s.hints()
@@ -83,7 +83,7 @@ func (c *Cluster) Tokens(ctx context.Context) ([]store.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	if err := s.store.Sync(ctx); err != nil {
 		return nil, s.explain("list tokens", err)
@@ -97,7 +97,7 @@ func (c *Cluster) RevokeToken(ctx context.Context, id, by string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := bounded(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	return s.explain("revoke a token", s.store.RevokeToken(ctx, id, by, time.Now()))
 }

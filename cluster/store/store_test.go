@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -232,6 +233,91 @@ func TestCommandFromANewerLeaderHaltsTheStateInsteadOfBeingMisapplied(t *testing
 		}
 		if _, err := node.Propose(within(t, time.Second), Proposal{Text: "later"}); err == nil {
 			t.Error("a command behind the unknown one was carried out")
+		}
+	})
+}
+
+// fullDisk is a stable store that takes no write while full is set.
+type fullDisk struct {
+	raft.StableStore
+	full atomic.Bool
+}
+
+func (d *fullDisk) SetUint64(key []byte, value uint64) error {
+	if d.full.Load() {
+		return errors.New("no space left on device")
+	}
+	return d.StableStore.SetUint64(key, value)
+}
+
+func TestNodeThatCannotKeepItsTermLeavesRaftAndLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disks := make(map[string]*fullDisk)
+		l := newLAN(t, 3, func(o *Options) {
+			d := &fullDisk{StableStore: o.parts.stable}
+			disks[o.Server.ID] = d
+			o.parts.stable = d
+		})
+		defer func() {
+			for _, node := range l.nodes {
+				_ = node.Close() // the full one says so again
+			}
+		}()
+		ctx := within(t, 20*time.Second)
+		full := l.follower()
+		disks[full.id].full.Store(true)
+		old := l.leader()
+		l.isolate(old)
+		eventually := time.Now().Add(10 * time.Second)
+		for full.Err() == nil && time.Now().Before(eventually) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if err := full.Err(); err == nil || !strings.Contains(err.Error(), "no space left") {
+			t.Fatalf("Err of the node with the full disk = %v", err)
+		}
+		l.heal()
+		for _, node := range l.nodes {
+			if node == full {
+				continue
+			}
+			if err := node.Sync(ctx); err != nil {
+				t.Errorf("%s: %v", node.id, err)
+			}
+		}
+	})
+}
+
+func TestNewNodeGetsASnapshotWhenTheLogIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		small := func(o *Options) { o.SnapshotAfter = 8 }
+		l := newLAN(t, 1, small)
+		defer l.close()
+		ctx := within(t, 20*time.Second)
+		leader := l.nodes[0]
+		for i := range 50 {
+			if _, err := leader.Propose(ctx, Proposal{Base: uint64(i), Text: fmt.Sprint(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := leader.raft.Snapshot().Error(); err != nil {
+			t.Fatal(err)
+		}
+		if first, err := leader.logs.FirstIndex(); err != nil || first < 10 {
+			t.Fatalf("the log begins at %d, %v: it was not shortened", first, err)
+		}
+		node := l.start("b", raft.NewInmemStore(), small)
+		if err := leader.AddServer(ctx, Server{ID: "b", Addr: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := node.WaitApplied(ctx, leader.Applied()); err != nil {
+			t.Fatal(err)
+		}
+		if rev, err := node.Revisions().Get(3); err != nil || rev.Text != "2" {
+			t.Errorf("Get(3) on the new node = %+v, %v", rev, err)
+		}
+		// And it goes on from there.
+		if _, err := node.Propose(ctx, Proposal{Base: 50, Text: "50"}); err != nil {
+			t.Error(err)
 		}
 	})
 }

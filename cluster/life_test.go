@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestCertificatesAreRenewedForTheSameKey(t *testing.T) {
+	t.Parallel()
+	nodes := threeNodes(t)
+	leader, others := leaderOf(t, nodes...)
+	for _, n := range []*node{leader, others[0]} {
+		s, err := n.current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := s.identity.Load()
+		if err := s.renew(t.Context()); err != nil {
+			t.Fatalf("%s: %v", n.o.Name, err)
+		}
+		after := s.identity.Load()
+		if after == before || after.KeyID() != before.KeyID() || after.NotAfter().Before(before.NotAfter()) {
+			t.Errorf("%s: certificate of %v until %v became one of %v until %v",
+				n.o.Name, before.KeyID(), before.NotAfter(), after.KeyID(), after.NotAfter())
+		}
+		if err := n.Sync(t.Context()); err != nil {
+			t.Errorf("%s: with the new certificate: %v", n.o.Name, err)
+		}
+	}
+}
+
+func TestJoinThatWasInterruptedBeforeItsPromotionIsFinishedAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	a, b := newNode(t, "a"), newNode(t, "b")
+	a.initCluster("")
+	if err := b.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{})}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := a.current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, ok := s.store.Members().ByName("b")
+	if !ok {
+		t.Fatal("b is no member")
+	}
+	m.Joined = false
+	if err := s.store.PutMember(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "b is joined again", func() bool {
+		m, _ := s.store.Members().ByName("b")
+		return m.Joined
+	})
+}
+
+func TestWhatAnInterruptedInitLeftIsNobodysAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	a := newNode(t, "a")
+	a.initCluster("")
+	a.end()
+	// The kill came before the last step of init.
+	if err := os.Remove(filepath.Join(a.o.DataDir, "node.json")); err != nil {
+		t.Fatal(err)
+	}
+	a.start()
+	a.untouched()
+	a.initCluster("")
+}
+
+func TestNodeThatTheOthersRemovedSaysSo(t *testing.T) {
+	t.Parallel()
+	nodes := threeNodes(t)
+	leader, others := leaderOf(t, nodes...)
+	gone := others[0]
+	id := gone.Status().NodeID
+	gone.end()
+	s, err := leader.current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.remove(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	gone.start()
+	eventually(t, "the removed node knows", func() bool { return gone.Status().State == Removed })
+	if _, err := gone.Leave(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	gone.untouched()
+}
+
+func TestUpgradeChangesTheVersionInTheMembersList(t *testing.T) {
+	t.Parallel()
+	a := newNode(t, "a")
+	a.initCluster("")
+	a.end()
+	a.o.Version = "next"
+	a.start()
+	eventually(t, "the list has the new version", func() bool {
+		list := a.Members()
+		return len(list) == 1 && list[0].Version == "next"
+	})
+}
+
+func TestNodeFileIsReadable(t *testing.T) {
+	t.Parallel()
+	a := newNode(t, "a")
+	a.initCluster("")
+	data, err := os.ReadFile(filepath.Join(a.o.DataDir, "node.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var node nodeFile
+	if err := json.Unmarshal(data, &node); err != nil || node.Name != "a" || node.ClusterName != "edge" || node.Format != dataFormat {
+		t.Errorf("node.json = %+v, %v", node, err)
+	}
+	if left := time.Until(a.Status().CertEnds); left < 80*24*time.Hour {
+		t.Errorf("the certificate ends in %v", left)
+	}
+}
