@@ -15,15 +15,15 @@ var ErrStopped = errors.New("vrrp engine has stopped")
 // Engine runs units on this machine: it is the shell around Unit. All of its
 // state is in one loop, which belongs to whoever has the turn: Run when the
 // alarm has gone off, the reader of a socket when packets have come, and the
-// caller of a method. That is a mutex rather than a goroutine with a queue: a
-// backup wakes for each advert, and to hand the advert from one goroutine to
-// another would cost more than to judge it.
+// caller of a method. One goroutine with a queue would be simpler, but a backup
+// wakes for each advert, and to hand it from one goroutine to another costs
+// more than to judge it.
 //
 // The functions in Options are called by whoever has the turn. They must not
 // block, and must not call a method of the engine other than Status.
 type Engine struct {
-	turn    sync.Mutex
-	loop    *loop          // guarded by turn
+	turn    chan struct{} // holds one value while somebody has the turn
+	loop    *loop
 	readers sync.WaitGroup // one for each socket
 
 	published atomic.Pointer[[]UnitStatus]
@@ -50,7 +50,7 @@ func NewEngine(opts Options) (*Engine, error) {
 	if opts.Lease == 0 {
 		opts.Lease = time.Second
 	}
-	e := &Engine{}
+	e := &Engine{turn: make(chan struct{}, 1)}
 	e.loop = newLoop(&opts, &e.published, func(s *openSocket) {
 		e.readers.Go(func() { e.read(s) })
 	})
@@ -80,11 +80,29 @@ func (e *Engine) Run(ctx context.Context) error {
 	return cause
 }
 
-// take lets f have the turn, and does everything that follows from it. It says
-// whether the engine still runs.
+// take waits for the turn and lets f have it. It says whether the engine still
+// runs.
 func (e *Engine) take(f func(*loop)) bool {
-	e.turn.Lock()
-	defer e.turn.Unlock()
+	e.turn <- struct{}{}
+	return e.useTurn(f)
+}
+
+// do is take for the methods: it waits no longer than ctx.
+func (e *Engine) do(ctx context.Context, f func(*loop)) error {
+	select {
+	case e.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if !e.useTurn(f) {
+		return ErrStopped
+	}
+	return nil
+}
+
+// useTurn calls f, does everything that follows from it, and ends the turn.
+func (e *Engine) useTurn(f func(*loop)) bool {
+	defer func() { <-e.turn }()
 	if e.loop.ended {
 		return false
 	}
@@ -94,17 +112,6 @@ func (e *Engine) take(f func(*loop)) bool {
 	e.loop.publish()
 	e.loop.arm()
 	return true
-}
-
-// do is take for the methods.
-func (e *Engine) do(ctx context.Context, f func(*loop)) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if !e.take(f) {
-		return ErrStopped
-	}
-	return nil
 }
 
 // read hands the packets of one socket to their instances, until the socket is

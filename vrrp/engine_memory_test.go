@@ -264,6 +264,7 @@ type testNode struct {
 	mu          sync.Mutex
 	transitions []Transition
 	observed    []Observation
+	published   int
 	suspended   time.Duration
 }
 
@@ -300,6 +301,11 @@ func (n *testNode) start(kernel Kernel) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.observed = append(n.observed, o)
+		},
+		Publish: func([]UnitStatus) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.published++
 		},
 		Suspended: func() time.Duration {
 			n.mu.Lock()

@@ -37,9 +37,7 @@ func TestMasterThatHungBecomesBackupAndLetsGo(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				a.wantState("vi_51", Master)
 
-				a.engine.turn.Lock()
-				kernel.hang = tt.hang
-				a.engine.turn.Unlock()
+				a.engine.take(func(*loop) { kernel.hang = tt.hang })
 				time.Sleep(2 * time.Second)
 				a.wantState("vi_51", tt.want)
 				if got := len(a.kernel.holds()) > 0; got != (tt.want == Master) {

@@ -405,6 +405,72 @@ func TestAnnouncementsKeepTheConfiguredGap(t *testing.T) {
 	})
 }
 
+func TestSteadyStatePublishesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, newMemoryLAN())
+		count := func(n *testNode) int {
+			synctest.Wait()
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			return n.published
+		}
+		time.Sleep(10 * time.Second) // the second burst of announcements is over
+		beforeA, beforeB := count(a), count(b)
+		time.Sleep(time.Minute)
+		if got := count(a) - beforeA + count(b) - beforeB; got != 0 {
+			t.Errorf("%d publications in a minute without a change, want none", got)
+		}
+		statuses, err := b.engine.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen := statuses[0].Instances[0].LastAdvert; time.Since(seen.At) > time.Second || len(seen.Addrs) != 1 {
+			t.Errorf("the snapshot says %+v, want an advert of the last second", seen)
+		}
+	})
+}
+
+func TestVerdictsReachTheirUnit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := newMemoryLAN()
+		_, b := pair(t, lan)
+
+		lan.setCut("a", true)
+		hold := Hold{Until: time.Now().Add(20 * time.Second), Reason: "a answers"}
+		deliver := func(d ...Delivery) {
+			if err := b.engine.Deliver(t.Context(), d...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		deliver(Delivery{Unit: "vi_51", Events: []Event{hold}}, Delivery{Unit: "unknown", Events: []Event{hold}})
+		time.Sleep(10 * time.Second)
+		b.wantState("vi_51", Backup)
+		if got := b.engine.Status()[0].Wants; got != WantHeld {
+			t.Errorf("Wants = %q, want %q", got, WantHeld)
+		}
+		deliver(Delivery{Events: []Event{TakeOver{Reason: "a is gone"}}})
+		b.wantState("vi_51", Master)
+	})
+}
+
+func TestMethodsWaitNoLongerThanTheirContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTestNode(t, newMemoryLAN(), "a", "192.0.2.1")
+		kernel := &hangingKernel{memoryKernel: a.kernel}
+		a.start(kernel)
+		a.apply(unitSpec(51, 150))
+		time.Sleep(5 * time.Second)
+		a.engine.take(func(*loop) { kernel.hang = time.Minute })
+		time.Sleep(time.Second)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.engine.Snapshot(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Snapshot of a hung engine = %v, want %v", err, context.DeadlineExceeded)
+		}
+	})
+}
+
 func TestApplyRefusesWhatCannotRunAndChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startNode(t, newMemoryLAN(), "a", "192.0.2.1")

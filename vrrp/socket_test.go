@@ -73,6 +73,28 @@ func TestEnginesFailOverOnRealSockets(t *testing.T) {
 	}
 }
 
+func TestMembershipOutlivesALinkThatWasDown(t *testing.T) {
+	nsA, nsB := newNamespacePair(t)
+	a, b := startRealNode(t, nsA, "a"), startRealNode(t, nsB, "b")
+	a.apply(unitSpec(51, 150, fast))
+	b.apply(unitSpec(51, 100, fast))
+	a.wantState(Master)
+
+	eth0, err := nsB.link.LinkByName("eth0")
+	must(t, err)
+	down := nsB.state()
+	down.Up = false
+	must(t, nsB.link.LinkSetDown(eth0))
+	must(t, b.engine.SetLink(t.Context(), down))
+	b.wantState(Fault)
+	must(t, nsB.link.LinkSetUp(eth0))
+	must(t, b.engine.SetLink(t.Context(), nsB.state()))
+
+	heard := b.unit().Instances[0].Received
+	eventually(t, "the backup hears the master again", func() bool { return b.unit().Instances[0].Received >= heard+5 })
+	b.wantState(Backup)
+}
+
 func TestIPv4HeadersLookLikeThoseOfKeepalived(t *testing.T) {
 	nsA, nsB := newNamespacePair(t)
 	var sniffer *mdpacket.Conn
