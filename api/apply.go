@@ -21,9 +21,10 @@ import (
 
 // How long nodes may take.
 const (
-	prepareTime = 5 * time.Second  // to try a document
-	runTime     = 15 * time.Second // to run a revision after its commit
-	proposeTime = 10 * time.Second // to commit, when the caller has gone
+	prepareTime    = 5 * time.Second        // to try a document
+	silentPrepares = 500 * time.Millisecond // the same, for a node that is not heard
+	runTime        = 15 * time.Second       // to run a revision after its commit
+	proposeTime    = 10 * time.Second       // to commit, when the caller has gone
 )
 
 // proposal is a revision that is to be checked, committed and run.
@@ -83,7 +84,7 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 // prepared is what one node says of a document that it tried.
 type prepared struct {
 	node     string
-	off      bool // it is not heard: it was not asked
+	off      bool // it is not heard, and did not answer
 	findings config.Findings
 	err      error // it could not be asked
 	took     time.Duration
@@ -117,16 +118,21 @@ func (s *Server) prepareOn(ctx context.Context, node, file, text string) prepare
 	if node == s.o.Node {
 		return prepared{findings: s.o.Runner.Prepare(ctx, file, text)}
 	}
-	if !s.heard(node) {
-		return prepared{off: true, err: errors.New("not heard")}
+	// A node that is not heard may have joined just now: it is asked, too, but
+	// not waited for.
+	heard := s.heard(node)
+	if !heard {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, silentPrepares)
+		defer cancel()
 	}
 	agent, err := s.agent(node)
 	if err != nil {
-		return prepared{err: err}
+		return prepared{err: err, off: !heard}
 	}
 	resp, err := agent.Prepare(ctx, &pb.PrepareRequest{File: file, Text: text})
 	if err != nil {
-		return prepared{err: err}
+		return prepared{err: err, off: !heard}
 	}
 	return prepared{findings: findingsFromProto(resp.GetFindings(), node)}
 }
@@ -145,7 +151,13 @@ func (s *Server) prepareAll(stream grpc.ServerStreamingServer[pb.ApplyProgress],
 		all      config.Findings
 	)
 	for answer := range s.prepare(stream.Context(), p.file, p.Text) {
-		progress := &pb.ApplyNode{Node: answer.node, Took: durationToProto(answer.took), Step: pb.ApplyNode_STEP_PREPARED}
+		for i := range answer.findings {
+			answer.findings[i].Node = answer.node
+		}
+		progress := &pb.ApplyNode{
+			Node: answer.node, Took: durationToProto(answer.took), Step: pb.ApplyNode_STEP_PREPARED,
+			Findings: findingsToProto(answer.findings),
+		}
 		err := acceptable(answer.findings, p.acceptUnsupported)
 		switch {
 		case answer.off:
@@ -153,10 +165,13 @@ func (s *Server) prepareAll(stream grpc.ServerStreamingServer[pb.ApplyProgress],
 		case answer.err != nil:
 			progress.Step, progress.Detail = pb.ApplyNode_STEP_OFF, "its API does not answer: "+plain(answer.err)
 		case err != nil:
-			progress.Step, progress.Detail = pb.ApplyNode_STEP_REFUSED, answer.findings.Err().Error()
+			progress.Step, progress.Detail = pb.ApplyNode_STEP_REFUSED, err.Error()
 			refusing = append(refusing, answer.node)
 		}
-		all = append(all, answer.findings...)
+		if progress.GetStep() == pb.ApplyNode_STEP_REFUSED {
+			all = append(all, answer.findings...)
+			progress.Findings = nil // they come with the refusal
+		}
 		if err := sendNode(stream, progress); err != nil {
 			return err
 		}

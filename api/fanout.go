@@ -55,6 +55,8 @@ func (s *Server) merged(ctx context.Context) observed.Snapshot {
 		if report != nil {
 			mergeReport(&snapshot, &snapshot.Nodes[i], report, took[i])
 		}
+		// A node may run a revision that this one's picture does not have yet.
+		snapshot.Cluster.Revision = max(snapshot.Cluster.Revision, snapshot.Nodes[i].Revision)
 	}
 	return snapshot
 }

@@ -37,7 +37,7 @@ func (h handoverService) Handover(ctx context.Context, req *pb.HandoverRequest) 
 	h.s.o.Arbiter.RequestHandover(vip.Unit, to)
 	ctx, cancel := context.WithTimeout(ctx, handoverTime)
 	defer cancel()
-	for sleep(ctx, 50*time.Millisecond) {
+	for sleep(ctx, 10*time.Millisecond) {
 		for _, v := range observed.Judge(h.s.merged(ctx)).VIPs {
 			if v.Unit == vip.Unit && slices.Equal(v.Holders, []string{to}) {
 				resp.Took = durationToProto(time.Since(start))

@@ -74,22 +74,20 @@ func Judge(s Snapshot) Judgement {
 		j.Tolerance = min(j.Tolerance, v.spare())
 		if v.Verdict > j.Verdict {
 			j.Verdict, j.Reason = v.Verdict, fmt.Sprintf("%s: %s", v.Address.Addr(), v.Reason)
+			j.Next = "haclusterctl events --unit " + v.Unit
 		}
 	}
-	if reason, next := clusterRisk(&s); reason != "" {
-		j.Next = next
-		if j.Verdict < AtRisk {
-			j.Verdict, j.Reason = AtRisk, reason
-		}
+	if reason, next := clusterRisk(&s); reason != "" && j.Verdict < AtRisk {
+		j.Verdict, j.Reason, j.Next = AtRisk, reason, next
+	}
+	if j.Verdict > Safe && len(s.Alerts) > 0 {
+		j.Next = "haclusterctl alerts" // which say what to do, each
 	}
 	switch {
 	case j.Verdict == Safe && s.Standalone:
 		j.Reason = "this node runs alone; " + served(len(j.VIPs))
 	case j.Verdict == Safe:
 		j.Reason = served(len(j.VIPs))
-	}
-	if j.Verdict > Safe && j.Next == "" {
-		j.Next = "haclusterctl alerts"
 	}
 	return j
 }
@@ -240,7 +238,7 @@ func whyNobody(s *Snapshot, v *VIP) string {
 	words := make([]string, 0, len(v.Candidates))
 	for _, c := range v.Candidates {
 		word := fmt.Sprintf("%s is %s", c.Node, c.State)
-		if n, ok := s.Node(c.Node); ok && c.State == vrrp.Fault {
+		if n, ok := s.Node(c.Node); ok && !c.ready() {
 			if u, ok := n.Unit(v.Unit); ok && u.Reason != "" {
 				word += ": " + u.Reason
 			}

@@ -131,7 +131,11 @@ func (a *app) printNode(n *pb.Node) {
 		a.printf("  %s\n", line)
 	}
 	for _, u := range n.GetUnits() {
-		a.printf("  %s %s since %s: %s\n", u.GetName(), a.style(stateStyle(u.GetState()), word(u.GetState())), a.ago(u.GetSince()), u.GetReason())
+		since := ""
+		if u.GetSince() != nil {
+			since = " since " + a.ago(u.GetSince())
+		}
+		a.printf("  %s %s%s: %s\n", u.GetName(), a.style(stateStyle(u.GetState()), word(u.GetState())), since, u.GetReason())
 		for _, i := range u.GetInstances() {
 			a.printf("    %s on %s, %s VRID %d, priority %d (of %d), every %gs: %s\n", i.GetName(), i.GetInterface(), i.GetFamily(), i.GetVrid(),
 				i.GetPriority(), i.GetBasePriority(), i.GetAdvertInterval().AsDuration().Seconds(), strings.Join(i.GetAddresses(), " "))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -45,6 +46,10 @@ func (p *progress) update(message *pb.ApplyProgress) {
 		p.a.printFindings(step.Checked.GetFindings())
 		p.line("checked for %s", strings.Join(step.Checked.GetNodes(), ", "))
 	case *pb.ApplyProgress_Node:
+		if len(step.Node.GetFindings()) > 0 {
+			p.a.printFindings(step.Node.GetFindings())
+			p.drawn = 0 // they stand below the table
+		}
 		p.node(step.Node)
 	case *pb.ApplyProgress_Proposing:
 		p.proposing = true
@@ -109,7 +114,7 @@ func (p *progress) row(n *pb.ApplyNode) string {
 	switch {
 	case n.GetDetail() != "":
 		row += ": " + n.GetDetail()
-	case n.GetTook() != nil:
+	case n.GetTook().AsDuration() >= time.Millisecond:
 		row += " after " + age(n.GetTook().AsDuration())
 	}
 	return row

@@ -1423,7 +1423,9 @@ type ApplyNode struct {
 	// Why it refused, failed or is off.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	// How long the step took: until prepared, or from the commit until it runs.
-	Took          *durationpb.Duration `protobuf:"bytes,4,opt,name=took,proto3" json:"took,omitempty"`
+	Took *durationpb.Duration `protobuf:"bytes,4,opt,name=took,proto3" json:"took,omitempty"`
+	// What the node found when it tried the document.
+	Findings      []*Finding `protobuf:"bytes,5,rep,name=findings,proto3" json:"findings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1482,6 +1484,13 @@ func (x *ApplyNode) GetDetail() string {
 func (x *ApplyNode) GetTook() *durationpb.Duration {
 	if x != nil {
 		return x.Took
+	}
+	return nil
+}
+
+func (x *ApplyNode) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
 	}
 	return nil
 }
@@ -1772,12 +1781,13 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\x05nodes\x18\x02 \x03(\tR\x05nodes\"/\n" +
 	"\x0eApplyProposing\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tR\trequestId\"\xa1\x02\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\"\xd4\x02\n" +
 	"\tApplyNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x120\n" +
 	"\x04step\x18\x02 \x01(\x0e2\x1c.hacluster.v1.ApplyNode.StepR\x04step\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12-\n" +
-	"\x04took\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04took\"\x86\x01\n" +
+	"\x04took\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04took\x121\n" +
+	"\bfindings\x18\x05 \x03(\v2\x15.hacluster.v1.FindingR\bfindings\"\x86\x01\n" +
 	"\x04Step\x12\x14\n" +
 	"\x10STEP_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTEP_PREPARING\x10\x01\x12\x11\n" +
@@ -1869,31 +1879,32 @@ var file_hacluster_v1_config_proto_depIdxs = []int32{
 	24, // 13: hacluster.v1.ApplyChecked.findings:type_name -> hacluster.v1.Finding
 	0,  // 14: hacluster.v1.ApplyNode.step:type_name -> hacluster.v1.ApplyNode.Step
 	25, // 15: hacluster.v1.ApplyNode.took:type_name -> google.protobuf.Duration
-	1,  // 16: hacluster.v1.ApplyResult.revision:type_name -> hacluster.v1.Revision
-	1,  // 17: hacluster.v1.ConfigHistoryResponse.revisions:type_name -> hacluster.v1.Revision
-	2,  // 18: hacluster.v1.ConfigService.Show:input_type -> hacluster.v1.ShowConfigRequest
-	4,  // 19: hacluster.v1.ConfigService.Render:input_type -> hacluster.v1.RenderConfigRequest
-	6,  // 20: hacluster.v1.ConfigService.Check:input_type -> hacluster.v1.CheckConfigRequest
-	8,  // 21: hacluster.v1.ConfigService.Diff:input_type -> hacluster.v1.DiffConfigRequest
-	10, // 22: hacluster.v1.ConfigService.Plan:input_type -> hacluster.v1.PlanConfigRequest
-	13, // 23: hacluster.v1.ConfigService.Apply:input_type -> hacluster.v1.ApplyConfigRequest
-	14, // 24: hacluster.v1.ConfigService.Set:input_type -> hacluster.v1.SetConfigRequest
-	15, // 25: hacluster.v1.ConfigService.Rollback:input_type -> hacluster.v1.RollbackConfigRequest
-	21, // 26: hacluster.v1.ConfigService.History:input_type -> hacluster.v1.ConfigHistoryRequest
-	3,  // 27: hacluster.v1.ConfigService.Show:output_type -> hacluster.v1.ShowConfigResponse
-	5,  // 28: hacluster.v1.ConfigService.Render:output_type -> hacluster.v1.RenderConfigResponse
-	7,  // 29: hacluster.v1.ConfigService.Check:output_type -> hacluster.v1.CheckConfigResponse
-	9,  // 30: hacluster.v1.ConfigService.Diff:output_type -> hacluster.v1.DiffConfigResponse
-	11, // 31: hacluster.v1.ConfigService.Plan:output_type -> hacluster.v1.PlanConfigResponse
-	16, // 32: hacluster.v1.ConfigService.Apply:output_type -> hacluster.v1.ApplyProgress
-	16, // 33: hacluster.v1.ConfigService.Set:output_type -> hacluster.v1.ApplyProgress
-	16, // 34: hacluster.v1.ConfigService.Rollback:output_type -> hacluster.v1.ApplyProgress
-	22, // 35: hacluster.v1.ConfigService.History:output_type -> hacluster.v1.ConfigHistoryResponse
-	27, // [27:36] is the sub-list for method output_type
-	18, // [18:27] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	24, // 16: hacluster.v1.ApplyNode.findings:type_name -> hacluster.v1.Finding
+	1,  // 17: hacluster.v1.ApplyResult.revision:type_name -> hacluster.v1.Revision
+	1,  // 18: hacluster.v1.ConfigHistoryResponse.revisions:type_name -> hacluster.v1.Revision
+	2,  // 19: hacluster.v1.ConfigService.Show:input_type -> hacluster.v1.ShowConfigRequest
+	4,  // 20: hacluster.v1.ConfigService.Render:input_type -> hacluster.v1.RenderConfigRequest
+	6,  // 21: hacluster.v1.ConfigService.Check:input_type -> hacluster.v1.CheckConfigRequest
+	8,  // 22: hacluster.v1.ConfigService.Diff:input_type -> hacluster.v1.DiffConfigRequest
+	10, // 23: hacluster.v1.ConfigService.Plan:input_type -> hacluster.v1.PlanConfigRequest
+	13, // 24: hacluster.v1.ConfigService.Apply:input_type -> hacluster.v1.ApplyConfigRequest
+	14, // 25: hacluster.v1.ConfigService.Set:input_type -> hacluster.v1.SetConfigRequest
+	15, // 26: hacluster.v1.ConfigService.Rollback:input_type -> hacluster.v1.RollbackConfigRequest
+	21, // 27: hacluster.v1.ConfigService.History:input_type -> hacluster.v1.ConfigHistoryRequest
+	3,  // 28: hacluster.v1.ConfigService.Show:output_type -> hacluster.v1.ShowConfigResponse
+	5,  // 29: hacluster.v1.ConfigService.Render:output_type -> hacluster.v1.RenderConfigResponse
+	7,  // 30: hacluster.v1.ConfigService.Check:output_type -> hacluster.v1.CheckConfigResponse
+	9,  // 31: hacluster.v1.ConfigService.Diff:output_type -> hacluster.v1.DiffConfigResponse
+	11, // 32: hacluster.v1.ConfigService.Plan:output_type -> hacluster.v1.PlanConfigResponse
+	16, // 33: hacluster.v1.ConfigService.Apply:output_type -> hacluster.v1.ApplyProgress
+	16, // 34: hacluster.v1.ConfigService.Set:output_type -> hacluster.v1.ApplyProgress
+	16, // 35: hacluster.v1.ConfigService.Rollback:output_type -> hacluster.v1.ApplyProgress
+	22, // 36: hacluster.v1.ConfigService.History:output_type -> hacluster.v1.ConfigHistoryResponse
+	28, // [28:37] is the sub-list for method output_type
+	19, // [19:28] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_config_proto_init() }
