@@ -80,7 +80,10 @@ func wantPeers(t *testing.T, d *lab.Daemon, others int) {
 	t.Helper()
 	lab.Want(t, 10*time.Second, fmt.Sprintf("%s hears %d others", d.Name, others), func() (string, bool) {
 		var st clusterStatus
-		d.CtlJSON(&st, "status")
+		res := d.Ctl("status", "-o", "json")
+		if err := json.Unmarshal([]byte(res.Stdout), &st); err != nil {
+			return res.String(), false
+		}
 		alive := 0
 		for _, n := range st.Nodes {
 			if n.Alive {
@@ -91,7 +94,16 @@ func wantPeers(t *testing.T, d *lab.Daemon, others int) {
 	})
 }
 
-// alerts are the open and past alerts that a node knows of its own.
+// wantAnswer waits until a daemon that was restarted answers.
+func wantAnswer(t *testing.T, d *lab.Daemon) {
+	t.Helper()
+	lab.Want(t, 10*time.Second, d.Name+" answers", func() (string, bool) {
+		res := d.Ctl("status", "-o", "json")
+		return res.String(), res.Exit == 0
+	})
+}
+
+// alertsOf are the open and past alerts that a node knows.
 func alertsOf(d *lab.Daemon) string {
 	return d.MustCtl("alerts", "--all", "-o", "json")
 }
