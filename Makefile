@@ -6,6 +6,10 @@ VERSION ?= $(or $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/
 COMMIT  ?= $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 LDFLAGS  = -s -w -X $(PKG)/internal/version.Version=$(VERSION) -X $(PKG)/internal/version.Commit=$(COMMIT)
 PKG      = github.com/hacluster/hacluster
+
+# A Debian version starts with a digit; one that is not released sorts below all
+# that are.
+DEBVERSION = $(if $(filter dev,$(VERSION)),0~$(or $(shell TZ=UTC0 git log -1 --date=format-local:%Y%m%d%H%M%S --format=%cd 2>/dev/null),dev).$(COMMIT),$(VERSION))
 COUNT    = $(GO) build -o dist/testcount ./internal/testcount && dist/testcount -needs e2e/needs.txt
 
 # Debian packages that the suite uses: a C compiler for the race detector, and
@@ -91,9 +95,15 @@ bench-apply: deps build ## time from an edit to three nodes that run it, into do
 demo: deps build ## three daemons in namespaces, faults and figures; KEEP=1 leaves them running (root)
 	@KEEP=$(KEEP) $(GO) run ./e2e/demo
 
-package: build ## Debian package into dist/
-	mkdir -p dist
-	VERSION=$(VERSION) GOARCH=$$($(GO) env GOARCH) $(TOOL) nfpm package --config deploy/deb/nfpm.yaml --packager deb --target dist/
+package: build ## Debian package into dist/, the same bytes for the same commit
+	mkdir -p dist/completion
+	rm -f dist/haclusterd_*.deb
+	bin/haclusterctl completion bash >dist/completion/haclusterctl.bash
+	bin/haclusterctl completion zsh >dist/completion/_haclusterctl
+	bin/haclusterctl completion fish >dist/completion/haclusterctl.fish
+	gzip -9nc CHANGELOG.md >dist/changelog.gz
+	VERSION=$(DEBVERSION) GOARCH=$$($(GO) env GOARCH) SOURCE_DATE_EPOCH=$(or $(shell git log -1 --format=%ct 2>/dev/null),0) \
+		$(TOOL) nfpm package --config deploy/deb/nfpm.yaml --packager deb --target dist/
 
 generate: ## generated Go beside its source
 	$(GO) generate ./...
