@@ -75,7 +75,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	// Priority 0 lets the backups take over at once, so it must still go out:
 	// nothing below asks ctx.
-	e.take(func(l *loop) { l.shutdown(cause) })
+	e.take(func(l *loop) { l.shutdown() })
 	e.readers.Wait()
 	return cause
 }
@@ -102,16 +102,13 @@ func (e *Engine) do(ctx context.Context, f func(*loop)) error {
 
 // useTurn calls f, does everything that follows from it, and ends the turn.
 func (e *Engine) useTurn(f func(*loop)) bool {
-	defer func() { <-e.turn }()
-	if e.loop.ended {
-		return false
+	running := e.loop.wake()
+	if running {
+		f(e.loop)
+		e.loop.finish()
 	}
-	e.loop.refresh()
-	f(e.loop)
-	e.loop.settle()
-	e.loop.publish()
-	e.loop.arm()
-	return true
+	<-e.turn
+	return running
 }
 
 // read hands the packets of one socket to their instances, until the socket is
@@ -120,7 +117,14 @@ func (e *Engine) read(s *openSocket) {
 	packets := make([]Packet, batchSize)
 	for {
 		n, err := s.socket.Receive(packets)
-		if !e.take(func(l *loop) { l.receive(s, packets[:n], err) }) || err != nil {
+		e.turn <- struct{}{} // as take does, but without a closure for each packet
+		running := e.loop.wake()
+		if running {
+			e.loop.receive(s, packets[:n], err)
+			e.loop.finish()
+		}
+		<-e.turn
+		if !running || err != nil {
 			return
 		}
 	}

@@ -27,10 +27,10 @@ type leftover struct {
 	routes   []Route
 }
 
-// take starts an action, or queues it. Adverts of all units of a wake-up go
+// accept starts an action, or queues it. Adverts of all units of a wake-up go
 // out together and before any call of the kernel, unless they have to follow
 // one (a goodbye follows the release).
-func (l *loop) take(u *unitShell, a Action) {
+func (l *loop) accept(u *unitShell, a Action) {
 	if release, ok := a.(Release); ok {
 		// From now on nothing is restored or announced any more.
 		if i := u.instance(release.Instance); i != nil {
@@ -150,7 +150,8 @@ func (l *loop) retry() {
 	again := l.leftovers
 	l.leftovers = nil
 	if len(again) > 0 {
-		l.soilAll() // what lingers is part of the status
+		l.dirty = true // what lingers is part of the status
+		l.soilAll()
 	}
 	for _, o := range again {
 		l.release(o.instance, o.addrs, o.routes)

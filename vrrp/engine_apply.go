@@ -39,10 +39,7 @@ func checkSpecs(specs []UnitSpec) error {
 // apply makes the units be those of specs. Units end before others begin: an
 // address that changes its unit is dropped first.
 func (l *loop) apply(specs []UnitSpec, opts ApplyOptions) {
-	present := make(map[string]*unitShell, len(l.units))
-	for _, u := range l.units {
-		present[u.spec.Name] = u
-	}
+	present := l.byName
 	kept := make(map[string]bool, len(specs))
 	for _, spec := range specs {
 		if u := present[spec.Name]; u != nil && changeable(&u.spec, &spec) {
@@ -57,7 +54,8 @@ func (l *loop) apply(specs []UnitSpec, opts ApplyOptions) {
 	l.settle() // the goodbyes need the sockets, and the others need the addresses
 
 	var begun []*unitShell
-	l.units = l.units[:0:0]
+	l.units = make([]*unitShell, 0, len(specs))
+	l.byName = make(map[string]*unitShell, len(specs))
 	for _, spec := range specs {
 		u := present[spec.Name]
 		switch {
@@ -68,6 +66,7 @@ func (l *loop) apply(specs []UnitSpec, opts ApplyOptions) {
 			l.respec(u, spec)
 		}
 		l.units = append(l.units, u)
+		l.byName[spec.Name] = u
 	}
 	l.dirty = true // the list itself may have changed
 	l.listVirtual()

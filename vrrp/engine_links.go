@@ -146,6 +146,6 @@ func (l *loop) restore(i *instanceShell, link Link) {
 		l.opts.Log.Warn("virtual addresses were removed by something else; adding them again",
 			"instance", i.spec.Name, "iface", link.Name, "addresses", missing)
 	}
-	l.take(i.unit, Claim{Instance: i.spec.Name})
-	l.take(i.unit, AnnounceAddrs{Instance: i.spec.Name, Repeat: max(i.spec.Announce.Repeat, 1)})
+	l.accept(i.unit, Claim{Instance: i.spec.Name})
+	l.accept(i.unit, AnnounceAddrs{Instance: i.spec.Name, Repeat: max(i.spec.Announce.Repeat, 1)})
 }

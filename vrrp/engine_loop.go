@@ -21,6 +21,7 @@ type loop struct {
 	suspended time.Duration // of the machine, when it was last asked
 
 	units    []*unitShell // in the order of their specs
+	byName   map[string]*unitShell
 	schedule schedule
 	links    map[string]Link
 	sockets  map[socketKey]*openSocket
@@ -88,6 +89,7 @@ func newLoop(opts *Options, published *atomic.Pointer[[]UnitStatus], listen func
 		listen:    listen,
 		published: published,
 		now:       time.Now(),
+		byName:    make(map[string]*unitShell),
 		links:     make(map[string]Link),
 		sockets:   make(map[socketKey]*openSocket),
 		virtual:   make(map[virtualKey]bool),
@@ -96,14 +98,32 @@ func newLoop(opts *Options, published *atomic.Pointer[[]UnitStatus], listen func
 	return l
 }
 
+// wake begins a turn. It says whether the loop still runs.
+func (l *loop) wake() bool {
+	if l.ended {
+		return false
+	}
+	l.refresh()
+	return true
+}
+
+// finish does everything that follows from what happened in a turn.
+func (l *loop) finish() {
+	l.settle()
+	l.publish()
+	l.arm()
+}
+
 // refresh reads the clock, and tells the units when this process did not run
 // for so long that others may have taken over (R8).
 func (l *loop) refresh() {
+	before := l.now
 	l.now = time.Now()
 
 	var away time.Duration
 	if due := l.earliest(); !due.IsZero() {
-		away = l.now.Sub(due)
+		// It did run when it read the clock before.
+		away = min(l.now.Sub(due), l.now.Sub(before))
 	}
 	// Only a master can have lost something while the machine slept: to a
 	// backup, whose timer stood still as well, it is as if nothing had been.
@@ -137,17 +157,17 @@ func (u *unitShell) patience(lease time.Duration) time.Duration {
 }
 
 // settle does everything that is due, and everything that follows from it.
-// Adverts never wait for more than one call of the kernel.
+// Adverts and renewals never wait for more than one call of the kernel.
 func (l *loop) settle() {
 	for {
 		l.tick()
 		l.flush()
+		l.renew()
 		if !l.performNext() {
 			break
 		}
 		l.refresh()
 	}
-	l.renew()
 	l.retry()
 	l.announce()
 }
@@ -184,12 +204,13 @@ func (u *unitShell) holds() bool {
 // step tells a unit one event and takes over what it wants done.
 func (l *loop) step(u *unitShell, ev Event) {
 	u.doubted = false
+	wants := u.machine.wants
 	actions := u.machine.Step(l.now, ev)
-	if !steady(ev, actions) {
+	if u.machine.wants != wants || !steady(ev, actions) {
 		l.soil(u)
 	}
 	for _, a := range actions {
-		l.take(u, a)
+		l.accept(u, a)
 	}
 	if u.ended {
 		l.schedule.remove(u)
@@ -198,15 +219,11 @@ func (l *loop) step(u *unitShell, ev Event) {
 	}
 }
 
-// steady says that nothing but counters can have changed: a backup heard an
-// advert, or a master sent one.
+// steady says that the unit does what it does all the time: hear an advert or a
+// verdict, or send an advert.
 func steady(ev Event, actions []Action) bool {
 	switch ev.(type) {
-	case Advert:
-	case Tick:
-		if len(actions) == 0 {
-			return false // a timer ended, and the unit was held back
-		}
+	case Advert, Tick, Hold, Members:
 	default:
 		return false
 	}
@@ -249,7 +266,7 @@ func (l *loop) arm() {
 	l.opts.Alarm.Set(at)
 }
 
-// renew prolongs what is held. Only this goroutine does it: when it hangs, the
+// renew prolongs what is held. Nobody else does it: when the loop hangs, the
 // kernel lets the addresses go.
 func (l *loop) renew() {
 	if l.claims == 0 || l.now.Before(l.renewAt) {
@@ -264,10 +281,14 @@ func (l *loop) renew() {
 // deliver gives events to units by name.
 func (l *loop) deliver(deliveries []Delivery) {
 	for _, d := range deliveries {
-		for _, u := range l.units {
-			if d.Unit != "" && d.Unit != u.spec.Name {
-				continue
+		units := l.units
+		if d.Unit != "" {
+			units = nil
+			if u := l.byName[d.Unit]; u != nil {
+				units = []*unitShell{u}
 			}
+		}
+		for _, u := range units {
 			for _, ev := range d.Events {
 				l.step(u, ev)
 			}
@@ -276,9 +297,9 @@ func (l *loop) deliver(deliveries []Delivery) {
 }
 
 // shutdown ends all units, and the loop.
-func (l *loop) shutdown(cause error) {
+func (l *loop) shutdown() {
 	for _, u := range l.units {
-		l.step(u, Shutdown{Reason: cause.Error()})
+		l.step(u, Shutdown{Reason: "stopped"})
 	}
 	l.settle()
 	l.publish()

@@ -23,9 +23,10 @@ func (l *loop) soilSoon(u *unitShell) {
 	}
 }
 
+// soilAll makes the next statuses exact, and is no reason to publish them.
 func (l *loop) soilAll() {
 	for _, u := range l.units {
-		l.soil(u)
+		u.dirty = true
 	}
 }
 
