@@ -27,7 +27,7 @@ func historyOf(d *lab.Daemon) []revisionLine {
 	var out struct {
 		Revisions []revisionLine `json:"revisions"`
 	}
-	d.CtlJSON(&out, "config", "history", "--limit", "0")
+	d.CtlJSON(&out, "config", "history", "--limit", "100000")
 	return out.Revisions
 }
 
