@@ -40,6 +40,9 @@ type Options struct {
 	// Register adds services to the gRPC server of the TLS port. Every caller of
 	// theirs is a member; Peer says which.
 	Register func(grpc.ServiceRegistrar)
+	// Ready, when closed, lets calls through to the services; nil: at once. A
+	// member answers from within Open, before its caller has the Cluster.
+	Ready <-chan struct{}
 
 	Logger *slog.Logger // default: slog.Default()
 }

@@ -40,15 +40,27 @@ func (s *session) guard(ctx context.Context, method string) error {
 // isNotMember recognises guard's refusal of a node that is no member.
 func isNotMember(err error) bool { return status.Code(err) == codes.PermissionDenied }
 
+// admitCall is guard, once the caller of Open is ready.
+func (s *session) admitCall(ctx context.Context, method string) error {
+	if s.o.Ready != nil {
+		select {
+		case <-s.o.Ready:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return s.guard(ctx, method)
+}
+
 func (s *session) guardUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if err := s.guard(ctx, info.FullMethod); err != nil {
+	if err := s.admitCall(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	return next(ctx, req)
 }
 
 func (s *session) guardStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if err := s.guard(stream.Context(), info.FullMethod); err != nil {
+	if err := s.admitCall(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
 	return next(srv, stream)

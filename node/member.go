@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"google.golang.org/grpc"
 
 	"github.com/hacluster/hacluster/api"
 	"github.com/hacluster/hacluster/cluster"
@@ -58,30 +57,10 @@ func runMember(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	var server *api.Server
-	m.cluster, err = cluster.Open(cluster.Options{
-		DataDir:   o.DataDir,
-		Name:      o.Name,
-		Version:   version.Version,
-		Listen:    o.Listen,
-		Advertise: advertise,
-		Receive:   m.receive,
-		Register:  func(r grpc.ServiceRegistrar) { server.Register(r) },
-		Logger:    o.Log.With("component", "cluster"),
-	})
-	if err != nil {
-		return err
-	}
-	socket, err := api.Listen(filepath.Join(o.RunDir, "api.sock"))
-	if err != nil {
-		return err
-	}
-	m.plane, err = newPlane(o.Log, o.RunDir, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
-	if err != nil {
-		return err
-	}
-	m.runner = newRunner(o.Log, o.Name, m.plane, m.view, m.revisionRuns)
-	server = api.New(api.Options{
+	// The members' calls come in from within Open: they wait for ready.
+	ready, opened := make(chan struct{}), new(openedCluster)
+	m.runner = newRunner(o.Log, o.Name, m.view, m.revisionRuns)
+	server := api.New(api.Options{
 		Node:      o.Name,
 		Started:   time.Now(),
 		Version:   version.Version,
@@ -90,9 +69,34 @@ func runMember(ctx context.Context, o Options) error {
 		Hub:       m.view.hub,
 		Runner:    m.runner,
 		Arbiter:   m,
-		Cluster:   m.cluster,
-		Revisions: func() api.Revisions { return m.cluster.Revisions() },
+		Cluster:   opened,
+		Revisions: func() api.Revisions { return opened.Revisions() },
 	})
+	m.cluster, err = cluster.Open(cluster.Options{
+		DataDir:   o.DataDir,
+		Name:      o.Name,
+		Version:   version.Version,
+		Listen:    o.Listen,
+		Advertise: advertise,
+		Receive:   m.receive,
+		Register:  server.Register,
+		Ready:     ready,
+		Logger:    o.Log.With("component", "cluster"),
+	})
+	if err != nil {
+		return err
+	}
+	opened.Cluster = m.cluster
+	socket, err := api.Listen(filepath.Join(o.RunDir, "api.sock"))
+	if err != nil {
+		return errors.Join(err, m.cluster.Close())
+	}
+	m.plane, err = newPlane(o.Log, o.RunDir, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
+	if err != nil {
+		return errors.Join(err, socket.Close(), m.cluster.Close())
+	}
+	m.runner.plane = m.plane
+	close(ready)
 
 	parts, ctx := newStages(ctx)
 	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
@@ -105,6 +109,9 @@ func runMember(ctx context.Context, o Options) error {
 	<-ctx.Done()
 	return parts.end(context.Cause(ctx))
 }
+
+// openedCluster is the cluster for the API, which is made before it.
+type openedCluster struct{ *cluster.Cluster }
 
 // signals answers HUP and USR1.
 func (m *member) signals(ctx context.Context) error {

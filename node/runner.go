@@ -17,8 +17,8 @@ import (
 type runner struct {
 	log   *slog.Logger
 	node  string
-	plane *plane
 	view  *view
+	plane *plane // set before anything is run
 
 	// applied is told what runs now, before Await answers.
 	applied func(rev store.Revision, state desired.State)
@@ -30,8 +30,8 @@ type runner struct {
 	changed chan struct{} // closed when any of them changes; guarded by mu
 }
 
-func newRunner(log *slog.Logger, node string, p *plane, v *view, applied func(store.Revision, desired.State)) *runner {
-	return &runner{log: log, node: node, plane: p, view: v, applied: applied, changed: make(chan struct{})}
+func newRunner(log *slog.Logger, node string, v *view, applied func(store.Revision, desired.State)) *runner {
+	return &runner{log: log, node: node, view: v, applied: applied, changed: make(chan struct{})}
 }
 
 // run applies one revision. A revision that cannot run leaves the one before
