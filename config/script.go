@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hacluster/hacluster/config/syntax"
 )
@@ -13,7 +14,8 @@ func (c *compiler) script(n *syntax.Node) {
 	if !ok {
 		return
 	}
-	s := Script{Name: name, Interval: 1e9, Rise: 1, Fall: 1}
+	s := Script{Name: name, Interval: time.Second, Rise: 1, Fall: 1}
+	account := User{}
 	c.once(n)
 	for _, st := range n.Children {
 		if !c.known("vrrp_script", st) {
@@ -22,15 +24,7 @@ func (c *compiler) script(n *syntax.Node) {
 		c.placeIn(n, st)
 		switch st.Word.Text {
 		case "script":
-			// Words behind the first one are arguments here, not an account.
-			if len(st.Args) == 0 {
-				c.errorf(st.Word.Pos, "script needs a command")
-				continue
-			}
-			s.Command.Argv = argv(st.Args[0].Text)
-			for _, a := range st.Args[1:] {
-				s.Command.Argv = append(s.Command.Argv, a.Text)
-			}
+			c.command(st, &s.Command)
 		case "interval":
 			c.duration(st, &s.Interval, 0.001, longest)
 		case "timeout":
@@ -42,7 +36,7 @@ func (c *compiler) script(n *syntax.Node) {
 		case "fall":
 			c.int(st, &s.Fall, 1, 1<<31-1)
 		case "user":
-			s.Command.User = c.user(st, st.Args)
+			account = c.user(st, st.Args)
 		case "init_fail":
 			s.InitFail = c.flag(st)
 		default:
@@ -52,8 +46,9 @@ func (c *compiler) script(n *syntax.Node) {
 	if s.Timeout == 0 {
 		s.Timeout = s.Interval
 	}
-	if s.Command.User == (User{}) {
-		s.Command.User = c.cfg.Global.ScriptUser
+	s.Command.User = c.cfg.Global.ScriptUser
+	if account != (User{}) {
+		s.Command.User = account
 	}
 	switch {
 	case slices.ContainsFunc(c.cfg.Scripts, func(o Script) bool { return o.Name == name }):
@@ -85,27 +80,43 @@ func (c *compiler) weight(what string, at syntax.Pos, args []syntax.Token) (weig
 	return weight, reverse
 }
 
-// command reads `SCRIPT [USER [[:]GROUP]]`.
+// command reads `SCRIPT [USER [[:]GROUP]]`; the script of a vrrp_script has its
+// account in a statement of its own.
 func (c *compiler) command(s *syntax.Node, to *Command) {
 	if len(s.Args) == 0 {
 		c.errorf(s.Word.Pos, "%s needs a command", s.Word.Text)
 		return
 	}
 	cmd := Command{Argv: argv(s.Args[0].Text), User: c.cfg.Global.ScriptUser}
-	if len(cmd.Argv) == 0 {
+	switch {
+	case len(cmd.Argv) == 0:
 		c.errorf(s.Args[0].Pos, "%s has an empty command", s.Word.Text)
 		return
-	}
-	if len(s.Args) > 1 {
+	case notProgram(cmd.Argv[0]):
+		// keepalived disables it: run by a shell it might start to fail now.
+		c.warnf(s.Args[0].Pos, "%s starts with %s, which is no program, so it is not run; write \"/bin/sh -c '...'\"", s.Word.Text, cmd.Argv[0])
+		return
+	case len(s.Args) > 1 && s.Word.Text == "script":
+		c.warnf(s.Args[1].Pos, "words behind the command are not used; put the whole command into quotes")
+	case len(s.Args) > 1:
 		cmd.User = c.user(s, s.Args[1:])
 	}
 	*to = cmd
 }
 
+// notProgram reports whether a word is a shell's own and can never be run.
+func notProgram(word string) bool {
+	switch word {
+	case "[[", "!", "exit", "if", "case", "for", "while", "(", "{":
+		return true
+	}
+	return false
+}
+
 // argv splits the text of a command into words: blanks separate them, quotes
-// hold them together. A line that only a shell understands is given to one:
-// people write `[[ -f /etc/down ]] && exit 1`. Signs within a word, as the & of
-// an URL, mean themselves.
+// hold them together. A line with operators of a shell is given to one, as in
+// `pidof x || start x`; operators within a word, as the & of an URL, mean
+// themselves.
 func argv(text string) []string {
 	var words []string
 	var b strings.Builder
@@ -113,7 +124,7 @@ func argv(text string) []string {
 	end := func() {
 		if inWord {
 			w := b.String()
-			shell = shell || !quoted && shellWord(w, len(words) == 0)
+			shell = shell || !quoted && shellWord(w)
 			words = append(words, w)
 		}
 		b.Reset()
@@ -139,20 +150,17 @@ func argv(text string) []string {
 	switch {
 	case len(words) == 0 || words[0] == "":
 		return nil
-	case shell:
+	case shell && !notProgram(words[0]):
 		return []string{"/bin/sh", "-c", strings.TrimSpace(text)}
 	}
 	return words
 }
 
-// shellWord reports whether a word without quotes means something to a shell
-// only: an operator, or at the start of a line a keyword.
-func shellWord(w string, first bool) bool {
+// shellWord reports whether a word without quotes is an operator of a shell.
+func shellWord(w string) bool {
 	switch w {
 	case "&&", "||", "|", ";", "&":
 		return true
-	case "[", "[[", "!", "test", "exit", "if", "(", "{":
-		return first
 	}
 	return w[0] == '<' || w[0] == '>' || strings.HasPrefix(w, "2>") || strings.HasPrefix(w, "&>") || strings.HasSuffix(w, ";")
 }

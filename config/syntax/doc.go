@@ -10,7 +10,12 @@
 //
 // Lines is the source as it stands, comments kept: what edits and printing work
 // on. Expand gives the tree that one node sees. Both know file, line and column
-// of everything. Nothing here knows a keyword; that is package config.
+// of everything.
+//
+// Double quotes hold a word together. Only in commands (script, notify_master and
+// the like) single quotes do so too and a backslash stands for special
+// characters: `auth_pass it's` is read as it is written. Beyond these words
+// nothing here knows a keyword; that is package config.
 //
 // Every expansion is bounded (Limits), so a document cannot exhaust memory,
 // stack or time.

@@ -18,10 +18,14 @@ func printNodes(b *strings.Builder, nodes []*Node, depth int) {
 		}
 		indent := strings.Repeat("    ", depth)
 		b.WriteString(indent)
-		b.WriteString(Quote(n.Word.Text))
+		b.WriteString(quotePlain(n.Word.Text))
 		for _, a := range n.Args {
 			b.WriteByte(' ')
-			b.WriteString(Quote(a.Text))
+			if isCommand(n.Word.Text) {
+				b.WriteString(quoteCommand(a.Text))
+			} else {
+				b.WriteString(quotePlain(a.Text))
+			}
 		}
 		if n.Block {
 			b.WriteString(" {\n")
@@ -32,10 +36,21 @@ func printNodes(b *strings.Builder, nodes []*Node, depth int) {
 	}
 }
 
-// Quote returns a word as it must be written to be read as s again: in double
-// quotes when it is empty or a byte of it would mean something else.
-func Quote(s string) string {
-	if s != "" && !strings.ContainsAny(s, " \t\r\n\f\v\"'\\#!{}$@~\a\b\x1b\x01\x02") {
+// special are the bytes that keep a word from being written without quotes.
+const special = " \t\r\n\f\v\"'\\#!{}$@~\a\b\x1b\x01\x02"
+
+// quotePlain writes a word of a statement that is no command. Nothing is escaped
+// there, so the word has no double quote in it.
+func quotePlain(s string) string {
+	if s != "" && !strings.ContainsAny(s, special) {
+		return s
+	}
+	return `"` + s + `"`
+}
+
+// quoteCommand writes a word of a command.
+func quoteCommand(s string) string {
+	if s != "" && !strings.ContainsAny(s, special) {
 		return s
 	}
 	var b strings.Builder

@@ -26,6 +26,7 @@ type lexeme struct {
 func scan(t text) ([]lexeme, *Error) {
 	var out []lexeme
 	s := t.s
+	first, command := true, false // in the present statement
 	for i := 0; ; {
 		i = skipBlanks(s, i, len(s))
 		if i >= len(s) {
@@ -35,24 +36,29 @@ func scan(t text) ([]lexeme, *Error) {
 		switch s[i] {
 		case '{':
 			out = append(out, lexeme{kind: open, tok: Token{Pos: at, Text: "{", Derived: t.derived}})
+			first, command = true, false
 			i++
 		case '}':
 			out = append(out, lexeme{kind: shut, tok: Token{Pos: at, Text: "}", Derived: t.derived}})
+			first, command = true, false
 			i++
 		default:
-			tok, next, err := scanWord(t, i)
+			tok, next, err := scanWord(t, i, command)
 			if err != nil {
 				return out, err
 			}
 			tok.Derived = t.derived || t.replaced(i, next)
 			out = append(out, lexeme{tok: tok})
+			if first {
+				first, command = false, isCommand(tok.Text)
+			}
 			i = next
 		}
 	}
 }
 
 // scanWord reads the word at t.s[i:]. Quotes may open and close anywhere in it.
-func scanWord(t text, i int) (Token, int, *Error) {
+func scanWord(t text, i int, command bool) (Token, int, *Error) {
 	s := t.s
 	tok := Token{Pos: t.pos(i)}
 	var b strings.Builder
@@ -62,21 +68,20 @@ func scanWord(t text, i int) (Token, int, *Error) {
 		switch {
 		case quote != 0 && c == quote:
 			quote = 0
-		case c == '\\' && i+1 < len(s) && (quote != 0 || strings.IndexByte(`"'\#!`, s[i+1]) >= 0):
-			n := escape(&b, s[i+1:])
-			i += n
+		case c == '\\' && i+1 < len(s) && command && (quote != 0 || strings.IndexByte(`"'\#!`, s[i+1]) >= 0):
+			i += escape(&b, s[i+1:])
+		case c == '\\' && i+1 < len(s) && quote == 0 && (s[i+1] == '#' || s[i+1] == '!'):
+			b.WriteByte(s[i+1])
+			i++
 		case quote != 0:
 			b.WriteByte(c)
-		case c == '"' || c == '\'':
+		case c == '"' || command && c == '\'':
 			quote, quoteAt = c, i
 			tok.Quoted = true
-		case c == '$' && i+1 < len(s) && s[i+1] == '{':
-			end := strings.IndexByte(s[i:], '}')
-			if end < 0 {
-				end = 1
-			}
-			b.WriteString(s[i : i+end+1])
-			i += end
+		case c == '$' && unreplaced(s[i:]) > 0:
+			n := unreplaced(s[i:])
+			b.WriteString(s[i : i+n])
+			i += n - 1
 		case blank(c) || c == '{' || c == '}':
 			tok.Text = b.String()
 			return tok, i, nil
@@ -90,6 +95,18 @@ func scanWord(t text, i int) (Token, int, *Error) {
 	}
 	tok.Text = b.String()
 	return tok, i, nil
+}
+
+// unreplaced returns the length of the ${NAME} that s starts with, or 0.
+func unreplaced(s string) int {
+	if len(s) < 2 || s[1] != '{' {
+		return 0
+	}
+	end := strings.IndexByte(s, '}')
+	if end < 0 || strings.ContainsAny(s[:end], "\"'\\") {
+		return 0
+	}
+	return end + 1
 }
 
 // escape writes the character that s, the text behind a backslash, stands for

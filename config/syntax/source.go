@@ -123,24 +123,39 @@ func scanSource(pos Pos, text string) Line {
 }
 
 // commentStart returns where the comment of a line starts: at the first # or !
-// outside quotes.
+// outside double quotes that no backslash stands before. Single quotes do not
+// keep a comment from starting, not even in commands.
 func commentStart(text string) int {
-	quote := byte(0)
+	from := skipBlanks(text, 0, len(text))
+	if _, next, ok := condition(text, from); ok {
+		from = next
+	}
+	escapes := isCommand(firstWord(text[from:]))
+	quoted := false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
-		case c == '\\':
+		case c == '\\' && (!quoted || escapes):
 			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '#' || c == '!':
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == '#' || c == '!'):
 			return i
 		}
 	}
 	return len(text)
+}
+
+// isCommand reports whether the statement of that word is a command. In
+// commands single quotes hold words together too, and a backslash stands for
+// special characters; in all other statements both mean themselves.
+func isCommand(word string) bool {
+	switch word {
+	case "script", "startup_script", "shutdown_script", "notify_fifo_script", "vrrp_notify_fifo_script", "lvs_notify_fifo_script",
+		"notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_deleted", "notify_master_rx_lower_pri",
+		"notify_up", "notify_down", "quorum_up", "quorum_down", "misc_path":
+		return true
+	}
+	return false
 }
 
 // condition reads @NODE or @^NODE at text[at:].

@@ -30,9 +30,17 @@ func TestExpandGivesWhatTheNodeSees(t *testing.T) {
 		text: "a{\nb}\nc\n{ d { e f } }\n g { h\n} i",
 		want: "a {\n    b\n}\n\nc {\n    d {\n        e f\n    }\n}\n\ng {\n    h\n}\ni\n",
 	}, {
-		name: "quotes join words and are removed",
-		text: `s "a b" 'c "d"' x"y z"w "\"q\" \x41\101"`,
-		want: "s \"a b\" \"c \\\"d\\\"\" \"xy zw\" \"\\\"q\\\" AA\"\n",
+		name: "double quotes join words and are removed; nothing else is special",
+		text: "s \"a b\" it's x\"y z\"w \"a\\x41\\\" 'c d' \\# \"!\"",
+		want: "s \"a b\" \"it's\" \"xy zw\" \"a\\x41\\\" \"'c\" \"d'\" \"#\" \"!\"\n",
+	}, {
+		name: "commands have single quotes and escapes too",
+		text: `script "a b" 'c "d"' x"y z"w "\"q\" \x41\101"`,
+		want: "script \"a b\" \"c \\\"d\\\"\" \"xy zw\" \"\\\"q\\\" AA\"\n",
+	}, {
+		name: "single quotes do not keep a comment away",
+		text: "notify \"a \\\"# b\" # c\nrouter_id 'a#b'\n",
+		want: "notify \"a \\\"# b\"\nrouter_id \"'a\"\n",
 	}, {
 		name: "conditions keep lines for a node and for all others",
 		text: "@a p 1\n@^a p 2\n  @b q\n",
