@@ -47,14 +47,13 @@ func TestInteropWithKeepalived(t *testing.T) {
 				r.backup.start(b, conf)
 				master := r.master.start(a, conf)
 				w.WantHolder(a, v.addr, electionTime)
-				w.WantMaster(a, fam, 51, 2*time.Second)
+				settled := reigning(w, a, fam, 51)
 
-				left := time.Now()
 				if exit := master.Stop(5 * time.Second); exit != 0 {
 					t.Errorf("%s ended with status %d after SIGTERM, want 0", r.master.name, exit)
 				}
 				w.WantHolder(b, v.addr, 3*time.Second)
-				wantTakeover(t, w.Since(left), fam, 51, a, b, skew(100))
+				wantTakeover(t, w.Since(settled), fam, 51, a, b, skew(100))
 
 				back := time.Now()
 				r.master.start(a, conf)
@@ -62,7 +61,7 @@ func TestInteropWithKeepalived(t *testing.T) {
 				w.WantMaster(a, fam, 51, 2*time.Second)
 				b.WantNoAddr(v.addr, time.Second)
 
-				wantReigns(t, w.Since(left), fam, 51, a, b, a)
+				wantReigns(t, w.Since(settled), fam, 51, a, b, a)
 				w.All().WantNeverTwo(meeting, v.addr)
 				w.Since(back).WantDarkAtMost(meeting, v.addr)
 			})

@@ -61,11 +61,12 @@ vrrp_instance VI_1 {
 		}
 	}
 	wantLine(t, journal, "master a")
+	settled := reigning(w, a, 4, 103)
 
 	left := time.Now()
 	master.Stop(5 * time.Second)
 	w.WantHolder(b, vip, 3*time.Second)
-	wantTakeover(t, w.Since(left), 4, 103, a, b, skew(95))
+	wantTakeover(t, w.Since(settled), 4, 103, a, b, skew(95))
 	wantLine(t, journal, "master b")
 	if len(w.Since(left).Announcements(vip)) == 0 {
 		t.Error("b announced nothing")
@@ -75,7 +76,7 @@ vrrp_instance VI_1 {
 	w.WantHolder(a, vip, electionTime)
 	wantLine(t, journal, "backup b")
 	w.All().WantNeverTwo(meeting, vip)
-	wantReigns(t, w.Since(left), 4, 103, a, b, a)
+	wantReigns(t, w.Since(settled), 4, 103, a, b, a)
 }
 
 // wantLine waits until a file has a line.
