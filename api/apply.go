@@ -103,6 +103,9 @@ func (s *Server) prepare(ctx context.Context, file, text string) iter.Seq[prepar
 				start := time.Now()
 				p := s.prepareOn(ctx, node, file, text)
 				p.node, p.took = node, time.Since(start)
+				for i := range p.findings {
+					p.findings[i].Node = node
+				}
 				answers <- p
 			}()
 		}
@@ -134,7 +137,7 @@ func (s *Server) prepareOn(ctx context.Context, node, file, text string) prepare
 	if err != nil {
 		return prepared{err: err, off: !heard}
 	}
-	return prepared{findings: findingsFromProto(resp.GetFindings(), node)}
+	return prepared{findings: findingsFromProto(resp.GetFindings())}
 }
 
 // heard says whether a member is alive by this node's own view.
@@ -151,9 +154,6 @@ func (s *Server) prepareAll(stream grpc.ServerStreamingServer[pb.ApplyProgress],
 		all      config.Findings
 	)
 	for answer := range s.prepare(stream.Context(), p.file, p.Text) {
-		for i := range answer.findings {
-			answer.findings[i].Node = answer.node
-		}
 		progress := &pb.ApplyNode{
 			Node: answer.node, Took: durationToProto(answer.took), Step: pb.ApplyNode_STEP_PREPARED,
 			Findings: findingsToProto(answer.findings),

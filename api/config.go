@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -90,13 +91,15 @@ func (c configService) Check(ctx context.Context, req *pb.CheckConfigRequest) (*
 	resp := &pb.CheckConfigResponse{Nodes: c.s.compiledFor()}
 	findings := checkDocument(req.GetFile(), req.GetText(), resp.GetNodes())
 	if findings.Err() == nil {
+		var trials config.Findings
 		for p := range c.s.prepare(ctx, req.GetFile(), req.GetText()) {
 			if p.err == nil {
 				resp.Prepared = append(resp.Prepared, p.node)
-				findings = append(findings, p.findings...)
+				trials = append(trials, p.findings...)
 			}
 		}
 		slices.Sort(resp.Prepared)
+		findings = append(findings, joinNodes(trials)...)
 	}
 	resp.Findings = findingsToProto(findings)
 	resp.Ok = acceptable(findings, false) == nil
@@ -158,7 +161,7 @@ func (c configService) History(ctx context.Context, req *pb.ConfigHistoryRequest
 	if id := req.GetRequestId(); id != "" {
 		// Whether a request was committed is asked after a failure: only a
 		// linearizable answer is one.
-		if err := c.s.o.Cluster.Sync(ctx); err != nil {
+		if err := c.s.sync(ctx); err != nil {
 			return nil, err
 		}
 		rev, ok := c.s.o.Revisions().ByRequest(id)
@@ -289,13 +292,23 @@ func (c configService) Rollback(req *pb.RollbackConfigRequest, stream grpc.Serve
 	})
 }
 
+// syncTime is how long a leader may take to answer. An election ends in less.
+const syncTime = 3 * time.Second
+
+// sync makes what is read next the newest that is committed.
+func (s *Server) sync(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	return s.o.Cluster.Sync(ctx)
+}
+
 // presentRevision is the newest one that is committed, not only the newest one
 // that this node knows of.
 func (s *Server) presentRevision(ctx context.Context) (store.Revision, error) {
 	if err := s.member(); err != nil {
 		return store.Revision{}, err
 	}
-	if err := s.o.Cluster.Sync(ctx); err != nil {
+	if err := s.sync(ctx); err != nil {
 		return store.Revision{}, err
 	}
 	return s.o.Revisions().Latest()

@@ -69,12 +69,12 @@ func findingsToProto(list config.Findings) []*pb.Finding {
 	return out
 }
 
-func findingsFromProto(list []*pb.Finding, node string) config.Findings {
+func findingsFromProto(list []*pb.Finding) config.Findings {
 	var out config.Findings
 	for _, f := range list {
 		finding := config.Finding{
 			Pos: syntax.Pos{File: f.GetFile(), Line: int(f.GetLine()), Col: int(f.GetColumn())},
-			Msg: f.GetMessage(), Node: node, Severity: config.Error,
+			Msg: f.GetMessage(), Node: f.GetNode(), Severity: config.Error,
 		}
 		for mine, theirs := range severities {
 			if theirs == f.GetSeverity() {

@@ -3,6 +3,7 @@ package api
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
@@ -12,6 +13,22 @@ import (
 func checkDocument(file, text string, nodes []string) config.Findings {
 	_, findings := config.CompileCluster(syntax.Parse(file, text), nodes)
 	return findings
+}
+
+// joinNodes makes one finding of those that several nodes share, and names them
+// all in it.
+func joinNodes(findings config.Findings) config.Findings {
+	slices.SortStableFunc(findings, func(a, b config.Finding) int { return strings.Compare(a.Node, b.Node) })
+	var out config.Findings
+	for _, f := range findings {
+		i := slices.IndexFunc(out, func(o config.Finding) bool { return o.Severity == f.Severity && o.Pos == f.Pos && o.Msg == f.Msg })
+		if i < 0 {
+			out = append(out, f)
+			continue
+		}
+		out[i].Node += ", " + f.Node
+	}
+	return out
 }
 
 // unitChanges is what a new document changes in the units of one node.

@@ -108,23 +108,13 @@ func judgeWithoutVIPs(s *Snapshot, j Judgement) Judgement {
 		j.Next = "haclusterctl init, or haclusterctl join"
 	default:
 		j.Reason = "no virtual addresses are configured"
-		j.Tolerance = max(alive(s)-1, 0)
+		j.Tolerance = max(len(s.Nodes)-len(silent(s))-1, 0)
 		j.Next = "haclusterctl config import, or haclusterctl config edit"
 		if reason, next := clusterRisk(s); reason != "" && len(s.Nodes) > 1 {
 			j.Verdict, j.Reason, j.Next = AtRisk, reason, next
 		}
 	}
 	return j
-}
-
-func alive(s *Snapshot) int {
-	n := 0
-	for i := range s.Nodes {
-		if s.Nodes[i].Alive {
-			n++
-		}
-	}
-	return n
 }
 
 // vips collects the virtual addresses of all nodes, the observer's order first.
@@ -226,12 +216,12 @@ func judgeHeld(s *Snapshot, v *VIP) {
 	}
 }
 
-// others says in parentheses what the candidates that cannot take over are.
+// others says in parentheses why the other nodes cannot take over.
 func others(s *Snapshot, v *VIP) string {
-	if len(v.Candidates) == 0 {
-		return ""
+	if why := whyNobody(s, v); why != "" {
+		return " (" + why + ")"
 	}
-	return " (" + whyNobody(s, v) + ")"
+	return ""
 }
 
 func whyNobody(s *Snapshot, v *VIP) string {
@@ -245,7 +235,21 @@ func whyNobody(s *Snapshot, v *VIP) string {
 		}
 		words = append(words, word)
 	}
+	if names := silent(s); len(names) > 0 {
+		words = append(words, plural(names, "is", "are")+" not heard")
+	}
 	return strings.Join(words, ", ")
+}
+
+// silent are the names of the nodes that are not heard.
+func silent(s *Snapshot) []string {
+	var names []string
+	for i := range s.Nodes {
+		if !s.Nodes[i].Alive {
+			names = append(names, s.Nodes[i].Name)
+		}
+	}
+	return names
 }
 
 // strangerHolding is the router outside the cluster whose adverts a live node
@@ -284,13 +288,10 @@ func clusterRisk(s *Snapshot) (reason, next string) {
 	if s.Standalone {
 		return "", ""
 	}
-	var off, behind []string
+	off := silent(s)
+	var behind []string
 	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		switch {
-		case !n.Alive:
-			off = append(off, n.Name)
-		case n.RevisionError != "":
+		if n := &s.Nodes[i]; n.Alive && n.RevisionError != "" {
 			behind = append(behind, n.Name)
 		}
 	}

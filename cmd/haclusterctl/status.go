@@ -146,9 +146,12 @@ func clusterLine(st *pb.ClusterStatus) string {
 		return "node " + st.GetObserver()
 	}
 	words := []string{"cluster " + c.GetName(), count(len(st.GetNodes()), "node")}
-	if c.GetLeader() != "" {
+	switch {
+	case !c.GetMajority():
+		words = append(words, "no majority (configuration is read-only)")
+	case c.GetLeader() != "":
 		words = append(words, "leader "+c.GetLeader())
-	} else {
+	default:
 		words = append(words, "no leader known")
 	}
 	words = append(words, fmt.Sprintf("revision %d", c.GetRevision()))
