@@ -184,6 +184,27 @@ func TestF7ConflictEndsAtTheHeal(t *testing.T) {
 	}
 }
 
+// After a partition only one direction of the mesh comes back. Only the one who
+// hears knows of the conflict, so it lets go, whatever the order.
+func TestConflictKnownToOneSideIsEndedByIt(t *testing.T) {
+	w := steady(t, func(c *config) { c.nodes = 2 })
+	w.cutLinks(10*time.Second, long, "all", vrrpNet, everywhere)
+	w.cutLinks(10*time.Second, 20*time.Second, "all", meshNet, everywhere)
+	w.cutLinks(10*time.Second, long, "n1 → n2", meshNet, func(i, j *node) bool { return i.index == 0 })
+	w.run(29 * time.Second)
+	if w.holders() != "n1 n2" {
+		t.Fatalf("%q hold during the partition", w.holders())
+	}
+	w.run(30*time.Second + 5*200*time.Millisecond)
+	if w.holders() != "n2" {
+		t.Errorf("%q hold a second after the heal, want n2\n%s", w.holders(), w.trace.String())
+	}
+	w.run(60 * time.Second)
+	if w.holders() != "n2" || w.check.vacMax > 0 || w.check.violation != "" {
+		t.Errorf("%q holds, %v dark, %s\n%s", w.holders(), w.check.vacMax, w.check.violation, w.trace.String())
+	}
+}
+
 func TestF10StoppedHolderIsFollowedAndReturnsOnceAtMost(t *testing.T) {
 	w := steady(t, nil)
 	w.at(10*time.Second, func() { w.nodes[0].pause(); w.check.relink() })

@@ -200,13 +200,9 @@ func (n *node) boot1() {
 // fault puts one random fault into the schedule.
 func (w *world) fault(rng *rand.Rand) {
 	w.faults++
-	kind := rng.IntN(13)
-	if kind == 12 { // isolated on both channels
-		at, span := moment(rng)
-		a, _ := w.two(rng)
-		for ch := range channels {
-			w.cutLinks(at, span, a.name+" isolated", ch, func(i, j *node) bool { return i == a || j == a })
-		}
+	kind := rng.IntN(14)
+	if kind >= 12 {
+		w.partition(rng)
 		return
 	}
 	if kind < 8 {
@@ -292,6 +288,29 @@ func (w *world) channelFault(rng *rand.Rand, ch, kind int) {
 	case 7:
 		jitter := []time.Duration{2, 20, 80}[rng.IntN(3)] * time.Millisecond
 		w.shape(at, span, fmt.Sprintf("jitter %v and duplicates on %s", jitter, channelNames[ch]), ch, func(l *link) { l.jitter, l.duplicate = jitter, 0.2 })
+	}
+}
+
+// partition cuts some nodes off from the others on both channels at once. Each
+// direction of each channel heals in its own time.
+func (w *world) partition(rng *rand.Rand) {
+	at, span := moment(rng)
+	side := make([]bool, len(w.nodes))
+	for i := range side {
+		side[i] = rng.IntN(2) == 0
+	}
+	together := rng.IntN(2) == 0
+	for ch := range channels {
+		for _, from := range []bool{false, true} {
+			span := span
+			if !together {
+				_, span = moment(rng)
+				span = min(span, calmFrom-at-time.Millisecond)
+			}
+			w.cutLinks(at, span, fmt.Sprintf("%v, from %v", side, from), ch, func(i, j *node) bool {
+				return side[i.index] == from && side[j.index] != from
+			})
+		}
 	}
 }
 

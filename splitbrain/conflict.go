@@ -57,7 +57,9 @@ func (d *decider) conflict(p *Peer) {
 		return
 	}
 	mine, theirs := d.Unit.Tenure, p.Claim.Tenure
-	if d.First != 0 && p.Knows >= d.First {
+	// That it knew of this tenure once, before its own began, proves nothing:
+	// the acknowledgement must be of a record that still counts.
+	if d.First != 0 && p.Knows >= d.First && d.twoWay(p) {
 		if d.wins(p) {
 			return
 		}

@@ -58,6 +58,7 @@ type ownUnit struct {
 	request *Request
 	alerts  []Alert
 
+	blocked bool   // another unit's claim lists one of its addresses
 	invited uint64 // the latest invitation followed
 
 	claimed uint64 // tenure for which first stands
@@ -192,7 +193,9 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	if m == nil {
 		return
 	}
-	if newLife || m.leaving != wasLeaving || !knew {
+	moved := c.table.moved
+	c.table.moved = false
+	if newLife || m.leaving != wasLeaving || !knew || moved {
 		c.allDirty()
 		c.changed = true
 	}
@@ -204,6 +207,9 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 			u.dirty = true
 			c.answer(u, m)
 		}
+	}
+	for _, u := range c.order {
+		u.dirty = u.dirty || u.blocked
 	}
 	for _, r := range d.Record.Requests {
 		if u := c.units[r.Unit]; u != nil && r.Tenure.Boot == c.table.boot {
@@ -361,6 +367,13 @@ func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 		v.First = u.first
 	}
 	c.gather(&v)
+	u.blocked = false
+	if u.view.State == Backup {
+		if m, h := c.table.elsewhere(u.view.Name, u.vips.list); m != nil {
+			v.Elsewhere = &Elsewhere{Node: m.Name, Unit: h.Unit, At: h.at, Interval: m.interval}
+			u.blocked = true
+		}
+	}
 	d := Decide(&v)
 	u.dirty, u.wake = false, d.Wake
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts

@@ -16,6 +16,10 @@ type View struct {
 	Unit      *UnitView
 	Peers     []Peer // every member that has ever claimed anything of the unit, by name
 
+	// Elsewhere is set when a member claims to hold one of the unit's addresses
+	// in another unit.
+	Elsewhere *Elsewhere
+
 	// First is the number of our first record that claimed the unit's present
 	// tenure; 0: none was sent yet.
 	First    uint64
@@ -43,6 +47,14 @@ type Peer struct {
 
 	Knows   uint64    // our highest record that it acknowledges
 	KnownAt time.Time // when we sent that
+}
+
+// Elsewhere is a claim of MASTER on another unit that lists one of this unit's
+// addresses.
+type Elsewhere struct {
+	Node, Unit string
+	At         time.Time
+	Interval   time.Duration
 }
 
 // PeerRequest is a request with its sender.

@@ -118,6 +118,18 @@ func TestBackupIsHeldByAFreshClaim(t *testing.T) {
 	}
 }
 
+func TestAddressHeldInAnotherUnitHoldsThisOne(t *testing.T) {
+	v := view(ownView(Backup), peer(Backup))
+	v.Elsewhere = &Elsewhere{Node: "n2", Unit: "VI_old", At: now.Add(-100 * ms), Interval: 200 * ms}
+	if diff := diffVerdicts([]Verdict{Hold{Until: now.Add(fresh2s - 100*ms)}}, verdicts(v)); diff != "" {
+		t.Errorf("fresh: -want +got\n%s", diff)
+	}
+	v.Elsewhere.At = now.Add(-fresh2s)
+	if diff := diffVerdicts(nil, verdicts(v)); diff != "" {
+		t.Errorf("old: -want +got\n%s", diff)
+	}
+}
+
 func TestConflictIsSettledByTheTenures(t *testing.T) {
 	yield := []Verdict{Yield{Tenure: 4, Successor: "n2"}}
 	tests := []struct {
@@ -146,6 +158,9 @@ func TestConflictIsSettledByTheTenures(t *testing.T) {
 		}, nil},
 		{"one way: who knows yields, whatever the order", func(v *View) {
 			v.Peers[0].Knows, v.Peers[0].KnownAt = 0, time.Time{}
+		}, yield},
+		{"one way: what it knew of this tenure long ago does not count", func(v *View) {
+			v.Peers[0].KnownAt = now.Add(-3 * time.Second)
 		}, yield},
 		{"one way: not before three heartbeats", func(v *View) {
 			v.Peers[0].Knows, v.Peers[0].KnownAt = 0, time.Time{}

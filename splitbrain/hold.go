@@ -16,6 +16,7 @@ func (d *decider) backup() {
 	switch {
 	case holder != nil:
 		d.hold(holder)
+	case d.heldElsewhere():
 	case d.answered():
 	default:
 		d.succeed()
@@ -62,6 +63,22 @@ func (d *decider) hold(holder *Peer) {
 // news reports whether a Hold would say more than the last one did.
 func (d *decider) news(until time.Time, rank time.Duration) bool {
 	return until.After(d.Memory.hold.Until) || rank != d.Memory.hold.Rank
+}
+
+// heldElsewhere keeps the unit from adding an address that another unit holds:
+// a VIP changes its unit by being dropped first (R0).
+func (d *decider) heldElsewhere() bool {
+	e := d.Elsewhere
+	if e == nil {
+		return false
+	}
+	until := e.At.Add(max(d.fresh, 3*e.Interval))
+	if !d.Now.Before(until) {
+		return false
+	}
+	d.wake(until)
+	d.reserve(until, d.rank(TenureID{}), fmt.Sprintf("%s holds an address of it in %s: its record %s", e.Node, e.Unit, d.ago(e.At)))
+	return true
 }
 
 // reserve delivers a Hold when it says more than the last one did.

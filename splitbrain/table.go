@@ -24,7 +24,17 @@ type Table struct {
 	cluster uint64
 	members []*member // by name
 	sent    [sentSlots]sentRecord
-	lastSeq uint64
+
+	// listed says which claims of MASTER list an address. Entries that are no
+	// longer true are dropped when they are met.
+	listed map[netip.Addr][]listing
+	moved  bool // an entry was added
+}
+
+// listing is one claim of MASTER, by its member and unit.
+type listing struct {
+	member *member
+	unit   string
 }
 
 type sentRecord struct {
@@ -88,7 +98,7 @@ func (s *partSet) add(n uint16)      { s[n/64] |= 1 << (n % 64) }
 // NewTable returns the table of the given node's present life, without
 // members.
 func NewTable(self string, boot BootID, cluster uint64) *Table {
-	return &Table{self: self, boot: boot, cluster: cluster}
+	return &Table{self: self, boot: boot, cluster: cluster, listed: make(map[netip.Addr][]listing)}
 }
 
 // SetMembers gives the configured members. What is known of those that stay is
@@ -113,7 +123,6 @@ func (t *Table) SetMembers(members []Member) {
 // Sent notes when a record of ours was made, so that acknowledgements of it
 // can be dated.
 func (t *Table) Sent(seq uint64, at time.Time) {
-	t.lastSeq = seq
 	t.sent[seq%sentSlots] = sentRecord{seq, at}
 }
 
@@ -164,9 +173,45 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 		m.sources, m.facts = r.Addrs, r.Facts
 	}
 	for i := range r.Claims {
-		m.hear(&r.Claims[i], made)
+		if c := &r.Claims[i]; m.hear(c, made) {
+			t.list(m, c)
+		}
 	}
 	return m, newLife
+}
+
+// list notes the addresses of a claim of MASTER that was not there before.
+func (t *Table) list(m *member, c *Claim) {
+	l := listing{m, c.Unit}
+	for _, vip := range c.VIPs {
+		if !slices.Contains(t.listed[vip], l) {
+			t.listed[vip] = append(t.listed[vip], l)
+		}
+	}
+	t.moved = true
+}
+
+// elsewhere is the youngest claim of MASTER by which a member holds one of the
+// addresses in another unit than the one named, with that member.
+func (t *Table) elsewhere(unit string, vips []netip.Addr) (m *member, claim *heldClaim) {
+	for _, vip := range vips {
+		if len(t.listed[vip]) == 0 {
+			continue
+		}
+		t.listed[vip] = slices.DeleteFunc(t.listed[vip], func(l listing) bool {
+			h := l.member.claims[l.unit]
+			return !slices.Contains(t.members, l.member) || h == nil || h.State != Master || !slices.Contains(h.VIPs, vip)
+		})
+		for _, l := range t.listed[vip] {
+			if h := l.member.claims[l.unit]; l.unit != unit && (claim == nil || h.at.After(claim.at)) {
+				m, claim = l.member, h
+			}
+		}
+		if len(t.listed[vip]) == 0 {
+			delete(t.listed, vip)
+		}
+	}
+	return m, claim
 }
 
 // believable reports whether the record of an unknown life may end the life
@@ -202,21 +247,24 @@ func (m *member) begin(boot BootID, at time.Time) {
 	*m = member{Member: m.Member, boot: boot, begun: at, retired: m.retired, doubted: m.doubted, claims: make(map[string]*heldClaim)}
 }
 
-// hear notes a claim.
-func (m *member) hear(c *Claim, made time.Time) {
+// hear notes a claim, and reports whether it lists addresses in MASTER that
+// the one before did not.
+func (m *member) hear(c *Claim, made time.Time) bool {
 	h := m.claims[c.Unit]
 	if h == nil {
 		h = &heldClaim{}
 		m.claims[c.Unit] = h
 	}
+	fresh := c.State == Master && (h.State != Master || h.VIPHash != c.VIPHash)
 	h.Claim, h.at = *c, made
 	if c.State != Master {
-		return
+		return false
 	}
 	if c.Tenure.Seq != h.masterSeq {
 		h.masterSeq, h.masterSince, h.masterCount, h.answered = c.Tenure.Seq, made, 0, 0
 	}
 	h.masterCount++
+	return fresh
 }
 
 // acknowledge notes what m says of our records.

@@ -1,6 +1,7 @@
 package splitbrain
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -154,5 +155,40 @@ func TestMembersThatLeftTheConfigurationAreForgotten(t *testing.T) {
 	}
 	if m := table.member("n3"); m == nil || m.seq != 7 {
 		t.Error("what was known of n3 is gone")
+	}
+}
+
+func TestTableFindsAnAddressInAnotherUnit(t *testing.T) {
+	vip := addr("192.0.2.100")
+	claim := func(unit string, s State, seq uint64) *Datagram {
+		d := record("n2", 20, seq)
+		d.Record.Claims = []Claim{{Unit: unit, State: s, Tenure: Tenure{Seq: 1}, VIPHash: 1, VIPs: []netip.Addr{vip}}}
+		return d
+	}
+	table := newTable()
+	find := func(unit string) string {
+		if m, h := table.elsewhere(unit, []netip.Addr{vip}); m != nil {
+			return m.Name + " " + h.Unit
+		}
+		return ""
+	}
+	table.Receive(claim("VI_old", Master, 1), "eth0", at(0))
+	if got := find("VI_new"); got != "n2 VI_old" {
+		t.Errorf("for VI_new: %q, want n2 VI_old", got)
+	}
+	if got := find("VI_old"); got != "" {
+		t.Errorf("for VI_old itself: %q", got)
+	}
+	table.Receive(claim("VI_old", Backup, 2), "eth0", at(0))
+	if got := find("VI_new"); got != "" {
+		t.Errorf("after it was dropped: %q", got)
+	}
+	table.Receive(claim("VI_old", Master, 3), "eth0", at(0))
+	if got := find("VI_new"); got != "n2 VI_old" {
+		t.Errorf("held again: %q, want n2 VI_old", got)
+	}
+	table.SetMembers(nil)
+	if got := find("VI_new"); got != "" {
+		t.Errorf("after n2 left the configuration: %q", got)
 	}
 }

@@ -1,0 +1,135 @@
+package sim
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutant is one guard of package splitbrain taken out. The suite must notice.
+type mutant struct {
+	name     string
+	file     string
+	old, new string
+}
+
+var mutants = []mutant{
+	{"a fresh claim holds nobody (R1)", "hold.go",
+		"	if rank := d.rank(TenureID{Boot: holder.Boot}); d.news(until, rank) {",
+		"	if rank := d.rank(TenureID{Boot: holder.Boot}); false && d.news(until, rank) {"},
+	{"claims count for three heartbeats only (R0)", "unit.go",
+		"return max(3*heartbeat, k+k/10+20*time.Millisecond)",
+		"return max(3*heartbeat, 0*k)"},
+	{"present priorities decide (R2)", "conflict.go",
+		"return outranks(mine.Priority, mine.Primary, theirs.Priority, theirs.Primary)",
+		"return outranks(d.Unit.Priority, mine.Primary, p.Claim.Priority, theirs.Primary)"},
+	{"nobody yields (R2)", "conflict.go",
+		"		if d.wins(p) {\n			return",
+		"		if true || d.wins(p) {\n			return"},
+	{"an old acknowledgement counts (R2)", "conflict.go",
+		"p.Knows >= d.First && d.twoWay(p) {",
+		"p.Knows >= d.First {"},
+	{"an address may be in two units (R0)", "hold.go",
+		"	if e == nil {",
+		"	if true || e == nil {"},
+	{"one way is no conflict (R2)", "conflict.go",
+		"	if d.twoWay(p) {\n		return\n	}\n	due",
+		"	if true || d.twoWay(p) {\n		return\n	}\n	due"},
+	{"a claim is not answered (R0)", "core.go",
+		"	if u.view.State != Master || h.State != Master {\n		return",
+		"	if true || u.view.State != Master || h.State != Master {\n		return"},
+	{"records are not relayed (R0)", "table.go",
+		"if to == author || to.boot == 0",
+		"if true || to == author || to.boot == 0"},
+	{"records may be repeated (R0)", "table.go",
+		"	case r.Seq < m.seq, r.Seq == m.seq && m.parts.has(r.Part):",
+		"	case r.Seq == m.seq && m.parts.has(r.Part):"},
+	{"an earlier life counts (R0)", "table.go",
+		"	if slices.Contains(m.retired, d.Record.Boot) {\n		return false",
+		"	if slices.Contains(m.retired, d.Record.Boot) {\n		return true"},
+	{"a release is not waited for (R4)", "handover.go",
+		"c.State == Master || !c.Released ||",
+		"c.State == Master ||"},
+	{"answers never grow old (R4)", "handover.go",
+		"if !ok || d.Now.Sub(at) >= c.Reserved.Span*8/10 {",
+		"if !ok {"},
+	{"a request may end any tenure (R4)", "handover.go",
+		"		if r.Tenure != own || m.yielding == own.Seq {",
+		"		if m.yielding == own.Seq {"},
+	{"a reservation binds nobody (R4)", "hold.go",
+		"		if d.Now.Before(free) {",
+		"		if false && d.Now.Before(free) {"},
+	{"a release is not followed (R9)", "hold.go",
+		"if former == nil || m.acted == m.holder {",
+		"if true || former == nil || m.acted == m.holder {"},
+	{"everybody is first in order (R9)", "decide.go",
+		"	return time.Duration(better) * d.step()",
+		"	return time.Duration(0*better) * d.step()"},
+	{"adverts of members decide (R2)", "decide.go",
+		"	return p.Claim.Policy == PolicyMesh && d.twoWay(p)",
+		"	return false && d.twoWay(p)"},
+}
+
+// Each mutant is compiled by an overlay and run against the tests of both
+// packages with a few hundred schedules.
+func TestMutantsAreFound(t *testing.T) {
+	if os.Getenv("SIM_MUTANT") != "" {
+		return // this is a run against a mutant
+	}
+	list := mutants
+	if testing.Short() || raceEnabled {
+		list = list[:3]
+	}
+	for _, m := range list {
+		t.Run(m.name, func(t *testing.T) {
+			if out, found := m.run(t); !found {
+				t.Errorf("the suite passes without this guard:\n%s", tail(out, 2000))
+			}
+		})
+	}
+}
+
+// run reports what the suite says of the mutant, and whether it failed.
+func (m *mutant) run(t *testing.T) (string, bool) {
+	path, err := filepath.Abs(filepath.Join("..", "splitbrain", m.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		t.Fatalf("the guard stands %d times in %s; want once", n, m.file)
+	}
+	dir := t.TempDir()
+	changed := filepath.Join(dir, m.file)
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var all string
+	for _, pkg := range []string{"../splitbrain", "."} { // the quick one first
+		cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", file, "-timeout", "60s", pkg)
+		cmd.Env = append(os.Environ(), "SIM_MUTANT=1", "SIM_RUNS=400")
+		out, err := cmd.CombinedOutput()
+		if strings.Contains(string(out), "[build failed]") {
+			t.Fatalf("the mutant does not compile:\n%s", out)
+		}
+		if err != nil {
+			return string(out), true
+		}
+		all += string(out)
+	}
+	return all, false
+}
