@@ -38,6 +38,9 @@ func Set(doc *syntax.Document, path, keyword, value, node string) (string, error
 	if node != "" {
 		views = unique(append(views, node))
 	}
+	if len(views) > maxViews {
+		return "", &EditError{Msg: fmt.Sprintf("the conditions name more than %d nodes; edit the document instead", maxViews)}
+	}
 	e.ensureBlock()
 	if err := e.find(views); err != nil {
 		return "", err
@@ -50,6 +53,10 @@ func Set(doc *syntax.Document, path, keyword, value, node string) (string, error
 	}
 	return text, e.verify(text, views)
 }
+
+// maxViews is for how many nodes a document is read when nobody says which ones
+// there are.
+const maxViews = 100
 
 // editor is one Set.
 type editor struct {

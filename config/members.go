@@ -10,12 +10,13 @@ import (
 
 // CompileCluster compiles the document for every member and compares the
 // results. A finding that all members share stands once; others name the node.
-// Without members it takes the names that the document's conditions mention, or,
-// if there are none, one machine without a name.
+// Without members it takes the names that the document's conditions mention (at
+// most 100), or, if there are none, one machine without a name.
 func CompileCluster(doc *syntax.Document, nodes []string) (map[string]*Config, Findings) {
 	nodes = unique(nodes)
 	if len(nodes) == 0 {
 		nodes = doc.Nodes()
+		nodes = nodes[:min(len(nodes), maxViews)]
 	}
 	if len(nodes) == 0 {
 		nodes = []string{""}

@@ -10,7 +10,7 @@ import (
 
 // Limits bound what a document may become. A zero field has the default.
 type Limits struct {
-	Lines   int // lines after expansion; 500,000
+	Lines   int // lines after expansion; 1,000,000
 	Bytes   int // bytes after expansion; 32 MiB
 	Depth   int // definitions, repetitions and files within each other; 32
 	Nesting int // blocks within each other; 16
@@ -23,7 +23,7 @@ func (l Limits) withDefaults() Limits {
 			*v = def
 		}
 	}
-	set(&l.Lines, 500_000)
+	set(&l.Lines, 1_000_000)
 	set(&l.Bytes, 32<<20)
 	set(&l.Depth, 32)
 	set(&l.Nesting, 16)
