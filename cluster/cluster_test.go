@@ -26,13 +26,13 @@ var testTiming = store.Timing{
 // node is a daemon's cluster part on a loopback address of its own.
 type node struct {
 	*Cluster
-	t     *testing.T
+	t     testing.TB
 	o     Options
 	ended chan error
 	stop  context.CancelFunc
 }
 
-func newNode(t *testing.T, name string) *node {
+func newNode(t testing.TB, name string) *node {
 	t.Helper()
 	n := &node{t: t, o: Options{
 		DataDir: filepath.Join(t.TempDir(), name), Name: name, Version: "test",
@@ -52,7 +52,7 @@ var hosts atomic.Uint32
 
 // freeAddr returns an address of the loopback network that nothing listens on: one
 // for this process and call, so that UDP has the same port free and the next one.
-func freeAddr(t *testing.T) net.Addr {
+func freeAddr(t testing.TB) net.Addr {
 	t.Helper()
 	pid := os.Getpid()
 	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>8&0x7f, pid&0xff, 1+hosts.Add(1)%254))
@@ -105,7 +105,7 @@ func (n *node) token(o TokenOptions) string {
 }
 
 // threeNodes returns a cluster of a, b and c; a was the first.
-func threeNodes(t *testing.T) []*node {
+func threeNodes(t testing.TB) []*node {
 	t.Helper()
 	a := newNode(t, "a")
 	a.initCluster("global_defs { }\n")
@@ -121,7 +121,7 @@ func threeNodes(t *testing.T) []*node {
 }
 
 // leaderOf waits until the nodes agree on a leader among them.
-func leaderOf(t *testing.T, nodes ...*node) (leader *node, others []*node) {
+func leaderOf(t testing.TB, nodes ...*node) (leader *node, others []*node) {
 	t.Helper()
 	for range 200 {
 		for i, n := range nodes {

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The protocols of the TLS port (ALPN, RFC 7301).
@@ -46,6 +49,9 @@ type demux struct {
 // hangs in the kernel's queue.
 func listen(address string, log *slog.Logger) (*demux, error) {
 	listener, err := net.Listen("tcp", address)
+	if port, all := strings.CutPrefix(address, "[::]:"); all && errors.Is(err, unix.EAFNOSUPPORT) {
+		listener, err = net.Listen("tcp4", ":"+port) // a machine without IPv6
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen for the other nodes on tcp %s: %w", address, err)
 	}

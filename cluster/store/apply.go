@@ -23,7 +23,7 @@ func (s *Store) Apply(ctx context.Context, cmd Command) ([]byte, error) {
 	if cmd.RequestID == "" {
 		cmd.RequestID = NewRequestID()
 	}
-	if err := s.fsm.check(cmd); err != nil {
+	if err := errors.Join(s.Err(), s.fsm.check(cmd)); err != nil {
 		return nil, err
 	}
 	encoded, err := cmd.Encode()
@@ -121,6 +121,11 @@ func (s *Store) applyHere(ctx context.Context, encoded []byte) (reply, error) {
 	if err := waitFuture(ctx, future); err != nil {
 		return reply{}, notLeader(err)
 	}
+	// The followers know the command, but learn that it counts with the leader's next
+	// message, up to 0.1 s later when there is none. A barrier is one, so that they
+	// carry the command out at once. Nobody waits for it; the goroutine ends when
+	// Raft has taken it, or with the time given.
+	go s.raft.Barrier(100 * time.Millisecond)
 	switch answer := future.Response().(type) {
 	case reply:
 		return answer, nil
