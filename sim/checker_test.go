@@ -17,12 +17,10 @@ type checker struct {
 	vacant   time.Time // since when nobody holds; zero: somebody does
 	moves    int       // changes of holder
 	holder   *node
-	twoFor   time.Duration // total time with two running holders
 	twoMax   time.Duration
 	vacMax   time.Duration
 	ghostMax time.Duration // longest time that a VIP was held beside that of a dead or stopped process
 	alerts   map[splitbrain.AlertKind]int
-	lastSeen time.Time
 }
 
 // pair is what stands between two nodes that both hold.

@@ -2,14 +2,15 @@ package splitbrain
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// Options are the settings of an Arbiter. The callbacks are called by its one
-// goroutine, one at a time, and must return soon.
+// Options are the settings of an Arbiter. All callbacks must be set; they are
+// called by its one goroutine, one at a time, and must return soon.
 type Options struct {
 	Node    string // this node's name
 	Boot    BootID // this life of the process; see NewBootID
@@ -111,9 +112,12 @@ func New(opts Options) *Arbiter {
 	return &Arbiter{opts: opts, wake: make(chan struct{}, 1)}
 }
 
-// SetUnits gives the state of all units of this node; the newest call counts.
-// It must be called after each change of state, tenure, wish, priority or
-// addresses.
+// SetUnits gives the state of all units of this node; the newest call counts,
+// and the views are not changed afterwards. It must be called after each change
+// of state, tenure, wish, priority or addresses. A unit whose name has more
+// than MaxUnitName bytes follows plain VRRP. A unit that is shut down should be
+// given once more, in INIT and with Released, before it is left out: otherwise
+// the others wait until its last claim is old.
 func (a *Arbiter) SetUnits(units []UnitView) {
 	a.put(func(in *inbox) { in.units, in.hasUnits = units, true })
 }
@@ -125,8 +129,13 @@ func (a *Arbiter) SetMembers(members []Member) {
 }
 
 // SetFacts gives at most MaxFacts bytes that the records carry to all members.
-func (a *Arbiter) SetFacts(facts []byte) {
+// More is refused.
+func (a *Arbiter) SetFacts(facts []byte) error {
+	if len(facts) > MaxFacts {
+		return fmt.Errorf("heartbeat: facts of %d bytes; at most %d", len(facts), MaxFacts)
+	}
 	a.put(func(in *inbox) { in.facts, in.hasFacts = facts, true })
+	return nil
 }
 
 // Receive takes a datagram that came on the given path at the given time. It

@@ -85,6 +85,13 @@ type Output struct {
 	Alerts   []Alert // conditions that began or ended
 	Changed  bool    // View has changed in substance
 	Left     bool    // the last goodbye is in Record
+	Refused  []Refused
+}
+
+// Refused is a hand-over that this node asked for and did not get.
+type Refused struct {
+	Unit   string
+	Reason string
 }
 
 // OutRelay is a record of another member for one that lacks it.
@@ -111,7 +118,9 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 	return c
 }
 
-// SetUnits gives the state of all units of this node.
+// SetUnits gives the state of all units of this node. A unit whose name has
+// more than MaxUnitName bytes cannot be told to the others and is left out: it
+// follows plain VRRP.
 func (c *Core) SetUnits(units []UnitView) {
 	gone := make(map[string]bool, len(c.units))
 	for name := range c.units {
@@ -120,6 +129,9 @@ func (c *Core) SetUnits(units []UnitView) {
 	c.order = c.order[:0]
 	c.sources = c.sources[:0]
 	for _, v := range units {
+		if v.Name == "" || len(v.Name) > MaxUnitName {
+			continue
+		}
 		delete(gone, v.Name)
 		u := c.units[v.Name]
 		if u == nil {
@@ -157,8 +169,7 @@ func (c *Core) SetMembers(members []Member) {
 	c.urgent, c.changed = true, true
 }
 
-// SetFacts gives what the records carry of this node, at most MaxFacts bytes;
-// more is refused by Encode.
+// SetFacts gives what the records carry of this node, at most MaxFacts bytes.
 func (c *Core) SetFacts(facts []byte) {
 	c.facts = slices.Clone(facts)
 	c.urgent = true
@@ -377,10 +388,14 @@ func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 	d := Decide(&v)
 	u.dirty, u.wake = false, d.Wake
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
+	if d.Refused != "" {
+		out.Refused = append(out.Refused, Refused{u.view.Name, d.Refused})
+	}
 	for _, verdict := range d.Verdicts {
 		out.Verdicts = append(out.Verdicts, UnitVerdict{u.view.Name, verdict})
 	}
 	for _, r := range d.Refusals {
+		r.Reason = r.Reason[:min(len(r.Reason), MaxReason)]
 		c.refusals = append(c.refusals, datedRefusal{r, now.Add(refusalLife)})
 		c.urgent = true
 	}
@@ -413,7 +428,7 @@ func (c *Core) gather(v *View) {
 		})
 		for _, r := range m.refusals {
 			if r.To == c.table.boot {
-				v.Refused = append(v.Refused, r)
+				v.Answers = append(v.Answers, r)
 			}
 		}
 	}

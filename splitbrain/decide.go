@@ -24,7 +24,7 @@ type View struct {
 	// tenure; 0: none was sent yet.
 	First    uint64
 	Requests []PeerRequest // to hand the unit over, of all members
-	Refused  []Refusal     // answers to requests of this node
+	Answers  []Refusal     // to requests of this node
 	Memory   Memory
 }
 
@@ -98,6 +98,7 @@ type Decision struct {
 	Alerts   []Alert // the conditions that stand now
 	Refusals []Refusal
 	Request  *Request // open: to be repeated in each record
+	Refused  string   // why this node's request came to nothing just now
 	Memory   Memory
 	// Wake is when to decide again, if nothing happens before; zero: never.
 	Wake time.Time

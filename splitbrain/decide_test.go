@@ -372,14 +372,14 @@ func TestWishToPreemptAsksAndBacksOff(t *testing.T) {
 	}
 	for i, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
 		v.Memory = d.Memory
-		v.Refused = []Refusal{{ID: d.Request.ID, To: 1}}
+		v.Answers = []Refusal{{ID: d.Request.ID, To: 1, Reason: "busy"}}
 		d = Decide(v)
-		if got := d.Memory.ask.notBefore.Sub(v.Now); d.Request != nil || got != want {
-			t.Fatalf("refusal %d: request %v, next in %v; want none for %v", i, d.Request, got, want)
+		if got := d.Memory.ask.notBefore.Sub(v.Now); d.Request != nil || got != want || d.Refused != "busy" {
+			t.Fatalf("refusal %d: %q, request %v, next in %v; want none for %v", i, d.Refused, d.Request, got, want)
 		}
 		v.Now = d.Memory.ask.notBefore
 		v.Peers[0].At, v.Peers[0].KnownAt = v.Now, v.Now
-		v.Memory, v.Refused = d.Memory, nil
+		v.Memory, v.Answers = d.Memory, nil
 		if d = Decide(v); d.Request == nil {
 			t.Fatalf("refusal %d: no request after the back-off", i)
 		}

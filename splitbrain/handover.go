@@ -36,7 +36,8 @@ func reservation(rtt time.Duration) time.Duration {
 func (d *decider) askHolder(holder *Peer) {
 	ask := &d.Memory.ask
 	preempt := d.Unit.Wants == WantPreempt
-	if d.refused() {
+	if why, ok := d.refused(); ok {
+		d.Refused = why
 		ask.backoff = min(max(2*ask.backoff, firstBackoff), lastBackoff)
 		ask.notBefore = d.Now.Add(ask.backoff)
 		ask.tenure, d.Memory.wish = TenureID{}, false
@@ -66,6 +67,7 @@ func (d *decider) askHolder(holder *Peer) {
 		ask.backoff = min(max(2*ask.backoff, firstBackoff), lastBackoff)
 		ask.notBefore = d.Now.Add(ask.backoff)
 		ask.tenure, d.Memory.wish = TenureID{}, false
+		d.Refused = holder.Node + " does not answer"
 		d.wake(ask.notBefore)
 		return
 	}
@@ -83,17 +85,17 @@ func (d *decider) askHolder(holder *Peer) {
 	d.Request = &Request{ID: ask.ids[0].id, Unit: d.Unit.Name, Tenure: tenure, Preempt: ask.preempt}
 }
 
-// refused reports whether a member refuses the open request.
-func (d *decider) refused() bool {
+// refused gives the reason when a member refuses the open request.
+func (d *decider) refused() (why string, ok bool) {
 	if d.Memory.ask.tenure == (TenureID{}) {
-		return false
+		return "", false
 	}
-	for _, r := range d.Refused {
+	for _, r := range d.Answers {
 		if _, ok := d.Memory.ask.find(r.ID); ok {
-			return true
+			return r.Reason, true
 		}
 	}
-	return false
+	return "", false
 }
 
 func (a *asking) find(id uint64) (time.Time, bool) {

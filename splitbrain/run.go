@@ -107,6 +107,9 @@ func (a *Arbiter) perform(out *Output) {
 		}
 		a.opts.Send(r.To, p)
 	}
+	for _, r := range out.Refused {
+		a.opts.Logger.Info("hand-over refused", "unit", r.Unit, "reason", r.Reason)
+	}
 	for _, alert := range out.Alerts {
 		a.opts.Alert(alert)
 	}
