@@ -142,10 +142,14 @@ func (l *loop) restore(i *instanceShell, link Link) {
 	if missing == nil {
 		return
 	}
-	if l.now.Sub(i.claimedAt) >= settling {
-		l.opts.Log.Warn("virtual addresses were removed by something else; adding them again",
-			"instance", i.spec.Name, "iface", link.Name, "addresses", missing)
+	// What looks missing right after a claim is rather late news; claiming
+	// again does no harm, but it is nothing to tell anybody.
+	if l.now.Sub(i.claimedAt) < settling {
+		l.accept(i.unit, Claim{Instance: i.spec.Name})
+		return
 	}
+	l.opts.Log.Warn("virtual addresses were removed by something else; adding them again",
+		"instance", i.spec.Name, "iface", link.Name, "addresses", missing)
 	l.accept(i.unit, Claim{Instance: i.spec.Name})
 	l.accept(i.unit, AnnounceAddrs{Instance: i.spec.Name, Repeat: max(i.spec.Announce.Repeat, 1)})
 }

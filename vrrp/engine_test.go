@@ -138,6 +138,24 @@ func TestAddressRemovedByHandComesBackWithoutAFlap(t *testing.T) {
 	})
 }
 
+func TestLateNewsOfAClaimAreNotAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startNode(t, newMemoryLAN(), "a", "192.0.2.1")
+		a.apply(unitSpec(51, 150))
+		time.Sleep(3*time.Second + 106*time.Second/256)
+		a.wantState("vi_51", Master)
+		without := Link{Name: "eth0", Index: 2, Up: true, Addrs: []netip.Prefix{netip.PrefixFrom(a.addr, 24)}}
+		if err := a.engine.SetLink(t.Context(), without); err != nil {
+			t.Fatal(err)
+		}
+		a.kernel.with(func() {
+			if got := len(a.kernel.announced); got != 5 {
+				t.Errorf("%d announcements, want the first 5 only", got)
+			}
+		})
+	})
+}
+
 func TestClaimThatFailsMakesTheUnitFaultAndIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startNode(t, newMemoryLAN(), "a", "192.0.2.1")

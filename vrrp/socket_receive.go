@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiver side of a socket: recvmmsg(2) by hand. The batch calls of
+// batchReader reads packets with recvmmsg(2), by hand. The batch calls of
 // golang.org/x/net allocate an address for each packet, and they announce each
 // system call to the scheduler, which then wakes its monitor thread: for a
 // backup, which sleeps and hears one packet at a time, that costs more than
