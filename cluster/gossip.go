@@ -107,7 +107,10 @@ func (s *session) tellMesh(f meshFacts) {
 	var list []mesh.Member
 	for _, member := range f.Members {
 		if member.ID != s.node.ID {
-			list = append(list, mesh.Member{Name: member.Name, GossipAddr: member.GossipAddr, HeartbeatAddrs: member.HeartbeatAddrs})
+			list = append(list, mesh.Member{
+				Name: member.Name, GossipAddr: member.GossipAddr,
+				HeartbeatAddrs: withPaths(member.HeartbeatAddrs, s.paths.Load(), member.Name),
+			})
 		}
 	}
 	m.SetMembers(list)
@@ -189,6 +192,35 @@ func (c *Cluster) Send(member string, payload []byte) error {
 		return err
 	}
 	return m.Send(member, payload)
+}
+
+// SetPaths gives, by member, further addresses at which heartbeats reach it, beside
+// those that it told when it joined: the networks of its virtual addresses. Several
+// paths keep one network's failure from silencing a member.
+func (c *Cluster) SetPaths(paths map[string][]netip.Addr) {
+	s, err := c.current()
+	if err != nil {
+		return
+	}
+	s.paths.Store(&paths)
+	if f := s.meshFacts(); f.complete() {
+		s.tellMesh(f)
+	}
+}
+
+// withPaths adds to the addresses of a member those of its further paths, with the
+// heartbeat port that it told.
+func withPaths(told []netip.AddrPort, paths *map[string][]netip.Addr, name string) []netip.AddrPort {
+	if paths == nil || len(told) == 0 {
+		return told
+	}
+	all := slices.Clone(told)
+	for _, addr := range (*paths)[name] {
+		if ap := netip.AddrPortFrom(addr, told[0].Port()); !slices.Contains(all, ap) {
+			all = append(all, ap)
+		}
+	}
+	return all
 }
 
 // MeshMembers returns what gossip thinks of the other members; nil while the mesh

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type session struct {
 	store    *store.Store
 	peers    *peers
 	mesh     atomic.Pointer[mesh.Mesh] // nil while it does not run
+	paths    atomic.Pointer[map[string][]netip.Addr]
 	server   *grpc.Server
 	admits   chan struct{} // one for each admission under way
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -39,6 +40,7 @@ type member struct {
 	runner  *runner
 	state   latest[applied]
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
+	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
 }
 
 // applied is the configuration that runs, with what is looked up in it often.
@@ -173,7 +175,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			_ = m.cluster.Send(member, payload)
 		},
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
-		Publish: m.view.peers,
+		Publish: m.peersChanged,
 	})
 	m.arbiter.set(arbiter)
 	m.setMembers(arbiter)
@@ -291,6 +293,25 @@ func (m *member) receive(r mesh.Receipt) {
 	}
 	if err := a.Receive(r.Payload, r.Path, r.At); err != nil {
 		m.log.Debug("heartbeat dropped", "from", r.From, "err", err)
+	}
+}
+
+// peersChanged runs on the arbiter's goroutine.
+func (m *member) peersChanged(p splitbrain.PeerView) {
+	m.view.peers(p)
+	// A member's adverts come from the networks of its virtual addresses:
+	// heartbeats take them, too, so that no one network silences it.
+	paths := make(map[string][]netip.Addr)
+	for _, peer := range p.Members {
+		for _, a := range peer.Addrs {
+			if !a.IsLinkLocalUnicast() { // useless without its interface
+				paths[peer.Name] = append(paths[peer.Name], a)
+			}
+		}
+	}
+	if !reflect.DeepEqual(paths, m.paths) {
+		m.paths = paths
+		m.cluster.SetPaths(paths)
 	}
 }
 
