@@ -47,6 +47,17 @@ func newLAN(t *testing.T, n int, change func(*Options)) *lan {
 			t.Fatal(err)
 		}
 	}
+	// A majority has the last change; a test that cuts links needs it everywhere.
+	for _, node := range l.nodes {
+		for {
+			if servers, err := node.Servers(); err != nil || ctx.Err() != nil {
+				t.Fatalf("%s knows %d servers, %v", node.id, len(servers), err)
+			} else if len(servers) == n {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 	return l
 }
 
