@@ -3,7 +3,7 @@
 // to protoc-gen-go and protoc-gen-go-grpc at the versions that tools/go.mod
 // pins, so no protoc binary and nothing from outside the module cache is used.
 //
-// What `make generate` runs, from the root of the repository:
+// `go generate ./proto/...` runs it, which is, from the root of the repository:
 //
 //	go run -C tools ./protogen
 //

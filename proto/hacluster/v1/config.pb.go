@@ -100,14 +100,12 @@ type Revision struct {
 	Sha256 string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	// Who committed it: "root (sudo: alice)".
 	Author string `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
-	// The node on which it was committed.
-	Node string `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
 	// When.
-	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
 	// What the author said.
-	Message string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
 	// Identity of the request that made it.
-	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -159,13 +157,6 @@ func (x *Revision) GetSha256() string {
 func (x *Revision) GetAuthor() string {
 	if x != nil {
 		return x.Author
-	}
-	return ""
-}
-
-func (x *Revision) GetNode() string {
-	if x != nil {
-		return x.Node
 	}
 	return ""
 }
@@ -1689,16 +1680,15 @@ var File_hacluster_v1_config_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x19hacluster/v1/config.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\"\xcf\x01\n" +
+	"\x19hacluster/v1/config.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\"\xbb\x01\n" +
 	"\bRevision\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x16\n" +
-	"\x06author\x18\x03 \x01(\tR\x06author\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\x12.\n" +
-	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage\x12\x1d\n" +
+	"\x06author\x18\x03 \x01(\tR\x06author\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\a \x01(\tR\trequestId\"/\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\"/\n" +
 	"\x11ShowConfigRequest\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\"\\\n" +
 	"\x12ShowConfigResponse\x122\n" +

@@ -12,3 +12,5 @@
 // A refused or failed call carries an ErrorDetail in the details of its
 // status.
 package haclusterv1
+
+//go:generate go run -C ../../../tools ./protogen

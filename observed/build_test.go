@@ -1,0 +1,71 @@
+package observed
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+func TestBuildTellsOfOthersWhatTheirHeartbeatsClaim(t *testing.T) {
+	self := node("lb1", vrrp.Backup, 110)
+	in := Input{
+		Now: now, Self: self, Cluster: Cluster{Name: "web", Majority: true, Revision: 3},
+		Members: []Member{{Name: "lb3", Address: "192.0.2.3:7112", Role: RoleWitness}, {Name: "lb2", Version: "0.1"}, {Name: "lb1", Role: RoleVoter}},
+		Peers: splitbrain.PeerView{
+			Members: []splitbrain.MemberView{{
+				Name: "lb2", At: now.Add(-100 * time.Millisecond), Direct: now.Add(-100 * time.Millisecond), RTT: time.Millisecond,
+				Facts: Facts{Version: "0.2", Revision: 2, RevisionError: "no eth7", Started: 1000}.Encode(200),
+				Claims: []splitbrain.ClaimView{{Claim: splitbrain.Claim{
+					Unit: "vi_1", State: splitbrain.Master, Priority: 120, Primary: netip.MustParseAddr("192.0.2.2"), Tenure: splitbrain.Tenure{Seq: 4}}}},
+			}},
+			Reach: []splitbrain.Reach{
+				{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "a", At: now.Add(-time.Minute)},
+				{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "b", At: now.Add(-time.Second)},
+			},
+		},
+	}
+	s := Build(in)
+	if len(s.Nodes) != 3 || s.Nodes[0].Name != "lb1" || s.Nodes[0].Role != RoleVoter || !s.Nodes[0].Alive {
+		t.Fatalf("nodes = %+v; want lb1, lb2, lb3", s.Nodes)
+	}
+	lb2, lb3 := s.Nodes[1], s.Nodes[2]
+	if !lb2.Alive || lb2.Version != "0.2" || lb2.Revision != 2 || lb2.RevisionError != "no eth7" || lb2.Started.Unix() != 1000 {
+		t.Errorf("lb2 = %+v; want what its facts say", lb2)
+	}
+	if u := lb2.Units[0]; u.State != vrrp.Master || u.Tenure.Seq != 4 || u.Instances[0].Addresses[0] != self.Units[0].Instances[0].Addresses[0] {
+		t.Errorf("unit of lb2 = %+v; want its claim with this node's addresses", u)
+	}
+	if lb3.Alive || lb3.Role != RoleWitness || !lb3.LastSeen.IsZero() {
+		t.Errorf("lb3 = %+v; want a witness that was never heard", lb3)
+	}
+	if len(s.Links) != 1 || s.Links[0].From != "lb1" || !s.Links[0].Alive {
+		t.Errorf("links = %+v; want one: lb1 hears lb2 by its best unit", s.Links)
+	}
+	if j := Judge(s); j.VIPs[0].Holders[0] != "lb2" || j.Verdict != AtRisk {
+		t.Errorf("Judge = %+v; want AT RISK, held by lb2", j)
+	}
+}
+
+func TestAGoodbyeCountsAtOnce(t *testing.T) {
+	s := Build(Input{
+		Now: now, Self: node("lb1", vrrp.Backup, 110), Members: []Member{{Name: "lb1"}, {Name: "lb2"}},
+		Peers: splitbrain.PeerView{Members: []splitbrain.MemberView{{Name: "lb2", At: now, Direct: now, Leaving: true}}},
+	})
+	if s.Nodes[1].Alive {
+		t.Error("a node that said goodbye counts as alive")
+	}
+}
+
+func FuzzDecodeFacts(f *testing.F) {
+	f.Add(Facts{Version: "1", Revision: 2, RevisionError: "x", Started: 3}.Encode(200))
+	f.Add([]byte(`{"v":7}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		facts := DecodeFacts(data)
+		if out := facts.Encode(200); len(out) > 200 {
+			t.Errorf("%q is encoded in %d bytes", data, len(out))
+		}
+	})
+}
