@@ -99,6 +99,7 @@ func newUnitShell(spec UnitSpec) *unitShell {
 // from the one before.
 func (u *unitShell) setSpec(spec UnitSpec) {
 	u.spec = spec
+	u.tracks = make(map[string]bool)
 	for n, i := range u.instances {
 		// A dialect that was learned outlives what has nothing to do with it.
 		if i.spec == nil || i.spec.Wire.Checksum != spec.Instances[n].Wire.Checksum {
@@ -111,6 +112,9 @@ func (u *unitShell) setSpec(spec UnitSpec) {
 		i.out = outgoing{}
 		i.event = nil
 		i.receiver.reset(i.spec, i.source)
+		for _, t := range i.spec.Watches() {
+			u.tracks[t.Key] = true
+		}
 		if n == 0 || i.spec.AdvertInterval < u.shortest {
 			u.shortest = i.spec.AdvertInterval
 		}

@@ -37,9 +37,16 @@ func (l *loop) setLink(link Link) {
 			l.step(u, linkResult(link))
 		}
 	}
+	if l.claims == 0 || !usable(link) {
+		return
+	}
+	present := make(map[netip.Addr]bool, len(link.Addrs))
+	for _, p := range link.Addrs {
+		present[p.Addr().WithZone("")] = true
+	}
 	for _, u := range l.units {
 		for _, i := range u.instances {
-			l.restore(i, link)
+			l.restore(i, link.Name, present)
 		}
 	}
 }
@@ -127,15 +134,13 @@ func (l *loop) listVirtual() {
 
 // restore claims again what a master holds and somebody else took away.
 // Nothing else changes: the adverts go on, so no other router moves.
-func (l *loop) restore(i *instanceShell, link Link) {
-	if !i.claimed || !usable(link) {
+func (l *loop) restore(i *instanceShell, iface string, present map[netip.Addr]bool) {
+	if !i.claimed {
 		return
 	}
 	var missing []netip.Prefix
 	for _, a := range i.spec.held() {
-		if a.Interface == link.Name && !slices.ContainsFunc(link.Addrs, func(p netip.Prefix) bool {
-			return p.Addr().WithZone("") == a.Prefix.Addr().WithZone("")
-		}) {
+		if a.Interface == iface && !present[a.Prefix.Addr().WithZone("")] {
 			missing = append(missing, a.Prefix)
 		}
 	}
@@ -149,7 +154,7 @@ func (l *loop) restore(i *instanceShell, link Link) {
 		return
 	}
 	l.opts.Log.Warn("virtual addresses were removed by something else; adding them again",
-		"instance", i.spec.Name, "iface", link.Name, "addresses", missing)
+		"instance", i.spec.Name, "iface", iface, "addresses", missing)
 	l.accept(i.unit, Claim{Instance: i.spec.Name})
 	l.accept(i.unit, AnnounceAddrs{Instance: i.spec.Name, Repeat: max(i.spec.Announce.Repeat, 1)})
 }

@@ -45,7 +45,8 @@ type unitShell struct {
 	spec      UnitSpec
 	machine   *Unit
 	instances []*instanceShell
-	shortest  time.Duration // least Advert_Int of its instances
+	shortest  time.Duration   // least Advert_Int of its instances
+	tracks    map[string]bool // keys of what its instances track
 
 	due  time.Time // its deadline, while in the schedule
 	slot int       // index in the schedule, or -1
@@ -203,6 +204,9 @@ func (u *unitShell) holds() bool {
 
 // step tells a unit one event and takes over what it wants done.
 func (l *loop) step(u *unitShell, ev Event) {
+	if result, ok := ev.(TrackResult); ok && !u.tracks[result.Key] {
+		return
+	}
 	u.doubted = false
 	wants := u.machine.wants
 	actions := u.machine.Step(l.now, ev)
