@@ -36,6 +36,8 @@ type loop struct {
 	renewAt time.Time // counts while claims > 0
 	retryAt time.Time // zero: nothing to try again
 
+	giveUpAt time.Time // end of the shutdown; zero: it has not begun
+
 	dirty     bool      // a unit's status has changed
 	publishAt time.Time // when less urgent changes are published; zero: none
 }
@@ -164,7 +166,7 @@ func (l *loop) settle() {
 		l.tick()
 		l.flush()
 		l.renew()
-		if !l.performNext() {
+		if l.tooLate() || !l.performNext() {
 			break
 		}
 		l.refresh()
@@ -300,8 +302,12 @@ func (l *loop) deliver(deliveries []Delivery) {
 	}
 }
 
+// shutdownWithin bounds the goodbyes. What is not released by then expires.
+const shutdownWithin = 10 * time.Second
+
 // shutdown ends all units, and the loop.
 func (l *loop) shutdown() {
+	l.giveUpAt = l.now.Add(shutdownWithin)
 	for _, u := range l.units {
 		l.step(u, Shutdown{Reason: "stopped"})
 	}
@@ -309,4 +315,14 @@ func (l *loop) shutdown() {
 	l.publish()
 	l.closeSockets()
 	l.ended = true
+}
+
+// tooLate says that the engine has been stopping for so long that what is left
+// to do is given up.
+func (l *loop) tooLate() bool {
+	if l.giveUpAt.IsZero() || l.now.Before(l.giveUpAt) || l.nextOp == len(l.ops) {
+		return false
+	}
+	l.opts.Log.Error("stopped before all addresses were removed; the rest expires", "left", len(l.ops)-l.nextOp)
+	return true
 }

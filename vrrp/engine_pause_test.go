@@ -6,10 +6,16 @@ import (
 	"time"
 )
 
-// hangingKernel lets one Renew take as long as hang says.
+// hangingKernel lets one Renew take as long as hang says, and each Release as
+// long as slow says.
 type hangingKernel struct {
 	*memoryKernel
-	hang time.Duration
+	hang, slow time.Duration
+}
+
+func (k *hangingKernel) Release(instance string, addrs []Address, routes []Route) error {
+	time.Sleep(k.slow)
+	return k.memoryKernel.Release(instance, addrs, routes)
 }
 
 func (k *hangingKernel) Renew() error {
@@ -46,6 +52,20 @@ func TestMasterThatHungBecomesBackupAndLetsGo(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestStoppingEndsInTimeThoughTheKernelIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newTestNode(t, newMemoryLAN(), "a", "192.0.2.1")
+		a.start(&hangingKernel{memoryKernel: a.kernel, slow: 900 * time.Millisecond})
+		a.apply(unitSpecs(150)...)
+		time.Sleep(5 * time.Second)
+		begun := time.Now()
+		a.stop()
+		if took := time.Since(begun); took > shutdownWithin+time.Second {
+			t.Errorf("stopping took %v, want at most %v and one call", took, shutdownWithin)
+		}
+	})
 }
 
 func TestBackupWhoseTimerCameLateHearsWhatIsWaiting(t *testing.T) {
