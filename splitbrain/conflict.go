@@ -17,7 +17,7 @@ func (d *decider) master() {
 		m.holder, m.letGo, m.acted = own, time.Time{}, TenureID{}
 		m.yielded, m.release, m.released = TenureID{}, promise{}, time.Time{}
 		m.yielding = 0
-		m.ask, m.wish = asking{}, false
+		m.ask, m.wish = asking{}, time.Time{}
 	}
 	m.hold = Hold{}
 	if m.yielding == own.Seq {
@@ -38,6 +38,7 @@ func (d *decider) master() {
 		d.unheard(p)
 	}
 	d.answerRequests()
+	d.showFailure()
 }
 
 // conflict applies R2: this node and the peer both hold the unit. The values

@@ -12,8 +12,11 @@ const (
 	minHeartbeat     = 10 * time.Millisecond
 	refusalLife      = 2 * time.Second // how long a refusal is repeated
 	inviteLife       = 2 * time.Second // and an invitation
-	goodbyes         = 3               // records that say goodbye
-	burst            = 8               // records that may go without any spacing
+	wishLife         = 5 * time.Second // how long a wish to have a unit here stands
+	maxInvites       = 64
+	claimMemory      = time.Minute // that a claim is remembered while its author lives on
+	goodbyes         = 3           // records that say goodbye
+	burst            = 8           // records that may go without any spacing
 )
 
 // Core is the arbiter without its shell: it takes what happens with the time,
@@ -35,6 +38,7 @@ type Core struct {
 	invites  []datedInvite
 	strays   map[strayKey]*stray
 	alerts   map[alertKey]Alert
+	pruned   time.Time // when old claims were last dropped
 	judged   time.Time // when the alerts were last brought up to date
 
 	seq     uint64
@@ -186,8 +190,11 @@ func (c *Core) Leave() {
 func (c *Core) RequestHandover(now time.Time, unit, to string) {
 	if to == c.node {
 		if u := c.units[unit]; u != nil && u.view.State != Master {
-			u.memory.wish, u.dirty = true, true
+			u.memory.wish, u.dirty = now.Add(wishLife), true
 		}
+		return
+	}
+	if len(c.invites) >= maxInvites {
 		return
 	}
 	c.invites = append(c.invites, datedInvite{
@@ -234,7 +241,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	}
 	for _, v := range d.Record.Invites {
 		if u := c.units[v.Unit]; u != nil && v.To == c.node && u.view.State != Master && u.invited != v.ID {
-			u.invited, u.memory.wish, u.dirty = v.ID, true, true
+			u.invited, u.memory.wish, u.dirty = v.ID, now.Add(wishLife), true
 		}
 	}
 	for _, to := range c.table.members {
@@ -395,15 +402,27 @@ func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 		out.Verdicts = append(out.Verdicts, UnitVerdict{u.view.Name, verdict})
 	}
 	for _, r := range d.Refusals {
-		r.Reason = r.Reason[:min(len(r.Reason), MaxReason)]
-		c.refusals = append(c.refusals, datedRefusal{r, now.Add(refusalLife)})
-		c.urgent = true
+		c.refuse(now, r)
 	}
 	if said := u.claim(now).fingerprint(); said != u.said {
 		u.said = said
 		c.urgent, c.changed = true, true
 	}
 	c.urgent = c.urgent || d.Urgent
+}
+
+// refuse repeats a refusal in the next records. The request that it answers is
+// repeated as well, so it may be there already.
+func (c *Core) refuse(now time.Time, r Refusal) {
+	r.Reason = r.Reason[:min(len(r.Reason), MaxReason)]
+	for i := range c.refusals {
+		if old := &c.refusals[i]; old.ID == r.ID && old.To == r.To {
+			old.until = now.Add(refusalLife)
+			return
+		}
+	}
+	c.refusals = append(c.refusals, datedRefusal{r, now.Add(refusalLife)})
+	c.urgent = true
 }
 
 // gather collects what the members say of the unit.
@@ -435,8 +454,13 @@ func (c *Core) gather(v *View) {
 	v.Peers, c.peers = peers, peers
 }
 
-// expire drops what was repeated long enough.
+// expire drops what was repeated long enough, and now and then what is known
+// of units that are no more.
 func (c *Core) expire(now time.Time) {
+	if now.Sub(c.pruned) >= claimMemory {
+		c.pruned = now
+		c.table.prune(now.Add(-claimMemory))
+	}
 	c.refusals = slices.DeleteFunc(c.refusals, func(r datedRefusal) bool { return now.After(r.until) })
 	c.invites = slices.DeleteFunc(c.invites, func(v datedInvite) bool { return now.After(v.until) })
 }

@@ -80,7 +80,9 @@ type Memory struct {
 	release  promise   // whom that tenure was handed to
 	released time.Time // when its addresses were first known to be gone
 	ask      asking
-	wish     bool // a person or a drain asks this node to take the unit over
+	wish     time.Time // until then a person or a drain wants it here
+	failed   string    // the node to which handing over failed
+	failedAt time.Time // and when that was noticed
 }
 
 // promise is a hand-over that this node agreed to.

@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"fmt"
+	"hash/fnv"
 	"time"
 )
 
@@ -36,11 +37,12 @@ func reservation(rtt time.Duration) time.Duration {
 func (d *decider) askHolder(holder *Peer) {
 	ask := &d.Memory.ask
 	preempt := d.Unit.Wants == WantPreempt
+	wish := d.Now.Before(d.Memory.wish)
 	if why, ok := d.refused(); ok {
 		d.Refused = why
 		ask.backoff = min(max(2*ask.backoff, firstBackoff), lastBackoff)
 		ask.notBefore = d.Now.Add(ask.backoff)
-		ask.tenure, d.Memory.wish = TenureID{}, false
+		ask.tenure, d.Memory.wish, wish = TenureID{}, time.Time{}, false
 	}
 	if holder == nil {
 		return // an open request may have been answered
@@ -50,23 +52,23 @@ func (d *decider) askHolder(holder *Peer) {
 		ask.tenure = TenureID{} // void: that tenure is over
 	}
 	wanted := d.Unit.Eligible && d.twoWay(holder) && holder.Claim.Policy == PolicyMesh &&
-		(preempt || d.Memory.wish)
+		(preempt || wish)
 	if !wanted {
 		ask.tenure = TenureID{}
 		return
 	}
-	if d.Now.Before(ask.notBefore) && !d.Memory.wish {
+	if d.Now.Before(ask.notBefore) && !wish {
 		d.wake(ask.notBefore)
 		return
 	}
 	if ask.tenure == (TenureID{}) {
 		*ask = asking{tenure: tenure, since: d.Now, backoff: ask.backoff}
 	}
-	ask.preempt = preempt && !d.Memory.wish
+	ask.preempt = preempt && !wish
 	if giveUp := ask.since.Add(max(d.Unit.masterDown(), time.Second)); !d.Now.Before(giveUp) {
 		ask.backoff = min(max(2*ask.backoff, firstBackoff), lastBackoff)
 		ask.notBefore = d.Now.Add(ask.backoff)
-		ask.tenure, d.Memory.wish = TenureID{}, false
+		ask.tenure, d.Memory.wish = TenureID{}, time.Time{}
 		d.Refused = holder.Node + " does not answer"
 		d.wake(ask.notBefore)
 		return
@@ -77,12 +79,20 @@ func (d *decider) askHolder(holder *Peer) {
 		copy(ask.ids[1:], ask.ids[:])
 		ask.ids[0] = askedAt{ask.ids[1].id + 1, d.Now}
 		if ask.ids[1].id == 0 {
-			ask.ids[0].id = uint64(d.Now.UnixNano())
+			ask.ids[0].id = firstRequest(d.Unit.Name, d.Now)
 		}
 		d.Urgent = true
 	}
 	d.wake(ask.ids[0].at.Add(reservation(d.rtt()) / 4))
 	d.Request = &Request{ID: ask.ids[0].id, Unit: d.Unit.Name, Tenure: tenure, Preempt: ask.preempt}
+}
+
+// firstRequest numbers the first request of a series, so that no other unit or
+// series has the same number.
+func firstRequest(unit string, now time.Time) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(unit))
+	return max(h.Sum64()^uint64(now.UnixNano()), 1)
 }
 
 // refused gives the reason when a member refuses the open request.
@@ -127,7 +137,7 @@ func (d *decider) answered() bool {
 			return false // too late: R9's order decides
 		}
 		m.acted, m.holder = m.ask.tenure, m.ask.tenure
-		m.ask, m.wish = asking{}, false
+		m.ask, m.wish = asking{}, time.Time{}
 		m.hold = Hold{}
 		d.say(TakeOver{Reason: fmt.Sprintf("%s handed the unit over, as asked %s", p.Node, d.ago(at))})
 		return true
@@ -187,11 +197,28 @@ func (d *decider) yieldFailed() {
 	m := &d.Memory
 	if r := &m.release; r.request != 0 {
 		d.Refusals = append(d.Refusals, Refusal{ID: r.request, To: r.to, Reason: d.Node + " could not let go"})
-		d.Alerts = append(d.Alerts, d.failure(r.node, "it is still MASTER"))
+		m.failed, m.failedAt = r.node, d.Now
 		*r = promise{}
 	}
 	m.yielding, m.yielded = 0, TenureID{}
 	d.Urgent = true
+}
+
+// failureShown is how long the alert about a failed hand-over stands.
+const failureShown = 30 * time.Second
+
+// showFailure raises the alert of yieldFailed.
+func (d *decider) showFailure() {
+	m := &d.Memory
+	if m.failed == "" {
+		return
+	}
+	if until := m.failedAt.Add(failureShown); d.Now.Before(until) {
+		d.wake(until)
+		d.Alerts = append(d.Alerts, d.failure(m.failed, "it is still MASTER"))
+		return
+	}
+	m.failed = ""
 }
 
 func (d *decider) failure(node, why string) Alert {

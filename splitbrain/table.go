@@ -339,6 +339,18 @@ func (t *Table) acks(now time.Time) []Ack {
 	return acks
 }
 
+// prune forgets claims that were not repeated since, although their authors
+// were heard: units that are no more.
+func (t *Table) prune(since time.Time) {
+	for _, m := range t.members {
+		for unit, h := range m.claims {
+			if h.at.Before(since) && m.at.After(since) {
+				delete(m.claims, unit)
+			}
+		}
+	}
+}
+
 // owner is the member that the address belongs to, or nil.
 func (t *Table) owner(a netip.Addr) *member {
 	for _, m := range t.members {
