@@ -133,3 +133,26 @@ func TestTotalPartitionEndsAtTheHeal(t *testing.T) {
 	s.watch.Since(healed).WantNeverTwo(time.Second, vip)
 	wantAlert(t, s.da, 3*time.Second, "split_brain")
 }
+
+// F17: the control network is down, the service network is fine. Heartbeats
+// have a path left, so nothing moves and everybody stays heard.
+func TestF17ControlNetworkDown(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	lab.During(2 * time.Second) // the paths are learned from heartbeats
+	down := time.Now()
+	for _, n := range s.nodes() {
+		n.CutLink(lab.Control)
+	}
+	lab.During(8 * time.Second)
+	view := s.watch.Since(down)
+	view.WantNeverTwo(0, vip)
+	view.WantDarkAtMost(slack, vip)
+	wantReigns(t, view, 4, 51, s.a)
+	for _, n := range s.nodes() {
+		n.Block(lab.VRRP, lab.Both) // only the service network's heartbeats are left
+	}
+	lab.During(6 * time.Second)
+	s.watch.WantHolder(s.a, vip, time.Second)
+	s.watch.Since(down).WantNeverTwo(0, vip)
+}
