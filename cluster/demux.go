@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -25,9 +26,11 @@ const (
 	// handshakeTime bounds a handshake, so that a peer that says nothing does not
 	// keep a goroutine and a socket.
 	handshakeTime = 5 * time.Second
-	// maxHandshakes bounds how many are under way. Beyond it, connections wait in
-	// the kernel's queue.
-	maxHandshakes = 64
+	// maxHandshakes and maxFromOne bound how many are under way, in all and from one
+	// address. What is beyond is closed at once: machines that connect and say
+	// nothing must not keep the members out.
+	maxHandshakes = 512
+	maxFromOne    = 16
 )
 
 // demux accepts TLS connections on one port and hands them on by protocol. It has
@@ -40,7 +43,8 @@ type demux struct {
 	mu     sync.Mutex
 	config *tls.Config // nil: in no cluster
 
-	slots   chan struct{}
+	handshakes handshakes
+
 	closing chan struct{}
 	running sync.WaitGroup
 }
@@ -57,7 +61,8 @@ func listen(address string, log *slog.Logger) (*demux, error) {
 	}
 	d := &demux{
 		listener: listener, log: log,
-		routes: make(map[string]*route), slots: make(chan struct{}, maxHandshakes), closing: make(chan struct{}),
+		routes: make(map[string]*route), closing: make(chan struct{}),
+		handshakes: handshakes{from: make(map[netip.Addr]int)},
 	}
 	for _, proto := range []string{protoGRPC, protoRaft, protoGossip} {
 		d.routes[proto] = &route{addr: listener.Addr(), conns: make(chan net.Conn), closing: d.closing}
@@ -82,14 +87,8 @@ func (d *demux) current() *tls.Config {
 // accept runs until Close.
 func (d *demux) accept() {
 	for {
-		select {
-		case d.slots <- struct{}{}:
-		case <-d.closing:
-			return
-		}
 		conn, err := d.listener.Accept()
 		if err != nil {
-			<-d.slots
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
@@ -102,16 +101,51 @@ func (d *demux) accept() {
 				return
 			}
 		}
+		release, ok := d.handshakes.begin(conn.RemoteAddr())
+		if !ok {
+			conn.Close()
+			continue
+		}
 		d.running.Go(func() {
-			d.handshake(conn)
+			defer release()
+			d.handshake(conn, release)
 		})
 	}
 }
 
-// handshake finishes one connection's TLS and hands it on.
-func (d *demux) handshake(raw net.Conn) {
-	release := sync.OnceFunc(func() { <-d.slots })
-	defer release()
+// handshakes counts the handshakes under way.
+type handshakes struct {
+	mu    sync.Mutex
+	total int
+	from  map[netip.Addr]int
+}
+
+// begin counts one more, unless there are too many; release, which may be called
+// more than once, ends it.
+func (h *handshakes) begin(remote net.Addr) (release func(), ok bool) {
+	var from netip.Addr
+	if tcp, isTCP := remote.(*net.TCPAddr); isTCP {
+		from = tcp.AddrPort().Addr().Unmap()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.total >= maxHandshakes || h.from[from] >= maxFromOne {
+		return nil, false
+	}
+	h.total++
+	h.from[from]++
+	return sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.total--
+		if h.from[from]--; h.from[from] == 0 {
+			delete(h.from, from)
+		}
+	}), true
+}
+
+// handshake finishes one connection's TLS, calls finished, and hands it on.
+func (d *demux) handshake(raw net.Conn, finished func()) {
 	config := d.current()
 	if config == nil {
 		raw.Close()
@@ -139,8 +173,7 @@ func (d *demux) handshake(raw net.Conn) {
 		conn.Close()
 		return
 	}
-	// Handing on waits for the receiver, and that is no handshake any more.
-	release()
+	finished() // handing on waits for the receiver
 	target.deliver(conn)
 }
 

@@ -2,10 +2,15 @@ package cluster
 
 import (
 	"encoding/json"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 )
 
 func TestCertificatesAreRenewedForTheSameKey(t *testing.T) {
@@ -120,5 +125,54 @@ func TestNodeFileIsReadable(t *testing.T) {
 	}
 	if left := time.Until(a.Status().CertEnds); left < 80*24*time.Hour {
 		t.Errorf("the certificate ends in %v", left)
+	}
+}
+
+func TestSilentConnectionsDoNotKeepMembersOut(t *testing.T) {
+	t.Parallel()
+	a, b := newNode(t, "a"), newNode(t, "b")
+	a.initCluster("")
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 99)}}
+	for range 3 * maxFromOne {
+		conn, err := dialer.DialContext(t.Context(), "tcp", a.o.Listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	eventually(t, "no more than the limit are under way", func() bool {
+		a.port.handshakes.mu.Lock()
+		defer a.port.handshakes.mu.Unlock()
+		return a.port.handshakes.from[netip.MustParseAddr("127.0.0.99")] <= maxFromOne
+	})
+	if err := b.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{})}); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "silent connections are given up", func() bool {
+		a.port.handshakes.mu.Lock()
+		defer a.port.handshakes.mu.Unlock()
+		return a.port.handshakes.from[netip.MustParseAddr("127.0.0.99")] == 0
+	})
+}
+
+func TestConnectionsToAMemberEndWithItsMembership(t *testing.T) {
+	t.Parallel()
+	nodes := threeNodes(t)
+	a, b := nodes[0], nodes[1]
+	first, err := a.Conn("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := a.Conn("b"); err != nil || second != first {
+		t.Errorf("second Conn is another one (%v)", err)
+	}
+	if _, err := b.Leave(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the connection is closed", func() bool {
+		return first.(*grpc.ClientConn).GetState() == connectivity.Shutdown
+	})
+	if _, err := a.Conn("b"); err == nil {
+		t.Error("Conn to a former member succeeds")
 	}
 }
