@@ -192,7 +192,10 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			if err := m.runner.stop(ctx); err != nil {
 				return err
 			}
-			return parts.end(errNoMember)
+			if err := parts.end(errNoMember); err.Error() != errNoMember.Error() {
+				return err
+			}
+			return nil
 		}
 		select {
 		case <-changed:

@@ -46,12 +46,16 @@ func Run(ctx context.Context, o Options) error {
 		err = runMember(ctx, o)
 	}
 	notifySystemd(o.Log, daemon.SdNotifyStopping)
-	// The end that was asked for is no failure.
-	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
-		o.Log.Info("stopped", "reason", cause)
-		return nil
+	cause := context.Cause(ctx)
+	if cause == nil || !errors.Is(err, cause) {
+		return err
 	}
-	return err
+	// The end that was asked for is no failure.
+	if err.Error() != cause.Error() {
+		o.Log.Warn("not everything ended well", "err", err)
+	}
+	o.Log.Info("stopped", "reason", cause)
+	return nil
 }
 
 func checkName(name string) error {

@@ -165,6 +165,9 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 	p.applying.Lock()
 	defer p.applying.Unlock()
 
+	if err := checkRival(state); err != nil {
+		return err
+	}
 	scripts, err := trackScripts(state)
 	if err != nil {
 		return err

@@ -42,9 +42,9 @@ func (s *stages) start(ctx context.Context, before func(), run func(context.Cont
 }
 
 // end ends all parts with the given cause, the last one added first, and
-// returns what went wrong.
+// returns the cause and what else went wrong.
 func (s *stages) end(cause error) error {
-	var errs []error
+	errs := []error{cause}
 	for i := len(s.parts) - 1; i >= 0; i-- {
 		p := s.parts[i]
 		if p.before != nil {
