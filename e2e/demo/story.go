@@ -367,17 +367,16 @@ func (p *play) instructions() {
 	p.l.say("ip netns exec %s bash", p.a.Namespace())
 	p.l.say("haclusterctl vips; haclusterctl config edit; ip addr; tail -f %s", p.a.logFile())
 	p.l.pause()
-	p.l.say("Kill a daemon: kill -9 %d (lb01), %d (lb02), %d (lb03).", p.a.daemon.PID(), p.b.daemon.PID(), p.c.daemon.PID())
-	p.l.say("Drop VRRP: ip netns exec %s nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in meta l4proto 112 drop'", p.b.Namespace())
-	p.l.say("Clean up: the next make demo or make e2e does it, or now:")
+	p.l.say("Kill a daemon: kill -9 %d (lb01), %d (lb02) or %d (lb03).", p.a.daemon.PID(), p.b.daemon.PID(), p.c.daemon.PID())
+	p.l.say("Drop VRRP on lb02, with Debian's package nftables, and let it pass again:")
 	p.l.pause()
-	var pids, namespaces []string
-	for _, m := range p.machines() {
-		for _, pid := range m.daemon.Tree() {
-			pids = append(pids, strconv.Itoa(pid))
-		}
-		namespaces = append(namespaces, m.Namespace())
-	}
-	p.l.say("kill %s", strings.Join(pids, " "))
-	p.l.say("for n in %s; do ip netns del $n; done", strings.Join(namespaces, " "))
+	p.l.say("ip netns exec %s nft 'table inet t { chain c { type filter hook input priority 0; meta l4proto 112 drop; }; }'", p.b.Namespace())
+	p.l.say("ip netns exec %s nft delete table inet t", p.b.Namespace())
+	p.l.pause()
+	p.l.say("The next make demo, make e2e or make test cleans up. To do it now:")
+	p.l.pause()
+	common := strings.TrimSuffix(p.a.Namespace(), p.a.Name)
+	p.l.say("kill %d %d %d", p.a.daemon.PID(), p.b.daemon.PID(), p.c.daemon.PID())
+	p.l.say("for n in lb01 lb02 lb03 watcher switch; do ip netns del %s$n; done", common)
+	p.l.say("rm -r %s*", strings.TrimSuffix(p.a.dir, p.a.Name))
 }
