@@ -47,6 +47,8 @@ func newLAN(ctx context.Context, wg *sync.WaitGroup, names ...string) *lan {
 			members = append(members, Member{Name: other})
 		}
 		n.arbiter.SetMembers(members)
+	}
+	for _, n := range l.nodes {
 		wg.Go(func() { n.arbiter.Run(ctx) })
 	}
 	return l
