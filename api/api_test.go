@@ -321,6 +321,15 @@ func TestStatusIsMergedFromEveryNode(t *testing.T) {
 	}
 }
 
+func TestANodeInNoClusterTellsNothingOfAFormerOne(t *testing.T) {
+	l := newLAN(t, "lb1", "lb2")
+	l.state = cluster.Waiting
+	st, err := pb.NewStatusServiceClient(l.nodes["lb2"].socket(t)).Get(t.Context(), &pb.GetStatusRequest{})
+	if err != nil || st.GetVerdict() != pb.Verdict_VERDICT_UNKNOWN || len(st.GetNodes()) != 1 || st.GetCluster().GetName() != "" {
+		t.Errorf("status = %v, %v; want UNKNOWN and this node only", st, err)
+	}
+}
+
 func TestEventsOfAllNodesComeInOneStream(t *testing.T) {
 	l := newLAN(t, "lb1", "lb2")
 	at := time.Unix(2000, 0)

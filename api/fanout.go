@@ -22,6 +22,9 @@ const (
 // heartbeats claim.
 func (s *Server) merged(ctx context.Context) observed.Snapshot {
 	snapshot, _ := s.o.Hub.Latest()
+	if s.waiting() {
+		return alone(snapshot)
+	}
 	snapshot.Nodes = slices.Clone(snapshot.Nodes)
 	if s.member() != nil {
 		return snapshot
@@ -59,6 +62,18 @@ func (s *Server) merged(ctx context.Context) observed.Snapshot {
 		snapshot.Cluster.Revision = max(snapshot.Cluster.Revision, snapshot.Nodes[i].Revision)
 	}
 	return snapshot
+}
+
+// alone is the picture without what was known of a cluster that this node has
+// left, or has not joined yet.
+func alone(s observed.Snapshot) observed.Snapshot {
+	out := observed.Snapshot{Time: s.Time, Observer: s.Observer}
+	if self, ok := s.Node(s.Observer); ok {
+		out.Nodes = []observed.Node{{
+			Name: self.Name, Address: self.Address, Alive: true, Started: self.Started, Version: self.Version, Units: self.Units,
+		}}
+	}
+	return out
 }
 
 func (s *Server) agent(node string) (pb.AgentServiceClient, error) {

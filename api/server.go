@@ -104,12 +104,21 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterAlertsServiceServer(r, alertsService{s: s})
 }
 
+// waiting says that this node is in no cluster, but could be.
+func (s *Server) waiting() bool {
+	if s.o.Cluster == nil {
+		return false
+	}
+	state := s.o.Cluster.Status().State
+	return state == cluster.Waiting || state == cluster.Joining
+}
+
 // member returns an error unless this node is a member of a cluster.
 func (s *Server) member() error {
 	switch {
 	case s.o.Cluster == nil:
 		return errStandalone
-	case s.o.Cluster.Status().State == cluster.Waiting, s.o.Cluster.Status().State == cluster.Joining:
+	case s.waiting():
 		return cluster.ErrNotMember
 	case s.o.Cluster.Status().State == cluster.Removed:
 		return errRemoved

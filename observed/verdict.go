@@ -64,8 +64,8 @@ func (c Candidate) ready() bool { return c.State == vrrp.Backup }
 // Judge says how the cluster is. It is a pure function of the snapshot.
 func Judge(s Snapshot) Judgement {
 	j := Judgement{Verdict: Safe, VIPs: vips(&s)}
-	if len(j.VIPs) == 0 {
-		return judgeWithoutVIPs(&s, j)
+	if len(j.VIPs) == 0 || s.outside() {
+		return judgeWithoutVIPs(&s, Judgement{Verdict: Safe})
 	}
 	j.Tolerance = len(s.Nodes)
 	for i := range j.VIPs {
@@ -92,6 +92,9 @@ func Judge(s Snapshot) Judgement {
 	return j
 }
 
+// outside says that the observer is in no cluster, but could be.
+func (s *Snapshot) outside() bool { return s.Cluster.Name == "" && !s.Standalone }
+
 func served(n int) string {
 	if n == 1 {
 		return "the virtual address has one holder"
@@ -103,7 +106,7 @@ func judgeWithoutVIPs(s *Snapshot, j Judgement) Judgement {
 	switch {
 	case len(s.Nodes) == 0:
 		j.Verdict, j.Reason = Unknown, "the daemon has not looked yet"
-	case s.Cluster.Revision == 0 && !s.Standalone:
+	case s.outside():
 		j.Verdict, j.Reason = Unknown, "this node is in no cluster yet"
 		j.Next = "haclusterctl init, or haclusterctl join"
 	default:

@@ -36,7 +36,7 @@ its keys. The last member needs --last: the cluster and its history end with it.
 					a.printf("Cluster %s has ended.\n", resp.GetCluster())
 					return nil
 				}
-				a.printf("This node has left cluster %s; %s remain.\n", resp.GetCluster(), strings.Join(resp.GetRemaining(), ", "))
+				a.printf("This node has left cluster %s. What remains: %s.\n", resp.GetCluster(), strings.Join(resp.GetRemaining(), ", "))
 				return nil
 			})
 		},

@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HACLUSTER_SOCKET", socket)
 			env.Setenv("SUDO_USER", "")
 			env.Setenv("TZ", "UTC")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // a race build waits a second at each exit otherwise
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
