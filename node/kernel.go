@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/hacluster/hacluster/internal/netif"
@@ -30,7 +32,11 @@ func (k *kernel) Release(instance string, addrs []vrrp.Address, routes []vrrp.Ro
 func (k *kernel) Renew() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.addrs.Renew()
+	err := k.addrs.Renew()
+	if errors.Is(err, netif.ErrLapsed) {
+		return fmt.Errorf("%w: %w", vrrp.ErrLapsed, err)
+	}
+	return err
 }
 
 // setStatic makes the addresses and routes that are present regardless of any

@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -279,8 +280,17 @@ func (l *loop) renew() {
 		return
 	}
 	l.renewAt = l.now.Add(l.opts.RenewEvery)
-	if err := l.opts.Kernel.Renew(); err != nil {
-		l.opts.Log.Error("addresses were not renewed", "err", err)
+	err := l.opts.Kernel.Renew()
+	if err == nil {
+		return
+	}
+	l.opts.Log.Error("addresses were not renewed", "err", err)
+	if errors.Is(err, ErrLapsed) {
+		// The kernel may have removed them, and another node may hold them:
+		// as after a pause, whoever was master asks anew.
+		for _, u := range l.units {
+			l.step(u, Paused{For: l.opts.Lease})
+		}
 	}
 }
 

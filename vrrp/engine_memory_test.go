@@ -186,6 +186,7 @@ type memoryKernel struct {
 	mu        sync.Mutex
 	held      map[netip.Prefix]string
 	claimErr  error
+	renewErr  error
 	calls     []string
 	announced []Announcement
 	batches   int // calls of Announce
@@ -221,7 +222,7 @@ func (k *memoryKernel) Renew() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.renewed++
-	return nil
+	return k.renewErr
 }
 
 func (k *memoryKernel) Announce(batch []Announcement) error {

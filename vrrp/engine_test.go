@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"fmt"
 	"context"
 	"errors"
 	"net/netip"
@@ -288,6 +289,19 @@ func TestMasterThatWasSuspendedBecomesBackupBeforeItSends(t *testing.T) {
 		if got := lan.count("a", func(d Datagram) bool { return d.Payload[2] != 0 }); got != adverts {
 			t.Errorf("%d adverts after the suspension, want none", got-adverts)
 		}
+		if got := a.kernel.holds(); len(got) != 0 {
+			t.Errorf("holds %v, want nothing", got)
+		}
+	})
+}
+
+func TestMasterWhoseAddressesLapsedBecomesBackup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := newMemoryLAN()
+		a, _ := pair(t, lan)
+		a.kernel.with(func() { a.kernel.renewErr = fmt.Errorf("vi_51: %w", ErrLapsed) })
+		time.Sleep(400 * time.Millisecond)
+		a.wantState("vi_51", Backup)
 		if got := a.kernel.holds(); len(got) != 0 {
 			t.Errorf("holds %v, want nothing", got)
 		}

@@ -1,6 +1,12 @@
 package vrrp
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
+
+// ErrLapsed says that claimed addresses were not renewed within their lifetime.
+var ErrLapsed = errors.New("lifetime of addresses lapsed")
 
 // Kernel is what virtual routers change on the machine. Only the engine calls
 // it, one method at a time, and each call is bounded in time. Every method is
@@ -13,7 +19,8 @@ type Kernel interface {
 	// Release removes them and makes sure by a dump that none is left.
 	Release(instance string, addrs []Address, routes []Route) error
 
-	// Renew prolongs the lifetime of everything claimed, in one pass.
+	// Renew prolongs the lifetime of everything claimed, in one pass. The error
+	// wraps ErrLapsed when a lifetime had ended before.
 	Renew() error
 
 	// Announce sends one gratuitous ARP (IPv4) or unsolicited neighbour
