@@ -23,76 +23,43 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/internal/run"
+	"github.com/hacluster/hacluster/observed"
 )
 
-func splitBrain(unit string) Alert {
-	return Alert{
-		ID: "split_brain/" + unit, Kind: "split_brain", Severity: Critical, Node: "lb01", Unit: unit,
-		Summary: unit + " has two holders", Evidence: []string{"heartbeat of lb02, 40 ms ago: MASTER"}, Remedy: "check the network",
+var began = time.Date(2026, 11, 21, 14, 0, 0, 5e6, time.UTC)
+
+func splitBrain(unit string) observed.Alert {
+	return observed.Alert{
+		ID: "split_brain/" + unit, Code: "split_brain", Severity: observed.Critical, Node: "lb01", Unit: unit,
+		Summary: unit + " has two holders", Evidence: []string{"heartbeat of lb02, 40 ms ago: MASTER"}, Next: "check the network", Since: began,
 	}
 }
 
-// ids are the alerts of changes with their states.
-func ids(changes []Change) []string {
-	var out []string
-	for _, c := range changes {
-		out = append(out, c.Alert.ID+" "+c.Alert.State())
-	}
-	return out
-}
-
-func TestHubTellsEachChangeOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := NewHub()
-		start := time.Now()
-		h.Raise(splitBrain("VI_1"))
-		time.Sleep(time.Second)
-		h.Raise(splitBrain("VI_1")) // nothing new
-		changed := splitBrain("VI_1")
-		changed.Evidence = []string{"another"}
-		h.Raise(changed)
-		h.Resolve("split_brain/VI_2") // never raised
-		if open := h.Open(); len(open) != 1 || !open[0].Since.Equal(start) || open[0].Evidence[0] != "another" {
-			t.Errorf("Open = %+v, want the changed alert since its beginning", open)
-		}
-		h.Resolve("split_brain/VI_1")
-		h.Note(Alert{ID: "state/VI_1"})
-		changes, lost, _ := h.After(0)
-		want := []string{"split_brain/VI_1 open", "split_brain/VI_1 open", "split_brain/VI_1 resolved", "state/VI_1 resolved"}
-		if got := ids(changes); !slices.Equal(got, want) || lost != 0 {
-			t.Errorf("changes = %q, lost %d; want %q", got, lost, want)
-		}
-		if open := h.Open(); len(open) != 0 {
-			t.Errorf("Open = %+v, want none", open)
-		}
-	})
-}
-
-func TestHubIsBoundedAndSaysWhatIsLost(t *testing.T) {
-	h := NewHub()
-	for i := range history + 10 {
-		h.Note(Alert{ID: fmt.Sprint(i)})
-	}
-	changes, lost, _ := h.After(5)
-	if len(changes) != history || lost != 5 || changes[0].Seq != 11 {
-		t.Errorf("%d changes from %d, %d lost; want %d from 11, 5 lost", len(changes), changes[0].Seq, lost, history)
-	}
-	if changes, lost, _ = h.After(h.Last()); len(changes) != 0 || lost != 0 {
-		t.Errorf("%d changes after the last, %d lost; want none", len(changes), lost)
+func TestOnlyTheLastChangeOfAnAlertIsTold(t *testing.T) {
+	h := observed.NewHub()
+	minor := splitBrain("VI_0")
+	minor.Severity = observed.Info
+	h.Raise(minor)
+	h.Raise(splitBrain("VI_1"))
+	h.Raise(splitBrain("VI_2"))
+	ended := splitBrain("VI_1")
+	ended.Resolved = began.Add(time.Second)
+	h.Raise(ended)
+	got, next, lost, _ := Alerts(h, observed.Warning).take(0)
+	if len(got) != 2 || got[0].Unit != "VI_2" || got[1].Unit != "VI_1" || state(got[1]) != "resolved" || next != 4 || lost != 0 {
+		t.Errorf("take = %+v, %d, %d; want VI_2 open and VI_1 resolved, 4, 0", got, next, lost)
 	}
 }
 
-func TestOpenAlertsComeWorstFirst(t *testing.T) {
-	h := NewHub()
-	h.Raise(Alert{ID: "b", Severity: Warning})
-	h.Raise(Alert{ID: "a", Severity: Info})
-	h.Raise(Alert{ID: "c", Severity: Critical})
-	var got []string
-	for _, a := range h.Open() {
-		got = append(got, a.ID)
+func TestWhatIsLostIsCounted(t *testing.T) {
+	h := observed.NewHub()
+	all := Events(h, func(observed.Event) bool { return true })
+	for range 5000 {
+		h.Record(observed.Event{})
 	}
-	if want := []string{"c", "b", "a"}; !slices.Equal(got, want) {
-		t.Errorf("Open = %v, want %v", got, want)
+	kept, _ := h.Events(0)
+	if group, next, lost, _ := all.take(100); len(group) != len(kept) || next != 5000 || lost != uint64(4900-len(kept)) {
+		t.Errorf("take = %d values up to %d, %d lost; want %d up to 5000, %d lost", len(group), next, lost, len(kept), 4900-len(kept))
 	}
 }
 
@@ -103,8 +70,8 @@ type recorder struct {
 	start    time.Time
 }
 
-func (r *recorder) Deliver(_ context.Context, changes []Alert) error {
-	r.calls = append(r.calls, fmt.Sprintf("%s %d", time.Since(r.start), len(changes)))
+func (r *recorder) Deliver(_ context.Context, group []observed.Alert) error {
+	r.calls = append(r.calls, fmt.Sprintf("%s %d", time.Since(r.start), len(group)))
 	if r.failures > 0 {
 		r.failures--
 		return errors.New("relay is away")
@@ -125,20 +92,21 @@ func TestDeliverGathersAndRepeatsWithinBounds(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := NewHub()
-				h.Note(Alert{ID: "before"})
+				h := observed.NewHub()
+				h.Raise(splitBrain("before"))
+				alerts := Alerts(h, observed.Warning)
 				to := &recorder{failures: test.failures, start: time.Now()}
 				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan error)
-				go func() { done <- Deliver(ctx, h, to, slog.New(slog.DiscardHandler)) }()
+				done := make(chan uint64)
+				go func() { done <- Deliver(ctx, alerts, alerts.Last(), to, slog.New(slog.DiscardHandler)) }()
 				synctest.Wait()
 				for i := range 255 {
 					h.Raise(splitBrain(fmt.Sprintf("VI_%d", i)))
 				}
 				time.Sleep(time.Hour)
 				cancel()
-				if err := <-done; err != context.Canceled {
-					t.Errorf("Deliver = %v, want %v", err, context.Canceled)
+				if seq := <-done; seq != 256 {
+					t.Errorf("Deliver = %d, want 256", seq)
 				}
 				if !slices.Equal(to.calls, test.want) {
 					t.Errorf("deliveries = %v, want %v", to.calls, test.want)
@@ -148,15 +116,31 @@ func TestDeliverGathersAndRepeatsWithinBounds(t *testing.T) {
 	}
 }
 
+func TestTheRestIsDeliveredAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := observed.NewHub()
+		to := &recorder{start: time.Now(), failures: 1}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan uint64)
+		go func() { done <- Deliver(ctx, Alerts(h, observed.Warning), 0, to, slog.New(slog.DiscardHandler)) }()
+		h.Raise(splitBrain("VI_1"))
+		time.Sleep(gather + gather/2) // the first attempt has failed
+		h.Raise(splitBrain("VI_2"))
+		cancel()
+		if seq := <-done; seq != 2 || !slices.Equal(to.calls, []string{"1s 1", "1.5s 2"}) {
+			t.Errorf("Deliver = %d after %v; want 2 after one more attempt with both", seq, to.calls)
+		}
+	})
+}
+
 func TestScriptGetsTheAlertInItsEnvironment(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	s := Script{Command: run.Command{Argv: []string{"sh", "-c", `echo "$0 $HACLUSTER_ALERT $HACLUSTER_ALERT_ID $HACLUSTER_ALERT_SEVERITY $HACLUSTER_ALERT_SINCE: $HACLUSTER_ALERT_SUMMARY" >> ` + out, "me"}}}
 	a := splitBrain("VI_1")
-	a.Since = time.Date(2026, 11, 21, 14, 0, 0, 5e6, time.UTC)
 	b := a
 	b.Resolved = a.Since.Add(time.Second)
 	b.Summary = "zero \x00 byte"
-	if err := s.Deliver(t.Context(), []Alert{a, b}); err != nil {
+	if err := s.Deliver(t.Context(), []observed.Alert{a, b}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(out)
@@ -166,14 +150,14 @@ func TestScriptGetsTheAlertInItsEnvironment(t *testing.T) {
 		t.Errorf("script saw %q, %v; want %q", got, err, want)
 	}
 	bad := Script{Command: run.Command{Argv: []string{"/no/such/script"}}}
-	if err := bad.Deliver(t.Context(), []Alert{a}); err == nil {
+	if err := bad.Deliver(t.Context(), []observed.Alert{a}); err == nil {
 		t.Error("a script that cannot be started counts as delivered")
 	}
 }
 
 func TestWebhookPostsAllAlerts(t *testing.T) {
 	status := http.StatusNoContent
-	var got struct{ Alerts []Alert }
+	var got struct{ Alerts []document }
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
 			t.Errorf("body: %v", err)
@@ -182,15 +166,28 @@ func TestWebhookPostsAllAlerts(t *testing.T) {
 	}))
 	defer server.Close()
 	hook := Webhook{URL: server.URL}
-	if err := hook.Deliver(t.Context(), []Alert{splitBrain("VI_1"), splitBrain("VI_2")}); err != nil {
+	if err := hook.Deliver(t.Context(), []observed.Alert{splitBrain("VI_1"), splitBrain("VI_2")}); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Alerts) != 2 || got.Alerts[1].ID != "split_brain/VI_2" || got.Alerts[0].Severity != Critical || !got.Alerts[0].Open() {
+	if len(got.Alerts) != 2 || got.Alerts[1].ID != "split_brain/VI_2" || got.Alerts[0].Severity != "critical" || got.Alerts[0].State != "open" {
 		t.Errorf("received %+v", got.Alerts)
 	}
 	status = http.StatusBadGateway
-	if err := hook.Deliver(t.Context(), []Alert{splitBrain("VI_1")}); err == nil || !strings.Contains(err.Error(), "502 Bad Gateway") {
+	if err := hook.Deliver(t.Context(), []observed.Alert{splitBrain("VI_1")}); err == nil || !strings.Contains(err.Error(), "502 Bad Gateway") {
 		t.Errorf("Deliver = %v, want the status", err)
+	}
+}
+
+func TestWebhookErrorsDoNotShowThePath(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	hook := Webhook{URL: server.URL + "/token/s3cret"}
+	answered := hook.Deliver(t.Context(), []observed.Alert{splitBrain("VI_1")})
+	server.Close()
+	refused := hook.Deliver(t.Context(), []observed.Alert{splitBrain("VI_1")})
+	for _, err := range []error{answered, refused} {
+		if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "post to 127.0.0.1") {
+			t.Errorf("Deliver = %v, want an error with the host only", err)
+		}
 	}
 }
 
@@ -237,11 +234,11 @@ func relay(t *testing.T) (address string, received <-chan string) {
 
 func TestMailReachesTheRelay(t *testing.T) {
 	address, received := relay(t)
-	m := Mail{Server: address, Hello: "lb01", From: "ha@example.org", To: []string{"root@example.org", "ops@example.org"}}
+	m := Mail{Relay{Server: address, Hello: "lb01", From: "ha@example.org", To: []string{"root@example.org", "ops@example.org"}}}
 	evil := splitBrain("VI_2")
 	evil.Summary = "zwei Halter für VI_2\r\nBcc: everybody@example.org"
-	evil.Severity = Info
-	if err := m.Deliver(t.Context(), []Alert{evil, splitBrain("VI_1")}); err != nil {
+	evil.Severity = observed.Info
+	if err := m.Deliver(t.Context(), []observed.Alert{evil, splitBrain("VI_1")}); err != nil {
 		t.Fatal(err)
 	}
 	envelope, text, _ := strings.Cut(<-received, "From: ")
@@ -271,12 +268,45 @@ func TestMailReachesTheRelay(t *testing.T) {
 }
 
 func TestMailSubjectCannotBecomeAHeader(t *testing.T) {
-	a := splitBrain("VI_1")
-	a.Summary = "x\r\nBcc: everybody@example.org"
-	text := string(Mail{From: "a@example.org", To: []string{"b@example.org"}}.compose([]Alert{a}, time.Now()))
+	text := string(Relay{From: "a@example.org", To: []string{"b@example.org"}}.compose("x\r\nBcc: everybody@example.org", "", time.Now()))
 	headers, _, _ := strings.Cut(text, "\r\n\r\n")
 	if strings.Contains(headers, "\r\nBcc") {
 		t.Errorf("headers hold a forged one:\n%s", headers)
+	}
+}
+
+func TestStateMailNamesRouterTargetAndState(t *testing.T) {
+	tests := []struct {
+		name    string
+		changes []observed.Event
+		want    string
+	}{{
+		name:    "an instance",
+		changes: []observed.Event{{Unit: "VI_1", Instance: "VI_1", From: "BACKUP", To: "MASTER"}},
+		want:    "[WEB] VRRP instance VI_1 is MASTER",
+	}, {
+		name: "the newest of several stands for them",
+		changes: []observed.Event{
+			{Unit: "G1", Instance: "VI_1", From: "MASTER", To: "FAULT"},
+			{Unit: "G1", From: "MASTER", To: "FAULT"},
+		},
+		want: "[WEB] VRRP group G1 is FAULT (and 1 more)",
+	}, {
+		name:    "the daemon's end",
+		changes: []observed.Event{{Unit: "VI_1", Instance: "VI_1", From: "MASTER", To: "INIT"}},
+		want:    "[WEB] VRRP instance VI_1 is STOP",
+	}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			address, received := relay(t)
+			m := StateMail{Relay: Relay{Server: address, From: "a@example.org", To: []string{"b@example.org"}}, RouterID: "WEB"}
+			if err := m.Deliver(t.Context(), tt.changes); err != nil {
+				t.Fatal(err)
+			}
+			if text := <-received; !strings.Contains(text, "Subject: "+tt.want+"\n") {
+				t.Errorf("mail lacks the subject %q:\n%s", tt.want, text)
+			}
+		})
 	}
 }
 
@@ -289,18 +319,19 @@ func TestMailToARelayThatHangsEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	err = Mail{Server: l.Addr().String(), From: "a@example.org", To: []string{"b@example.org"}}.Deliver(ctx, []Alert{splitBrain("VI_1")})
+	err = Mail{Relay{Server: l.Addr().String(), From: "a@example.org", To: []string{"b@example.org"}}}.Deliver(ctx, []observed.Alert{splitBrain("VI_1")})
 	if err == nil || time.Since(start) > 2*time.Second {
 		t.Errorf("Deliver = %v after %s, want an error at once", err, time.Since(start))
 	}
 }
 
-func TestSeverityIsAWordInJSON(t *testing.T) {
-	var s Severity
-	if err := json.Unmarshal([]byte(`"warning"`), &s); err != nil || s != Warning {
-		t.Errorf("Unmarshal = %s, %v, want warning", s, err)
+func TestSeveritiesAreWords(t *testing.T) {
+	for word, want := range map[string]observed.Severity{"info": observed.Info, "warning": observed.Warning, "critical": observed.Critical} {
+		if got, ok := ParseSeverity(word); !ok || got != want || severity(got) != word {
+			t.Errorf("ParseSeverity(%q) = %d, %v; want %d", word, got, ok, want)
+		}
 	}
-	if err := json.Unmarshal([]byte(`"bad"`), &s); err == nil {
+	if _, ok := ParseSeverity("bad"); ok {
 		t.Error("an unknown severity is taken")
 	}
 }

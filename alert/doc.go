@@ -1,9 +1,8 @@
-// Package alert keeps what a person should know of, and delivers it: by
-// script, by mail, by webhook.
+// Package alert delivers what observed.Hub knows to people: alerts by script,
+// by webhook and by mail, and changes of VRRP states by mail as keepalived does.
 //
-// Hub keeps the open alerts and the last changes, and never waits for anybody:
-// who is interested reads the changes after those that it knows. Deliver is
-// such a reader for one Deliverer; each runs on a goroutine of its caller's.
-// What happens together is delivered together: a node that dies with 255 units
-// is one mail.
+// Deliver reads a Source, one of the hub's numbered streams, for one Deliverer;
+// each runs on a goroutine of its caller's and holds up nobody. What happens
+// together is delivered together: a node that dies with 255 units is one mail.
+// The package starts no goroutine and keeps nothing of its own.
 package alert
