@@ -1,9 +1,9 @@
 package vrrp
 
 import (
-	"fmt"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
