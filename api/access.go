@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -41,7 +42,13 @@ func isRoot(ctx context.Context) bool {
 	return ok && c.uid == 0
 }
 
+// versionHeader tells haclusterctl which version answers.
+const versionHeader = "haclusterd-version"
+
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if err := grpc.SetHeader(ctx, metadata.Pairs(versionHeader, s.o.Version)); err != nil {
+		return nil, err
+	}
 	if err := mayCall(ctx, info.FullMethod); err != nil {
 		return nil, toStatus(err)
 	}
@@ -50,6 +57,9 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 }
 
 func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if err := stream.SetHeader(metadata.Pairs(versionHeader, s.o.Version)); err != nil {
+		return err
+	}
 	if err := mayCall(stream.Context(), info.FullMethod); err != nil {
 		return toStatus(err)
 	}

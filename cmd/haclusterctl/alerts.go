@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -44,6 +46,26 @@ With -f it goes on with each change; -o json then prints one object on each line
 	cmd.Flags().BoolVarP(&req.Follow, "follow", "f", false, "go on, and show alerts as they open and resolve")
 	cmd.Flags().BoolVar(&req.All, "all", false, "those that are resolved, too")
 	return cmd
+}
+
+// joinAlerts makes one alert of those that say the same on several nodes, since
+// the first of them, and names the nodes.
+func joinAlerts(list []*pb.Alert) []*pb.Alert {
+	var out []*pb.Alert
+	for _, alert := range list {
+		i := slices.IndexFunc(out, func(o *pb.Alert) bool {
+			return o.GetCode() == alert.GetCode() && o.GetUnit() == alert.GetUnit() && o.GetSummary() == alert.GetSummary()
+		})
+		if i < 0 {
+			out = append(out, proto.CloneOf(alert))
+			continue
+		}
+		out[i].Node += ", " + alert.GetNode()
+		if alert.GetSince().AsTime().Before(out[i].GetSince().AsTime()) {
+			out[i].Since = alert.GetSince()
+		}
+	}
+	return out
 }
 
 func (a *app) printAlert(w io.Writer, alert *pb.Alert, evidence bool) {

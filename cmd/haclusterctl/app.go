@@ -57,6 +57,7 @@ type app struct {
 	socket  string
 	timeout time.Duration
 	output  string
+	warned  bool // of a daemon of another version
 }
 
 func newApp(in io.Reader, out, errs io.Writer, env func(string) string) *app {

@@ -36,7 +36,7 @@ func (a *app) connect() (*grpc.ClientConn, error) {
 		return nil, &exitError{code: exitNoDaemon, text: err.Error()}
 	}
 	probe.Close()
-	conn, err := grpc.NewClient("passthrough:///"+a.socket,
+	options := append(a.watchVersion(),
 		grpc.WithContextDialer(func(ctx context.Context, path string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		}),
@@ -44,6 +44,7 @@ func (a *app) connect() (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // the kernel says who calls
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 	)
+	conn, err := grpc.NewClient("passthrough:///"+a.socket, options...)
 	if err != nil {
 		return nil, &exitError{code: exitNoDaemon, text: err.Error()}
 	}

@@ -131,7 +131,7 @@ func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
 	if len(st.GetAlerts()) > 0 {
 		fmt.Fprintln(w)
 	}
-	for _, alert := range st.GetAlerts() {
+	for _, alert := range joinAlerts(st.GetAlerts()) {
 		a.printAlert(w, alert, false)
 	}
 }

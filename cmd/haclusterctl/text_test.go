@@ -68,3 +68,26 @@ func TestAgesAreShort(t *testing.T) {
 		}
 	}
 }
+
+func TestReleasesMoreThanOneApartAreTooFar(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"0.1.0", "0.2.3", false}, {"0.1.0", "0.3.0", true}, {"1.0.0", "2.0.0", true}, {"v1.2.0", "1.1.9", false}, {"dev", "9.9.9", false},
+	} {
+		if got := tooFar(tt.a, tt.b); got != tt.want {
+			t.Errorf("tooFar(%s, %s) = %v, want %v", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+func TestTheSameAlertOfSeveralNodesStandsOnce(t *testing.T) {
+	first, second, other := alert(), alert(), alert()
+	second.Node, second.Since = "lb02", at(4)
+	other.Unit = "VI_2"
+	got := joinAlerts([]*pb.Alert{first, second, other})
+	if len(got) != 2 || got[0].GetNode() != "lb01, lb02" || !got[0].GetSince().AsTime().Equal(at(4).AsTime()) || first.GetNode() != "lb01" {
+		t.Errorf("joined = %v; want one of lb01 and lb02 since the first, and the other", got)
+	}
+}

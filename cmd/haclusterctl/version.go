@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -44,9 +43,6 @@ func (a *app) versionCommand() *cobra.Command {
 				return nil
 			}
 			a.printf("haclusterd   %s (commit %s, %s)\n", daemon.GetVersion(), daemon.GetCommit(), daemon.GetGo())
-			if daemon.GetVersion() != version.Version {
-				fmt.Fprintf(a.err, "haclusterctl %s and haclusterd %s are of different versions; one release apart works\n", version.Version, daemon.GetVersion())
-			}
 			return nil
 		},
 	}
