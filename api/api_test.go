@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/hacluster/hacluster/cluster"
@@ -309,9 +310,13 @@ func TestSetAndRollbackMakeRevisions(t *testing.T) {
 
 func TestStatusIsMergedFromEveryNode(t *testing.T) {
 	l := newLAN(t, "lb1", "lb2")
-	st, err := pb.NewStatusServiceClient(l.nodes["lb2"].socket(t)).Get(t.Context(), &pb.GetStatusRequest{})
+	var header metadata.MD
+	st, err := pb.NewStatusServiceClient(l.nodes["lb2"].socket(t)).Get(t.Context(), &pb.GetStatusRequest{}, grpc.Header(&header))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := header.Get(versionHeader); !slices.Equal(got, []string{"1.0.0"}) {
+		t.Errorf("header %s = %v, want the daemon's version", versionHeader, got)
 	}
 	if st.GetVerdict() != pb.Verdict_VERDICT_SAFE || len(st.GetVips()) != 1 || !slices.Equal(st.GetVips()[0].GetHolders(), []string{"lb1"}) {
 		t.Errorf("status = %s %q, vips %v; want SAFE, held by lb1", st.GetVerdict(), st.GetReason(), st.GetVips())
