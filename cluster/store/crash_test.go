@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func openAlone(dir string) (*Store, error) {
 	}
 	return Open(Options{
 		Server: Server{ID: "alone#1", Addr: l.Addr().String()}, Dir: dir, Stream: tcpStream{l},
-		Timing:    Timing{Heartbeat: 50 * time.Millisecond, Election: 50 * time.Millisecond, Lease: 50 * time.Millisecond, DiskStall: 10 * time.Second},
+		Timing:    Timing{Heartbeat: 50 * time.Millisecond, Election: 50 * time.Millisecond, Lease: 50 * time.Millisecond, DiskStall: time.Second},
 		Retention: Retention{MinRevisions: 1 << 20, MaxAge: 1 << 62, MaxBytes: 1 << 30},
 		Logger:    slog.New(slog.DiscardHandler), SnapshotAfter: 16,
 	})
@@ -133,23 +134,67 @@ func readLines(from io.Reader, to chan<- crashLine) {
 	}
 }
 
+// startCrash starts the program.
+func startCrash(ctx context.Context, t *testing.T, dir string) (*exec.Cmd, <-chan crashLine) {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), crashDir+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan crashLine)
+	go readLines(out, lines) // ends with the program
+	return cmd, lines
+}
+
+func TestPausedProcessIsNotTakenForAStalledDisk(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	defer cancel()
+	cmd, lines := startCrash(ctx, t, t.TempDir())
+	pauses := 0
+	for answers := 0; pauses < 6; {
+		line, ok := <-lines
+		if !ok {
+			t.Fatalf("the program ended after %d pauses", pauses)
+		}
+		if line.word != "acknowledged" {
+			continue
+		}
+		// Answers come all the time, so a write is under way at most moments.
+		if answers++; answers%3 == 0 {
+			if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(1100 * time.Millisecond) // longer than DiskStall
+			if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			pauses++
+		}
+	}
+	for range 20 {
+		if line, ok := <-lines; !ok || strings.HasPrefix(line.word, "error") {
+			t.Fatalf("after the pauses the program says %q", line.word)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	for range lines { // until it has ended
+	}
+	_ = cmd.Wait() // killed
+}
+
 func TestKilledStoreHasEveryAcknowledgedRevision(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := make(map[uint64]string)
 	for kill := range 21 { // the last round only has to look
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
-		cmd.Env = append(os.Environ(), crashDir+"="+dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := make(chan crashLine)
-		go readLines(out, lines) // ends with the program
-
+		cmd, lines := startCrash(ctx, t, dir)
 		have := make(map[uint64]string)
 		var due <-chan time.Time
 		answers, after := 0, 1+rand.IntN(8)

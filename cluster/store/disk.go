@@ -63,6 +63,11 @@ func (d *disk) run() {
 	}
 }
 
+// stallTicks is in how many parts the limit is waited. A process that was stopped
+// for a while, or got no processor, finds one tick after it and not all of them: a
+// pause is not taken for a disk that hangs.
+const stallTicks = 10
+
 // write hands over one write and waits for it, at most for the limit.
 func (d *disk) write(what string, do func() error) error {
 	select {
@@ -70,23 +75,31 @@ func (d *disk) write(what string, do func() error) error {
 		return d.err
 	default:
 	}
-	timer := time.NewTimer(d.limit)
-	defer timer.Stop()
+	ticker := time.NewTicker(d.limit / stallTicks)
+	defer ticker.Stop()
 	w := write{do: do, done: make(chan error, 1)}
-	select {
-	case d.writes <- w:
-	case <-timer.C:
-		return d.fail(what)
-	case <-d.failed:
-		return d.err
-	case <-d.closed:
-		return ErrClosed
-	}
-	select {
-	case err := <-w.done:
-		return err
-	case <-timer.C:
-		return d.fail(what)
+	waiting, closed := d.writes, d.closed // nil when the write is under way
+	for ticks := 0; ; {
+		select {
+		case waiting <- w:
+			waiting, closed = nil, nil
+		case err := <-w.done:
+			return err
+		case <-d.failed:
+			return d.err
+		case <-closed:
+			return ErrClosed
+		case <-ticker.C:
+			if ticks++; ticks < stallTicks {
+				continue
+			}
+			select {
+			case err := <-w.done:
+				return err
+			default:
+				return d.fail(what)
+			}
+		}
 	}
 }
 
