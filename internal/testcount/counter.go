@@ -25,6 +25,7 @@ type event struct {
 type test struct {
 	pkg, name string
 	output    strings.Builder
+	started   bool   // a run event was seen
 	action    string // how it ended; empty: it did not
 	parent    bool   // has subtests, which are counted in its place
 }
@@ -80,13 +81,23 @@ func (c *counter) line(line []byte) {
 	case "output":
 		t.output.WriteString(ev.Output)
 	case "run":
-		if i := strings.LastIndexByte(ev.Test, '/'); i > 0 {
-			c.test(ev.Package, ev.Test[:i]).parent = true
-		}
+		t.started = true
+		c.markParent(ev.Package, ev.Test)
 	case "pass", "fail", "skip":
 		t.action = ev.Action
 		if b := c.build[ev.FailedBuild]; b != nil {
 			t.output.WriteString(b.String())
+		}
+	}
+}
+
+// markParent finds the test that a subtest belongs to: the longest one that has
+// started, since the name of a subtest may have slashes of its own.
+func (c *counter) markParent(pkg, name string) {
+	for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
+		if t := c.tests[[2]string{pkg, name[:i]}]; t != nil && t.started {
+			t.parent = true
+			return
 		}
 	}
 }

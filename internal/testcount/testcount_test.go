@@ -34,6 +34,14 @@ func TestCounting(t *testing.T) {
 `,
 		want: "failed: p TestA\n1 passed, 1 failed\n",
 	}, {
+		name: "a subtest's own slashes make no parent",
+		events: `{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestA/x/y"}
+{"Action":"pass","Package":"p","Test":"TestA/x/y"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+`,
+		want: "1 passed, 0 failed\n",
+	}, {
 		name: "a skip fails unless it is listed",
 		events: `{"Action":"output","Package":"p","Test":"TestA","Output":"needs ip_vs"}
 {"Action":"skip","Package":"p","Test":"TestA"}
