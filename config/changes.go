@@ -41,7 +41,10 @@ func Changes(old, new *Config) []Change {
 	}
 	add("global_defs", old.Global, new.Global)
 	if !reflect.DeepEqual(old.Cluster, new.Cluster) {
-		out = append(out, Change{What: "cluster", Kind: "changed", Risky: true})
+		// Whom alerts are told decides nothing about who is believed.
+		a, b := old.Cluster, new.Cluster
+		a.Alerts, b.Alerts = Alerts{}, Alerts{}
+		out = append(out, Change{What: "cluster", Kind: "changed", Risky: !reflect.DeepEqual(a, b)})
 	}
 	add("static_ipaddress", old.Addresses, new.Addresses)
 	add("static_routes", old.Routes, new.Routes)

@@ -20,7 +20,7 @@ func (s SplitBrain) equal(o SplitBrain) bool {
 // cluster compiles hacluster's own block of that name.
 func (c *compiler) cluster(n *syntax.Node) {
 	cl := &c.cfg.Cluster
-	c.once(n)
+	c.once(n, "alert_webhook")
 	if len(n.Args) > 0 {
 		c.warnf(n.Args[0].Pos, "cluster takes no name; %q is ignored", n.Args[0].Text)
 	}
@@ -41,7 +41,9 @@ func (c *compiler) cluster(n *syntax.Node) {
 		case "alone_after":
 			c.duration(s, &cl.AloneAfter, 1, 600)
 		default:
-			unhandled("cluster", s)
+			if !c.alerting(&cl.Alerts, s) {
+				unhandled("cluster", s)
+			}
 		}
 	}
 }

@@ -104,6 +104,7 @@ func newCompiler(node string) *compiler {
 			Cluster: Cluster{
 				HeartbeatInterval: 200 * time.Millisecond,
 				AloneAfter:        30 * time.Second,
+				Alerts:            Alerts{Level: LevelWarning},
 			},
 		},
 		facts:    map[string]*facts{},

@@ -20,6 +20,7 @@ func (c *compiler) finish() {
 	c.forgetTrackPlaces()
 	c.uniqueRouters()
 	c.uniqueAddresses()
+	c.finishAlerts()
 	for i, a := range c.cfg.Addresses {
 		if a.Interface == "" {
 			c.cfg.Addresses[i].Interface = c.cfg.Global.DefaultInterface

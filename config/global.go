@@ -25,7 +25,9 @@ func (c *compiler) global(n *syntax.Node) {
 			c.text(s, &g.RouterID)
 		case "notification_email":
 			for _, line := range s.Children {
-				g.NotificationEmail = append(g.NotificationEmail, line.Word.Text)
+				for _, t := range line.Tokens() {
+					g.NotificationEmail = append(g.NotificationEmail, t.Text)
+				}
 			}
 		case "notification_email_from":
 			c.text(s, &g.EmailFrom)

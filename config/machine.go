@@ -1,13 +1,19 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
+
+	"github.com/hacluster/hacluster/internal/run"
 )
 
 // Machine is the Env of the machine that this process runs on.
@@ -17,6 +23,19 @@ type Machine struct{}
 func (Machine) HasInterface(name string) bool {
 	_, err := net.InterfaceByName(name)
 	return err == nil
+}
+
+// HasProgram reports whether the program of a command exists, with its path or
+// in run.Path. One that exists and cannot be run is another matter.
+func (Machine) HasProgram(program string) bool {
+	exists := func(file string) bool {
+		_, err := os.Stat(file)
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	if strings.Contains(program, "/") {
+		return exists(program)
+	}
+	return slices.ContainsFunc(filepath.SplitList(run.Path), func(dir string) bool { return exists(filepath.Join(dir, program)) })
 }
 
 // Program implements Env. As keepalived does with enable_script_security, it

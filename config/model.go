@@ -207,7 +207,26 @@ type Cluster struct {
 	MeshInterface     string        // empty: the one that leads to the advertised address
 	GatewayProbe      []netip.Addr  // empty: the default gateway
 	AloneAfter        time.Duration // 1 s to 600 s; 30 s
+	Alerts            Alerts
 }
+
+// Alerts is whom each node tells its alerts: the alert_* words of `cluster`.
+type Alerts struct {
+	Script   Command
+	Webhooks []string // http and https URLs, in document order
+	Email    []string // alert_email, else notification_email; sent through smtp_server
+	Level    Level    // the least urgent that are told; warning
+}
+
+// Level is how urgent an alert is.
+type Level string
+
+// Levels, the gravest last.
+const (
+	LevelInfo     Level = "info"
+	LevelWarning  Level = "warning"
+	LevelCritical Level = "critical"
+)
 
 // Policy is what decides who holds when nodes do not agree.
 type Policy string

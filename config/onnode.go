@@ -52,6 +52,7 @@ func CheckOnNode(cfg *Config, env Env, strict bool) Findings {
 		n.iface("static_routes", "", r.Interface)
 	}
 	n.iface("cluster", "mesh_interface", cfg.Cluster.MeshInterface)
+	n.program("cluster", "alert_script", cfg.Cluster.Alerts.Script)
 	return n.findings.sorted()
 }
 

@@ -12,11 +12,11 @@ var secretPatterns = sync.OnceValue(func() secrets {
 	const value = `("(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\$\{[^}\n]*\}|[^\s{}"'])`
 	return secrets{
 		// The values that a repetition gives a statement with a secret.
-		line: regexp.MustCompile(`(?m)^[-+ \t]*(?:@\S+[ \t]+)?~.*\bauth_pass\b`),
+		line: regexp.MustCompile(`(?m)^[-+ \t]*(?:@\S+[ \t]+)?~.*\b(?:auth_pass|alert_webhook)\b`),
 		list: regexp.MustCompile(`\([^)]*\)`),
-		// auth_pass anywhere, in comments and on lines of a diff too; the key of
+		// auth_pass and the URL of alert_webhook anywhere, in comments and on lines of a diff too; the key of
 		// auth_hmac and the pass phrase of SSL only where a statement starts.
-		statement:  regexp.MustCompile(`(\bauth_pass[ \t]+|(?m:^[-+ \t]*(?:@\S+[ \t]+)?(?:password[ \t]+|key[ \t]+\d+[ \t]+)))` + value + `+`),
+		statement:  regexp.MustCompile(`(\b(?:auth_pass|alert_webhook)[ \t]+|(?m:^[-+ \t]*(?:@\S+[ \t]+)?(?:password[ \t]+|key[ \t]+\d+[ \t]+)))` + value + `+`),
 		parameter:  regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)`),
 		definition: regexp.MustCompile(`(?m)^([-+ \t]*(?:@\S+[ \t]+)?\$([A-Za-z_][A-Za-z0-9_]*)=)((?:.*\\[ \t]*\n)*.*)$`), // with the lines that continue it
 	}
@@ -27,8 +27,8 @@ const redacted = "***"
 
 // Redact replaces the secrets of a document, or of a difference between two, by
 // ***: passwords of authentication, keys, pass phrases, and the values of
-// parameters that stand for them. What it returns is for people, not for
-// keepalived.
+// parameters that stand for them, and URLs of webhooks, whose paths are tokens.
+// What it returns is for people, not for keepalived.
 func Redact(text string) string {
 	p := secretPatterns()
 	hide := map[string]bool{}

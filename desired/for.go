@@ -22,6 +22,7 @@ func For(cfg *config.Config) State {
 			GatewayProbe:      slices.Clone(cfg.Cluster.GatewayProbe),
 			AloneAfter:        cfg.Cluster.AloneAfter,
 		},
+		Alerts:    alerts(cfg.Cluster.Alerts),
 		Addresses: addresses(cfg.Addresses, cfg.Global.DefaultInterface),
 		Routes:    routes(cfg.Routes),
 	}
@@ -213,11 +214,23 @@ func routes(in []config.Route) []vrrp.Route {
 	return out
 }
 
+func alerts(a config.Alerts) Alerts {
+	return Alerts{
+		Level:    string(a.Level),
+		Script:   command(a.Script),
+		Webhooks: slices.Clone(a.Webhooks),
+		Email:    slices.Clone(a.Email),
+	}
+}
+
+func command(c config.Command) Command {
+	return Command{Argv: slices.Clone(c.Argv), User: User(c.User)}
+}
+
 func notify(n config.Notify) Notify {
-	cmd := func(c config.Command) Command { return Command{Argv: slices.Clone(c.Argv), User: User(c.User)} }
 	return Notify{
-		Master: cmd(n.Master), Backup: cmd(n.Backup), Fault: cmd(n.Fault), Stop: cmd(n.Stop),
-		Deleted: cmd(n.Deleted), Any: cmd(n.Any), MasterRxLowerPri: cmd(n.MasterRxLowerPri),
+		Master: command(n.Master), Backup: command(n.Backup), Fault: command(n.Fault), Stop: command(n.Stop),
+		Deleted: command(n.Deleted), Any: command(n.Any), MasterRxLowerPri: command(n.MasterRxLowerPri),
 	}
 }
 
@@ -258,7 +271,7 @@ func scripts(cfg *config.Config) []Script {
 		if tracked[s.Name] {
 			out = append(out, Script{
 				Name:     s.Name,
-				Command:  Command{Argv: slices.Clone(s.Command.Argv), User: User(s.Command.User)},
+				Command:  command(s.Command),
 				Interval: s.Interval,
 				Timeout:  s.Timeout,
 				Rise:     s.Rise,

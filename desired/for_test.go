@@ -161,6 +161,31 @@ func TestTheNodeAsAWhole(t *testing.T) {
 	equal(t, "mesh", s.Mesh, desired.Mesh{HeartbeatInterval: 200 * time.Millisecond, AloneAfter: 30 * time.Second})
 }
 
+func TestAlertsOfTheDocument(t *testing.T) {
+	cfg, findings := config.Compile(syntax.Parse("f", document+`cluster {
+		alert_script "/bin/page x"
+		alert_webhook http://192.0.2.9/
+		alert_level critical
+	}`), "lb01")
+	if err := findings.Err(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "alerts", desired.For(cfg).Alerts, desired.Alerts{
+		Level: "critical", Script: desired.Command{Argv: []string{"/bin/page", "x"}, User: desired.User{Name: "nobody"}},
+		Webhooks: []string{"http://192.0.2.9/"}, Email: []string{"root@localhost"},
+	})
+}
+
+func TestAScriptThatIsLeftOutIsNotTracked(t *testing.T) {
+	s := state(t, "lb01")
+	got := s.Without("chk")
+	equal(t, "scripts", got.Scripts, []desired.Script{})
+	equal(t, "tracks", got.Units[0].Spec.Instances[0].Tracks, []vrrp.Track{{Key: "interface:eth0"}, {Key: "interface:eth3", Weight: -7, Reverse: true}})
+	equal(t, "the other unit", got.Units[1], s.Units[1])
+	equal(t, "the receiver", s, state(t, "lb01"))
+	equal(t, "nothing left out", s.Without("unused"), s)
+}
+
 func TestTheSameConfigurationGivesAnEqualState(t *testing.T) {
 	if a, b := state(t, "lb01"), state(t, "lb01"); !reflect.DeepEqual(a, b) {
 		t.Error("two states of one configuration differ; a reload would change what runs")

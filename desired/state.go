@@ -16,6 +16,7 @@ type State struct {
 	Addresses []vrrp.Address // present regardless of any state
 	Routes    []vrrp.Route   // present regardless of any state
 	Mesh      Mesh
+	Alerts    Alerts
 }
 
 // Daemon is what concerns the process as a whole.
@@ -65,6 +66,14 @@ type Mesh struct {
 	Interface         string // empty: the one that leads to the advertised address
 	GatewayProbe      []netip.Addr
 	AloneAfter        time.Duration
+}
+
+// Alerts is whom the alerts of this node are told.
+type Alerts struct {
+	Level    string  // the least urgent that are told: "info", "warning" or "critical"
+	Script   Command // empty Argv: none
+	Webhooks []string
+	Email    []string // by Daemon.Mail's server
 }
 
 // User is an account that a script runs as. An empty name is the default of the
