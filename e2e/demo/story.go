@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,11 +65,13 @@ func tell(t lab.T, l *teller) {
 	p.returns()
 	p.edit()
 	p.block()
+	p.killBlocked()
+	p.heal()
 
 	l.title("What was measured")
 	l.table()
 	p.saveCapture(capture)
-	l.say("")
+	l.pause()
 	l.say("The figures come from %s (open it with tcpdump or Wireshark).", capture)
 	l.say("The demo took %s.", span(time.Since(begin)))
 	if os.Getenv("KEEP") == "1" && !t.Failed() {
@@ -198,52 +199,6 @@ func (p *play) settled(m *machine) {
 	})
 }
 
-// kill ends the holder without a word.
-func (p *play) kill() {
-	p.l.title("The holder is killed (kill -9)")
-	begin := time.Now()
-	p.a.daemon.KillAll()
-	p.watch.WantHolder(p.b.Node, vip, masterDown(120)+5*time.Second)
-	view := p.watch.Since(begin.Add(-2 * time.Second))
-	took, ok := view.Takeover(4, vrid, p.a.Node, p.b.Node)
-	limit := masterDown(120)
-	switch {
-	case !ok:
-		p.t.Fatalf("lb02 did not take over: %v", view.Reigns(4, vrid))
-	case took > limit+slack:
-		p.t.Errorf("lb02 took over after %s, want %s", span(took), span(limit))
-	}
-	view.WantNeverTwo(0, vip)
-	p.l.say("lb02 sends its first advert %s after the last one of lb01; by VRRP's", span(took))
-	p.l.say("rules that is %s, three advert intervals and a skew. The dead machine's address", span(limit))
-	p.l.say("expired by itself before that, so nobody answered for %s and never two did.", span(view.Dark(vip)))
-	p.l.pause()
-	p.run(p.c, "status")
-	p.l.record("kill -9 of the holder: last advert → first of the next", span(took), span(limit)+" (VRRP)")
-	p.l.record("  nobody answered for", span(view.Dark(vip)), "")
-	p.l.record("  two answered for", span(view.E(vip)), "0 ms")
-}
-
-// returns starts the killed daemon again.
-func (p *play) returns() {
-	p.l.title("It returns")
-	begin := time.Now()
-	p.a.start(p.t)
-	p.watch.WantHolder(p.a.Node, vip, masterDown(150)+5*time.Second)
-	took := time.Since(begin)
-	lab.During(time.Second) // a second holder would show itself now
-	view := p.watch.Since(begin)
-	view.WantNeverTwo(meeting, vip)
-	p.settled(p.c)
-	p.l.say("lb01 has the higher priority: it listens first, then lb02 hands the address over,")
-	p.l.say("%s after the start. Nobody answered for %s, two for %s.", span(took), span(view.Dark(vip)), span(view.E(vip)))
-	p.l.pause()
-	p.run(p.c, "vips")
-	p.l.record("return: start → it holds again", span(took), "")
-	p.l.record("  nobody answered for", span(view.Dark(vip)), "")
-	p.l.record("  two answered for", span(view.E(vip)), "at most "+span(meeting))
-}
-
 // edit changes the configuration on another machine.
 func (p *play) edit() {
 	p.l.title("One edit, on another machine")
@@ -281,58 +236,6 @@ func (p *play) edit() {
 	p.run(p.b, "config", "diff", strconv.Itoa(former), strconv.Itoa(former+1))
 	p.l.record("edit on lb03: typed → running on all three", span(everywhere), "")
 	p.l.record("  typed → the new address answers", span(answered), "")
-}
-
-// block drops protocol 112 on every machine.
-func (p *play) block() {
-	p.l.title("A firewall rule drops protocol 112 everywhere")
-	p.l.say("No machine hears VRRP any more. With VRRP alone every backup would now take over.")
-	p.l.pause()
-	begin := time.Now()
-	for _, m := range p.machines() {
-		m.Block(lab.VRRP, lab.Both)
-	}
-	var alerted time.Duration
-	for _, m := range []*machine{p.b, p.c} {
-		lab.Want(p.t, masterDown(100)+5*time.Second, m.Name+" raises vrrp_channel_lost", func() (string, bool) {
-			r := m.daemon.Ctl("alerts", "-o", "json")
-			return r.String(), strings.Contains(r.Stdout, "vrrp_channel_lost")
-		})
-		if alerted == 0 {
-			alerted = time.Since(begin)
-		}
-	}
-	lab.During(time.Until(begin.Add(blockedFor)))
-	view := p.watch.Since(begin)
-	for _, kind := range []lab.Kind{lab.ByNeighbour, lab.ByEcho} {
-		if nodes := view.Series(vip, kind).Nodes(); !slices.Equal(nodes, []string{"lb01"}) {
-			p.t.Errorf("while protocol 112 was blocked, %v was answered (%v) by %v, want lb01 alone", vip, kind, nodes)
-		}
-	}
-	view.WantNeverTwo(0, vip, second)
-	p.l.say("%s later: lb01 holds the address, alone. lb02 and lb03 know from the second", span(time.Since(begin)))
-	p.l.say("heartbeat channel that it is alive, and say so:")
-	p.l.pause()
-	p.run(p.b, "alerts")
-	p.l.record(fmt.Sprintf("protocol 112 blocked for %.0f s: two answered for", time.Since(begin).Seconds()), span(view.E(vip)), "0 ms")
-	p.l.record("  nobody answered for", span(view.Dark(vip)), "")
-	p.l.record("  alert after", span(alerted), "")
-
-	p.l.say("The rule is taken back.")
-	p.l.pause()
-	begin = time.Now()
-	for _, m := range p.machines() {
-		m.Unblock(lab.VRRP)
-	}
-	lab.Want(p.t, 15*time.Second, "no alert is open", func() (string, bool) {
-		r := p.b.daemon.Ctl("alerts")
-		return r.String(), r.Exit == 0 && r.Stdout == ""
-	})
-	healed := time.Since(begin)
-	p.settled(p.b)
-	p.watch.All().WantNeverTwo(meeting, vip, second)
-	p.run(p.b, "status")
-	p.l.record("  healed: rule gone → no alert open", span(healed), "")
 }
 
 // captureFile is where the capture goes.
