@@ -60,7 +60,7 @@ func runMember(ctx context.Context, o Options) error {
 		return err
 	}
 	// The members' calls come in from within Open: they wait for ready.
-	ready, opened := make(chan struct{}), new(openedCluster)
+	ready, opened := make(chan struct{}), &openedCluster{m: m}
 	m.runner = newRunner(o.Log, o.Name, m.view, m.revisionRuns)
 	server := api.New(api.Options{
 		Node:      o.Name,
@@ -93,7 +93,8 @@ func runMember(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(err, m.cluster.Close())
 	}
-	m.plane, err = newPlane(o.Log, o.RunDir, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
+	alerts := newAlerts(o.Log, m.view.hub)
+	m.plane, err = newPlane(o.Log, o.RunDir, alerts, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
 	}
@@ -103,6 +104,7 @@ func runMember(ctx context.Context, o Options) error {
 	parts, ctx := newStages(ctx)
 	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
 	parts.start(ctx, nil, m.cluster.Run)
+	parts.start(ctx, nil, alerts.run)
 	parts.start(ctx, m.sayGoodbye, m.membership)
 	parts.start(ctx, nil, m.plane.run)
 	parts.start(ctx, nil, m.signals)
@@ -113,7 +115,31 @@ func runMember(ctx context.Context, o Options) error {
 }
 
 // openedCluster is the cluster for the API, which is made before it.
-type openedCluster struct{ *cluster.Cluster }
+type openedCluster struct {
+	*cluster.Cluster
+	m *member
+}
+
+// Leave lets go of the virtual addresses before the others take this node out,
+// because afterwards its adverts are a stranger's.
+func (o openedCluster) Leave(ctx context.Context, last bool) ([]store.Member, error) {
+	if last || len(o.Members()) == 1 {
+		return o.Cluster.Leave(ctx, last)
+	}
+	// Nothing is let go when there is no majority to leave.
+	if err := o.Sync(ctx); err != nil {
+		return nil, err
+	}
+	before := o.m.state.get()
+	if err := o.m.plane.apply(ctx, desired.State{}); err != nil {
+		return nil, err
+	}
+	remaining, err := o.Cluster.Leave(ctx, last)
+	if err != nil {
+		return nil, errors.Join(err, o.m.plane.apply(context.WithoutCancel(ctx), before.state))
+	}
+	return remaining, nil
+}
 
 // signals answers HUP and USR1.
 func (m *member) signals(ctx context.Context) error {
@@ -192,6 +218,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			if err := m.runner.stop(ctx); err != nil {
 				return err
 			}
+			m.view.forget()
 			if err := parts.end(errNoMember); err.Error() != errNoMember.Error() {
 				return err
 			}

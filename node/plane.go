@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/internal/netif"
@@ -29,9 +32,11 @@ type plane struct {
 	engine  *vrrp.Engine
 	tracker *track.Tracker
 	notify  *notifier
+	alerts  *alerts
 
 	applying sync.Mutex    // one Apply at a time
 	state    desired.State // what was applied last; guarded by applying
+	specs    latest[[]vrrp.UnitSpec]
 
 	linkUp chan struct{} // a link came up: static addresses may have gone with it
 }
@@ -44,8 +49,8 @@ type planeHooks struct {
 	moved   func(vrrp.Transition)
 }
 
-func newPlane(log *slog.Logger, runDir string, hooks planeHooks) (*plane, error) {
-	p := &plane{log: log, monitor: netif.NewMonitor(log.With("component", "netif"))}
+func newPlane(log *slog.Logger, runDir string, alerts *alerts, hooks planeHooks) (*plane, error) {
+	p := &plane{log: log, alerts: alerts, monitor: netif.NewMonitor(log.With("component", "netif"))}
 	addrs, err := netif.NewAddresses(netif.Options{
 		RunDir: runDir,
 		Logger: log.With("component", "netif"),
@@ -117,8 +122,15 @@ func (p *plane) run(ctx context.Context) error {
 
 // linksChanged runs on the monitor's goroutine.
 func (p *plane) linksChanged(changed []netif.LinkState) {
+	p.linkMu.Lock()
+	defer p.linkMu.Unlock()
+	first := p.links == nil
+	if first {
+		p.links = make(map[string]bool)
+	}
 	links := make([]vrrp.Link, 0, len(changed))
 	for _, l := range changed {
+		p.links[l.Name] = !l.Gone
 		links = append(links, vrrp.Link{
 			Name:  l.Name,
 			Index: l.Index,
@@ -136,6 +148,32 @@ func (p *plane) linksChanged(changed []netif.LinkState) {
 	}
 	// An engine that has stopped needs no links.
 	_ = p.engine.SetLink(context.Background(), links...)
+	if first {
+		p.tellMissing(p.specs.get())
+	}
+}
+
+// tellMissing tells the engine of links that units name and that do not exist:
+// nobody else would, and the units would wait instead of being FAULT. The
+// caller holds linkMu.
+func (p *plane) tellMissing(specs []vrrp.UnitSpec) {
+	if p.links == nil {
+		return // the first listing tells
+	}
+	missing := make(map[string]vrrp.Link)
+	for _, u := range specs {
+		for _, i := range u.Instances {
+			for _, t := range i.Watches() {
+				if name, ok := strings.CutPrefix(t.Key, vrrp.InterfaceKey("")); ok && !p.links[name] {
+					missing[name] = vrrp.Link{Name: name, Gone: true}
+				}
+			}
+			if !p.links[i.Interface] {
+				missing[i.Interface] = vrrp.Link{Name: i.Interface, Gone: true}
+			}
+		}
+	}
+	_ = p.engine.SetLink(context.Background(), slices.Collect(maps.Values(missing))...)
 }
 
 // restoreStatic owns no state: it puts back static addresses and routes that
@@ -168,6 +206,7 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 	if err := checkRival(state); err != nil {
 		return err
 	}
+	state = p.withoutMissing(state)
 	scripts, err := trackScripts(state)
 	if err != nil {
 		return err
@@ -175,6 +214,7 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 	if err := p.notify.set(state); err != nil {
 		return err
 	}
+	p.alerts.set(state)
 	if err := p.kernel.setStatic(state.Addresses, state.Routes); err != nil {
 		// A missing interface must not keep the virtual addresses from moving.
 		p.log.Warn("static addresses are not complete", "err", err)
@@ -186,9 +226,27 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay}); err != nil {
 		return err
 	}
+	p.specs.set(specs)
+	p.linkMu.Lock()
+	p.tellMissing(specs)
+	p.linkMu.Unlock()
 	p.tracker.Set(scripts)
 	p.state = state
 	return nil
+}
+
+// withoutMissing leaves out the health scripts whose program does not exist, as
+// keepalived does: nobody can tell how healthy the machine is, so it is not
+// taken for sick.
+func (p *plane) withoutMissing(state desired.State) desired.State {
+	var missing []string
+	for _, s := range state.Scripts {
+		if program := s.Command.Argv[0]; !(config.Machine{}).HasProgram(program) {
+			p.log.Warn("script is not tracked: its program does not exist", "script", s.Name, "program", program)
+			missing = append(missing, s.Name)
+		}
+	}
+	return state.Without(missing...)
 }
 
 func trackScripts(state desired.State) ([]track.Script, error) {

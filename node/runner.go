@@ -78,13 +78,14 @@ func (r *runner) stop(ctx context.Context) error {
 	return r.plane.apply(ctx, desired.State{})
 }
 
-// Prepare implements api.Runner.
+// Prepare implements api.Runner. An interface or program that is missing here
+// stops the commit: it would go wrong on this node at once.
 func (r *runner) Prepare(_ context.Context, file, text string) config.Findings {
 	cfg, findings := config.Compile(syntax.Parse(file, text), r.node)
 	if findings.Err() != nil {
 		return findings
 	}
-	return config.CheckOnNode(cfg, config.Machine{}, false)
+	return config.CheckOnNode(cfg, config.Machine{}, true)
 }
 
 // Await implements api.Runner.

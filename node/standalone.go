@@ -52,12 +52,14 @@ func runStandalone(ctx context.Context, o Options) error {
 		Hub:        v.hub,
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
-	s.plane, err = newPlane(o.Log, o.RunDir, planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
+	alerts := newAlerts(o.Log, v.hub)
+	s.plane, err = newPlane(o.Log, o.RunDir, alerts, planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
 	if err != nil {
 		return err
 	}
 	parts, ctx := newStages(ctx)
 	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
+	parts.start(ctx, nil, alerts.run)
 	parts.start(ctx, nil, s.plane.run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return watchdog(ctx, o.Log, s.plane) })
 	parts.start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })

@@ -46,6 +46,19 @@ func (v *view) peers(p splitbrain.PeerView) {
 	v.update(func(in *observed.Input) { in.Peers = p })
 }
 
+// forget drops what was known of a cluster that this node has left.
+func (v *view) forget() {
+	v.update(func(in *observed.Input) {
+		in.Members, in.Peers, in.Cluster = nil, splitbrain.PeerView{}, observed.Cluster{}
+	})
+	now := time.Now()
+	snapshot, _ := v.hub.Latest()
+	for _, a := range snapshot.Alerts {
+		a.Resolved = now
+		v.alert(a)
+	}
+}
+
 // running says which revision this node runs, or why it does not run the newest.
 func (v *view) running(revision uint64, err error) {
 	v.mu.Lock()
