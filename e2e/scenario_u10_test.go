@@ -23,6 +23,13 @@ func TestU10OneEditForAllNodes(t *testing.T) {
 	}
 	wantRevision(t, "1", s.daemons()...)
 
+	missing := s.db.Node.WriteFile("missing.conf", strings.Replace(trioConf(""), "interface eth0", "interface eth9", 1))
+	res = s.db.Ctl("config", "apply", missing)
+	if res.Exit != 1 || !strings.Contains(res.Stderr, "eth9") {
+		t.Errorf("apply of an interface that is missing everywhere: %v; want exit 1", res)
+	}
+	wantRevision(t, "1", s.daemons()...)
+
 	// An edit that moves nothing touches nothing (F26).
 	edited := time.Now()
 	good := s.dc.Node.WriteFile("good.conf", "# web pool\n"+trioConf("garp_master_delay 3"))
