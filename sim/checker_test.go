@@ -43,7 +43,8 @@ func (c *checker) init(w *world) {
 	c.vacant = epoch
 }
 
-func (c *checker) lost(ch int, from, to *node) {
+// lost counts a datagram that a link lost by chance.
+func (c *checker) lost(ch int) {
 	if ch != meshNet {
 		return
 	}

@@ -56,6 +56,7 @@ type world struct {
 	quiet  bool // no trace
 	check  checker
 	faults int
+	mute   bool // what is scheduled now does not happen
 }
 
 // event is something that happens to a node, or to the world.
@@ -109,7 +110,11 @@ func newWorld(c config, seed uint64) *world {
 }
 
 // at schedules something of the world's own.
-func (w *world) at(t time.Duration, do func()) { w.schedule(epoch.Add(t), nil, do) }
+func (w *world) at(t time.Duration, do func()) {
+	if !w.mute {
+		w.schedule(epoch.Add(t), nil, do)
+	}
+}
 
 func (w *world) schedule(at time.Time, n *node, do func()) {
 	w.serial++
@@ -147,8 +152,11 @@ func (w *world) logf(format string, args ...any) {
 // deliver carries something over a link, or loses it.
 func (w *world) deliver(ch int, from, to *node, receive func()) {
 	l := &w.links[ch][from.index][to.index]
-	if l.cut > 0 || l.loss > 0 && w.rng.Float64() < l.loss {
-		w.check.lost(ch, from, to)
+	if l.cut > 0 {
+		return
+	}
+	if l.loss > 0 && w.rng.Float64() < l.loss {
+		w.check.lost(ch)
 		return
 	}
 	copies := 1

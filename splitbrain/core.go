@@ -10,6 +10,7 @@ import (
 const (
 	DefaultHeartbeat = 200 * time.Millisecond
 	minHeartbeat     = 10 * time.Millisecond
+	maxHeartbeat     = 10 * time.Second
 	refusalLife      = 2 * time.Second // how long a refusal is repeated
 	inviteLife       = 2 * time.Second // and an invitation
 	wishLife         = 5 * time.Second // how long a wish to have a unit here stands
@@ -111,7 +112,7 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 		heartbeat = DefaultHeartbeat
 	}
 	c := &Core{
-		node: node, heartbeat: max(heartbeat, minHeartbeat), started: now,
+		node: node, heartbeat: min(max(heartbeat, minHeartbeat), maxHeartbeat), started: now,
 		table:  NewTable(node, boot, cluster),
 		units:  make(map[string]*ownUnit),
 		strays: make(map[strayKey]*stray),
@@ -220,6 +221,9 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	if newLife {
 		c.urgent = true // it knows nothing of us yet
 	}
+	if !knew {
+		m.answered = 0 // what we acknowledged before is old
+	}
 	for i := range d.Record.Claims {
 		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
 			u.dirty = true
@@ -258,7 +262,7 @@ func (c *Core) answer(u *ownUnit, m *member) {
 	if u.view.State != Master || h.State != Master {
 		return
 	}
-	if u.first == 0 || h.answered == 0 || m.heardSeq < max(u.first, h.answered) {
+	if u.first == 0 || h.answered == 0 || m.answered == 0 || m.heardSeq < max(u.first, h.answered, m.answered) {
 		c.urgent = true
 	}
 }
@@ -490,6 +494,11 @@ func (c *Core) send(now time.Time, out *Output) {
 	}
 	for _, v := range c.invites {
 		r.Invites = append(r.Invites, v.Invite)
+	}
+	for _, m := range c.table.members {
+		if m.answered == 0 && c.counts(now, m) {
+			m.answered = c.seq
+		}
 	}
 	c.table.Sent(c.seq, now)
 	c.credit = later(c.credit, now).Add(c.spacing())

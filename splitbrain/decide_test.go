@@ -331,6 +331,10 @@ func TestReleaseStartsTheOrderOfSuccession(t *testing.T) {
 			v.Peers[0].Claim.Reserved = Reservation{Request: 5, For: 3, Span: 500 * ms, Age: 100 * ms}
 			v.Peers[0].At = now
 		}, []Verdict{Hold{Until: now.Add(600 * ms)}}},
+		{"a reservation is bounded, whatever it says", func(v *View) {
+			v.Peers[0].Claim.Reserved = Reservation{Request: 5, For: 3, Span: time.Hour}
+			v.Peers[0].At = now
+		}, []Verdict{Hold{Until: now.Add(maxReservation + 200*ms)}}},
 		{"when the reservation has ended", func(v *View) {
 			v.Peers[0].Claim.Reserved = Reservation{Request: 5, For: 3, Span: 500 * ms, Age: 700 * ms}
 			v.Peers[0].At = now

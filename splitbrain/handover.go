@@ -28,9 +28,12 @@ type askedAt struct {
 	at time.Time
 }
 
+// maxReservation bounds R, whatever another node says.
+const maxReservation = 5 * time.Second
+
 // reservation is R of rule R4.
 func reservation(rtt time.Duration) time.Duration {
-	return max(500*time.Millisecond, 10*rtt)
+	return min(max(500*time.Millisecond, 10*rtt), maxReservation)
 }
 
 // askHolder opens, repeats and closes this node's request (R4).

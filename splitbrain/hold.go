@@ -170,7 +170,7 @@ func (d *decider) succeed() {
 	c := former.Claim
 	if r := c.Reserved; r.For != 0 {
 		// Reserved for another: wait until its right has ended.
-		free := m.letGo.Add(r.Span + d.Heartbeat)
+		free := m.letGo.Add(min(r.Span, maxReservation) + d.Heartbeat)
 		if d.Now.Before(free) {
 			d.wake(free)
 			d.reserve(free, d.rank(m.holder), fmt.Sprintf("%s handed the unit to another member %s", former.Node, d.ago(m.letGo)))

@@ -9,6 +9,9 @@ import (
 // changes, so that ages in it are not far off.
 const publishEvery = time.Second
 
+// publishSpacing keeps a burst of changes from being published one by one.
+const publishSpacing = 20 * time.Millisecond
+
 // Run works until ctx is done. It may be called once.
 func (a *Arbiter) Run(ctx context.Context) error {
 	core := NewCore(a.opts.Node, a.opts.Boot, a.opts.Cluster, a.opts.Heartbeat, time.Now())
@@ -18,6 +21,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 	var (
 		leaving   chan struct{}
 		published time.Time
+		changed   bool // since published
 	)
 	for {
 		in := a.take()
@@ -28,8 +32,9 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		now := time.Now()
 		out := core.Step(now)
 		a.perform(&out)
-		if out.Changed || now.Sub(published) >= publishEvery {
-			published = now
+		changed = changed || out.Changed
+		if age := now.Sub(published); age >= publishEvery || changed && age >= publishSpacing {
+			published, changed = now, false
 			a.opts.Publish(core.View(now))
 		}
 		if out.Left && leaving != nil {
@@ -37,7 +42,11 @@ func (a *Arbiter) Run(ctx context.Context) error {
 			leaving = nil
 		}
 
-		timer.Reset(time.Until(core.Deadline()))
+		due := core.Deadline()
+		if changed {
+			due = earlier(due, published.Add(publishSpacing))
+		}
+		timer.Reset(time.Until(due))
 		select {
 		case <-a.wake:
 		case <-timer.C:
@@ -45,6 +54,13 @@ func (a *Arbiter) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // take empties the inbox.

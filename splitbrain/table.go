@@ -64,6 +64,8 @@ type member struct {
 	leaving  bool
 	acks     []Ack
 
+	answered uint64 // our first record since we began to hear it, or again; 0: none yet
+
 	heardSeq      uint64    // highest of our records that it knows
 	heardAt       time.Time // when that was sent
 	heardDirectAt time.Time // the same for those that reached it directly
@@ -158,7 +160,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 	case r.Seq > m.seq:
 		m.seq, m.parts = r.Seq, partSet{}
 		m.at, m.via, m.path = made, d.Via, path
-		m.interval, m.leaving = r.Interval, r.Leaving
+		m.interval, m.leaving = min(r.Interval, maxHeartbeat), r.Leaving
 		m.acks = r.Acks
 		m.requests, m.refusals, m.invites = nil, nil, nil
 		m.latest = m.latest[:0]

@@ -1,0 +1,113 @@
+package splitbrain
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// newCore is n1's core at t0, with members n2 and n3 and one unit.
+func newCore(s State) *Core {
+	c := NewCore("n1", 1, 9, 0, t0)
+	c.SetMembers([]Member{{Name: "n2"}, {Name: "n3"}})
+	u := *ownView(s)
+	u.Since = t0
+	c.SetUnits([]UnitView{u})
+	return c
+}
+
+// anyRecord is a record of n2 or n3 that keeps the codec's bounds and no others.
+func anyRecord(rng *rand.Rand) *Datagram {
+	num := func() uint64 { return []uint64{0, 1, 2, 3, 50, rng.Uint64()}[rng.IntN(6)] }
+	dur := func() time.Duration {
+		return []time.Duration{0, ms, 100 * ms, time.Second, MaxAge}[rng.IntN(5)]
+	}
+	boot := func() BootID { return BootID(num()) }
+	ip := func() netip.Addr {
+		return []netip.Addr{{}, addr("192.0.2.1"), addr("192.0.2.2"), addr("fe80::1")}[rng.IntN(4)]
+	}
+	d := &Datagram{Record: Record{
+		Cluster: 9, Node: []string{"n2", "n3"}[rng.IntN(2)], Boot: BootID(20 + rng.IntN(3)), Seq: 1 + num()%1000,
+		Part: uint16(rng.IntN(3)), Leaving: rng.IntN(20) == 0, Interval: dur(), Addrs: []netip.Addr{ip()},
+		Acks: []Ack{{Boot: boot(), Known: num(), Direct: num(), Age: dur()}},
+	}}
+	if rng.IntN(3) == 0 {
+		d.Via, d.Age = "n3", dur()
+	}
+	for range rng.IntN(3) {
+		c := Claim{
+			Unit: []string{"VI_1", "VI_2"}[rng.IntN(2)], Policy: Policy(rng.IntN(3)), State: State(rng.IntN(4)), Wants: Want(rng.IntN(3)),
+			Eligible: rng.IntN(2) == 0, Released: rng.IntN(2) == 0, Tenure: Tenure{num(), uint8(num()), ip()},
+			Priority: uint8(num()), Primary: ip(), Yielded: TenureID{boot(), num()},
+			Reserved: Reservation{num(), boot(), dur(), dur()},
+			VIPs:     []netip.Addr{addr("192.0.2.100")}, Heard: ip(), HeardPriority: uint8(num()), HeardAge: dur(),
+		}
+		d.Record.Claims = append(d.Record.Claims, c)
+		d.Record.Requests = append(d.Record.Requests, Request{num(), "VI_1", TenureID{boot(), num()}, rng.IntN(2) == 0})
+		d.Record.Refusals = append(d.Record.Refusals, Refusal{num(), boot(), "no"})
+		d.Record.Invites = append(d.Record.Invites, Invite{num(), "VI_1", "n1"})
+	}
+	return d
+}
+
+// Members can be of another version, or broken: whatever they say, a core goes
+// on, stays within its rates and says what can be encoded.
+func TestCoreEnduresAnyRecord(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		state := []State{Backup, Master}[seed%2]
+		c := newCore(state)
+		clock, records := t0, 0
+		for range 3000 {
+			clock = clock.Add(time.Duration(rng.IntN(5000)) * time.Microsecond)
+			c.Receive(clock, anyRecord(rng), "eth0")
+			out := c.Step(clock)
+			if out.Record != nil {
+				records++
+				if _, err := Encode(out.Record); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			}
+			for _, r := range out.Relays {
+				if _, err := EncodeRelay(&r.Datagram); err != nil {
+					t.Fatalf("seed %d: relay: %v", seed, err)
+				}
+			}
+			for _, v := range out.Verdicts {
+				if h, ok := v.Verdict.(Hold); ok && h.Until.Sub(clock) > 3*maxHeartbeat {
+					t.Fatalf("seed %d: hold for %v", seed, h.Until.Sub(clock))
+				}
+			}
+			c.View(clock)
+		}
+		if most := burst + int(clock.Sub(t0)/c.spacing()) + 1; records > most {
+			t.Errorf("seed %d: %d records in %v; at most %d", seed, records, clock.Sub(t0), most)
+		}
+	}
+}
+
+func TestCoreRefusesARequestOnceForEachNumber(t *testing.T) {
+	c := newCore(Master)
+	c.Step(t0)
+	for i := range 5 {
+		d := record("n2", 20, uint64(i+1), Ack{Boot: 1, Known: 1, Direct: 1})
+		d.Record.Claims = []Claim{*peer(Backup).Claim}
+		d.Record.Requests = []Request{{ID: 77, Unit: "VI_1", Tenure: TenureID{1, 4}, Preempt: true}}
+		c.Receive(at(time.Duration(i+1)*200*ms), d, "eth0")
+		out := c.Step(at(time.Duration(i+1) * 200 * ms))
+		if out.Record == nil || len(out.Record.Refusals) != 1 || out.Record.Refusals[0].ID != 77 {
+			t.Fatalf("record %+v; want one refusal of 77", out.Record)
+		}
+	}
+}
+
+func TestUnitsWithoutAUsableNameAreLeftToVRRP(t *testing.T) {
+	c := newCore(Backup)
+	u := *ownView(Backup)
+	u.Name = string(make([]byte, MaxUnitName+1))
+	c.SetUnits([]UnitView{u})
+	if out := c.Step(t0); len(out.Verdicts) != 0 || len(out.Record.Claims) != 0 {
+		t.Errorf("verdicts %v, claims %v; want none", out.Verdicts, out.Record.Claims)
+	}
+}
