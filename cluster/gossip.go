@@ -26,6 +26,7 @@ const meshRetry = 2 * time.Second
 type meshFacts struct {
 	Members []store.Member
 	Keys    [][]byte // of the gossip, the one in use first
+	Applied uint64   // index of a command at which, or before which, they were so
 }
 
 func (f meshFacts) complete() bool { return len(f.Members) > 0 && len(f.Keys) > 0 }
@@ -39,10 +40,11 @@ func (s *session) meshFacts() meshFacts {
 			s.log.Error("gossip keys cannot be read", "err", err)
 		}
 	}
-	if f.complete() {
-		return f
+	if !f.complete() {
+		return s.remembered
 	}
-	return s.remembered
+	f.Applied = s.store.Applied() // after the rest: too high is harmless, too low is not
+	return f
 }
 
 // members returns the members by name, from the copy while the state is empty.

@@ -23,7 +23,7 @@ func (s *session) guard(ctx context.Context, method string) error {
 	if !ok {
 		return status.Error(codes.Unauthenticated, "this call needs the certificate of a member")
 	}
-	members := s.store.Members().List()
+	members := s.members()
 	if len(members) == 0 {
 		return nil
 	}
@@ -31,14 +31,11 @@ func (s *session) guard(ctx context.Context, method string) error {
 		return m.Name == node && string(m.KeyID) == string(key[:])
 	})
 	if !known {
-		return status.Errorf(codes.PermissionDenied, "%s is not a member of this cluster (any more)", node)
+		return toWire(&notMemberError{Node: node, Applied: s.store.Applied()})
 	}
 	s.peers.heard(node)
 	return nil
 }
-
-// isNotMember recognises guard's refusal of a node that is no member.
-func isNotMember(err error) bool { return status.Code(err) == codes.PermissionDenied }
 
 // admitCall is guard, once the caller of Open is ready.
 func (s *session) admitCall(ctx context.Context, method string) error {

@@ -173,13 +173,17 @@ func (s *session) ping(ctx context.Context, m store.Member) {
 		return
 	}
 	_, err = client.Ping(ctx, &haclusterv1.PeerPingRequest{Version: s.version})
+	refused, isRefused := errors.AsType[*notMemberError](fromWire(err))
 	switch {
 	case err == nil:
 		s.peers.heard(m.Name)
 		s.refused.Store(0)
-	case isNotMember(err):
+	case isRefused:
 		s.peers.heard(m.Name)
-		s.refused.Add(1)
+		// Who has an older state than this node may not have heard of it yet.
+		if refused.Applied >= s.meshFacts().Applied {
+			s.refused.Add(1)
+		}
 	}
 }
 

@@ -16,6 +16,23 @@ import (
 // errBehind says that a node has not caught up enough to be promoted.
 var errBehind = errors.New("the node has not caught up yet")
 
+// notMemberError says that a node is no member according to a state that has the
+// commands up to Applied. An older state than the node's own proves nothing.
+type notMemberError struct {
+	Node    string
+	Applied uint64
+}
+
+func (e *notMemberError) Error() string {
+	return e.Node + " is not a member of this cluster (any more)"
+}
+
+// isNotMember recognises guard's refusal of a node that is no member.
+func isNotMember(err error) bool {
+	_, ok := errors.AsType[*notMemberError](err)
+	return ok
+}
+
 // toWire makes an error that keeps its type on the way to another node.
 func toWire(err error) error {
 	if err == nil {
@@ -26,6 +43,7 @@ func toWire(err error) error {
 	code := codes.FailedPrecondition
 	refusal, isRefusal := errors.AsType[*store.Refusal](err)
 	token, isToken := errors.AsType[*pki.TokenRefusedError](err)
+	stranger, isStranger := errors.AsType[*notMemberError](err)
 	unknown, isUnknown := errors.AsType[*store.UnknownCommandError](err)
 	switch {
 	case errors.Is(err, store.ErrNotLeader), errors.Is(err, store.ErrNoLeader):
@@ -34,6 +52,8 @@ func toWire(err error) error {
 		kind, detail = haclusterv1.PeerError_KIND_REFUSED, refusal
 	case isToken:
 		kind, detail, code = haclusterv1.PeerError_KIND_TOKEN, token, codes.PermissionDenied
+	case isStranger:
+		kind, detail, code = haclusterv1.PeerError_KIND_NOT_MEMBER, stranger, codes.PermissionDenied
 	case isUnknown:
 		kind, detail, code = haclusterv1.PeerError_KIND_UNKNOWN_COMMAND, unknown, codes.Unimplemented
 	case errors.Is(err, errBehind):
@@ -82,6 +102,8 @@ func fromWire(err error) error {
 			return typed(wire, &pki.TokenRefusedError{}, err)
 		case haclusterv1.PeerError_KIND_UNKNOWN_COMMAND:
 			return typed(wire, &store.UnknownCommandError{}, err)
+		case haclusterv1.PeerError_KIND_NOT_MEMBER:
+			return typed(wire, &notMemberError{}, err)
 		case haclusterv1.PeerError_KIND_BEHIND:
 			return errBehind
 		}

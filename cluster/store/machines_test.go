@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -401,109 +399,4 @@ func TestOldRequestsAreForgottenInOrder(t *testing.T) {
 	if len(r.list) != maxRequests || len(r.byID) != maxRequests {
 		t.Errorf("%d and %d requests remembered, want %d", len(r.list), len(r.byID), maxRequests)
 	}
-}
-
-func TestCacheIsWholeOrRefused(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "revision.json")
-	if _, err := LoadCache(path, "id"); !errors.Is(err, ErrNoRevision) {
-		t.Errorf("LoadCache without a file = %v, want ErrNoRevision", err)
-	}
-	rev := Revision{Number: 7, Base: 6, Hash: HashText("text\n"), Author: "ann", Message: "why", Time: day1, RequestID: "r", Text: "text\n"}
-	if err := SaveCache(path, "id", rev); err != nil {
-		t.Fatal(err)
-	}
-	got, err := LoadCache(path, "id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(rev, got); diff != "" {
-		t.Error(diff)
-	}
-	if _, err := LoadCache(path, "other"); !isCorrupt(err) {
-		t.Errorf("LoadCache for another cluster = %v", err)
-	}
-	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range good {
-		for _, damaged := range [][]byte{good[:i], append(append(bytes.Clone(good[:i]), good[i]^1), good[i+1:]...)} {
-			if err := os.WriteFile(path, damaged, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got, err := LoadCache(path, "id")
-			if err == nil && !cmp.Equal(rev, got) {
-				t.Fatalf("damage at octet %d was not noticed: %+v", i, got)
-			}
-			if err != nil && !isCorrupt(err) {
-				t.Fatalf("damage at octet %d = %v, want a CorruptCacheError", i, err)
-			}
-		}
-	}
-}
-
-func isCorrupt(err error) bool {
-	_, ok := errors.AsType[*CorruptCacheError](err)
-	return ok
-}
-
-func FuzzDecodeCommand(f *testing.F) {
-	for _, cmd := range []Command{
-		{Machine: "revisions", Name: "propose", Version: 1, RequestID: "r", Body: []byte("{}")},
-		{},
-		{Machine: "tokens", Name: "redeem", Version: 255, Body: bytes.Repeat([]byte{0xff}, 300)},
-	} {
-		data, err := cmd.Encode()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-	f.Add([]byte{1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		cmd, err := DecodeCommand(data)
-		if err != nil {
-			return
-		}
-		encoded, err := cmd.Encode()
-		if err != nil {
-			return // longer names than Encode writes
-		}
-		again, err := DecodeCommand(encoded)
-		if err != nil || !cmp.Equal(cmd, again) {
-			t.Fatalf("%+v comes back as %+v, %v", cmd, again, err)
-		}
-	})
-}
-
-func FuzzApply(f *testing.F) {
-	f.Add("tokens", "redeem", []byte(`{"ID":"t1","Hash":"aA==","Node":"c","Now":"2026-11-21T12:00:00Z"}`))
-	f.Add("members", "add", []byte(`{"Name":"c","ID":"c#1"}`))
-	f.Add("revisions", "propose", []byte(`{"Base":2,"Hash":"00"}`))
-	f.Add("secrets", "put", []byte(`{"Name":"x"}`))
-	f.Fuzz(func(t *testing.T, machine, name string, body []byte) {
-		for _, m := range filled(t) {
-			if m.Name() != machine || m.Commands()[name] == 0 {
-				continue
-			}
-			before, err := m.Snapshot()
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = m.Apply(Command{Machine: machine, Name: name, Version: 1, Body: body})
-			if err != nil && refusalCode(err) == "" {
-				t.Fatalf("Apply = %v: this would halt every node", err)
-			}
-			after, snapErr := m.Snapshot()
-			if snapErr != nil {
-				t.Fatal(snapErr)
-			}
-			if err != nil && !bytes.Equal(before, after) {
-				t.Fatalf("a refused command changed the state: %v", err)
-			}
-			if err := m.Restore(after); err != nil {
-				t.Fatalf("the state cannot be restored: %v", err)
-			}
-		}
-	})
 }

@@ -35,6 +35,9 @@ const (
 	PeerError_KIND_UNKNOWN_COMMAND PeerError_Kind = 4
 	// The calling node has to catch up first.
 	PeerError_KIND_BEHIND PeerError_Kind = 5
+	// The calling node is not a member; the detail is the index of the last
+	// command in the state that says so.
+	PeerError_KIND_NOT_MEMBER PeerError_Kind = 6
 )
 
 // Enum value maps for PeerError_Kind.
@@ -46,6 +49,7 @@ var (
 		3: "KIND_TOKEN",
 		4: "KIND_UNKNOWN_COMMAND",
 		5: "KIND_BEHIND",
+		6: "KIND_NOT_MEMBER",
 	}
 	PeerError_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":     0,
@@ -54,6 +58,7 @@ var (
 		"KIND_TOKEN":           3,
 		"KIND_UNKNOWN_COMMAND": 4,
 		"KIND_BEHIND":          5,
+		"KIND_NOT_MEMBER":      6,
 	}
 )
 
@@ -943,10 +948,10 @@ const file_hacluster_v1_peer_proto_rawDesc = "" +
 	"\fRenewRequest\x12\x10\n" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\"1\n" +
 	"\rRenewResponse\x12 \n" +
-	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"\xd5\x01\n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"\xeb\x01\n" +
 	"\tPeerError\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.hacluster.v1.PeerError.KindR\x04kind\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\fR\x06detail\"~\n" +
+	"\x06detail\x18\x02 \x01(\fR\x06detail\"\x93\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fKIND_NOT_LEADER\x10\x01\x12\x10\n" +
@@ -954,7 +959,8 @@ const file_hacluster_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"KIND_TOKEN\x10\x03\x12\x18\n" +
 	"\x14KIND_UNKNOWN_COMMAND\x10\x04\x12\x0f\n" +
-	"\vKIND_BEHIND\x10\x052\x85\x04\n" +
+	"\vKIND_BEHIND\x10\x05\x12\x13\n" +
+	"\x0fKIND_NOT_MEMBER\x10\x062\x85\x04\n" +
 	"\vPeerService\x12H\n" +
 	"\x05Apply\x12\x1e.hacluster.v1.PeerApplyRequest\x1a\x1f.hacluster.v1.PeerApplyResponse\x12T\n" +
 	"\tReadIndex\x12\".hacluster.v1.PeerReadIndexRequest\x1a#.hacluster.v1.PeerReadIndexResponse\x12E\n" +
