@@ -39,6 +39,9 @@ type plane struct {
 	specs    latest[[]vrrp.UnitSpec]
 
 	linkUp chan struct{} // a link came up: static addresses may have gone with it
+
+	linkMu sync.Mutex
+	links  map[string]bool // which exist; nil before the first listing; guarded by linkMu
 }
 
 // planeHooks are told what happens, from the engine's goroutine: they must not
