@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,14 +138,27 @@ func (p *Process) SignalAll(sig syscall.Signal) {
 	}
 }
 
-// KillAll kills the program and all its descendants at the same moment: they
-// are stopped first, so that none can act on the death of another.
+// KillAll kills the program and all its descendants at the same moment. They
+// are stopped first, and children are killed before their parents, so that
+// none can act on the death of another.
 func (p *Process) KillAll() {
 	if !p.Running() {
 		return
 	}
-	p.SignalAll(syscall.SIGSTOP)
-	p.SignalAll(syscall.SIGKILL)
+	var stopped []int
+	for range 5 { // what was started while others were being stopped is stopped next
+		tree := p.Tree()
+		if slices.Equal(tree, stopped) {
+			break
+		}
+		stopped = tree
+		for _, pid := range tree {
+			_ = syscall.Kill(pid, syscall.SIGSTOP) // gone already is fine
+		}
+	}
+	for _, pid := range slices.Backward(stopped) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 	<-p.done
 }
 
