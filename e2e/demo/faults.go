@@ -66,10 +66,14 @@ func (p *play) block() {
 	}
 	var alerted time.Duration
 	for _, m := range []*machine{p.b, p.c} {
-		lab.Want(p.t, masterDown(100)+5*time.Second, m.Name+" raises vrrp_channel_lost", func() (string, bool) {
+		seen, done := lab.Poll(masterDown(100)+5*time.Second, func() (string, bool) {
 			r := m.daemon.Ctl("alerts", "-o", "json")
 			return r.String(), strings.Contains(r.Stdout, "vrrp_channel_lost")
 		})
+		if !done {
+			p.watch.Since(begin).WantNeverTwo(0, vip, second)
+			p.t.Fatalf("%s raised no vrrp_channel_lost; its alerts: %s", m.Name, seen)
+		}
 		if alerted == 0 {
 			alerted = time.Since(begin)
 		}
