@@ -39,12 +39,13 @@ func boot(t *testing.T, node *lab.Node) *machine {
 	m := &machine{t: t, node: node, root: newRoot(t)}
 	m.write("/etc/hostname", "lb01\n", 0o644)
 
-	group := newGroup(t)
+	name := fmt.Sprintf("hac-%d", os.Getpid())
+	group := newGroup(t, name)
 	var log bytes.Buffer
 	// The shell goes into the group and becomes the container's manager.
 	cmd := exec.Command("sh", "-c", `echo $$ >"$0"; exec "$@"`, filepath.Join(group, "cgroup.procs"),
 		"systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit",
-		"--directory="+m.root, fmt.Sprintf("--machine=hac-%d", os.Getpid()), "--hostname=lb01",
+		"--directory="+m.root, "--machine="+name, "--hostname=lb01",
 		"--network-namespace-path=/run/netns/"+node.Namespace(), "--capability=CAP_NET_ADMIN",
 		"--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--boot")
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -66,6 +67,8 @@ func boot(t *testing.T, node *lab.Node) *machine {
 			_ = cmd.Process.Kill()
 			<-ended
 		}
+		// systemd-nspawn leaves it where /run is no memory file system.
+		_ = os.Remove("/run/systemd/nspawn/propagate/" + name)
 		if t.Failed() {
 			t.Logf("systemd-nspawn wrote:\n%s", log.String())
 		}
@@ -96,13 +99,13 @@ func boot(t *testing.T, node *lab.Node) *machine {
 
 // newGroup makes a control group for the container in the hierarchy that
 // systemd uses on this machine, so that nothing is shared with other ones.
-func newGroup(t *testing.T) string {
+func newGroup(t *testing.T, name string) string {
 	t.Helper()
 	top := "/sys/fs/cgroup"
 	if _, err := os.Stat(filepath.Join(top, "cgroup.controllers")); err != nil {
 		top = filepath.Join(top, "systemd") // version 1, or both
 	}
-	dir := filepath.Join(top, fmt.Sprintf("hac-%d", os.Getpid()))
+	dir := filepath.Join(top, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatalf("make a control group (needs a writable %s): %v", top, err)
 	}

@@ -322,11 +322,8 @@ func standalone(g guest) {
 	if got := strings.TrimSpace(g.must("cat", "/proc/sys/net/ipv4/conf/eth0/promote_secondaries")); got != "1" {
 		g.t.Errorf("promote_secondaries = %s, want 1", got)
 	}
-	g.realtimeAgain()
+	realtime(g) // after scripts were started, too
 }
-
-// realtimeAgain is realtime after scripts have run.
-func (g guest) realtimeAgain() { g.t.Helper(); realtime(g) }
 
 func reload(g guest) {
 	other := netip.MustParseAddr("192.0.2.101")
