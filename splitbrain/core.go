@@ -15,9 +15,11 @@ const (
 	inviteLife       = 2 * time.Second // and an invitation
 	wishLife         = 5 * time.Second // how long a wish to have a unit here stands
 	maxInvites       = 64
-	claimMemory      = time.Minute // that a claim is remembered while its author lives on
-	goodbyes         = 3           // records that say goodbye
-	burst            = 8           // records that may go without any spacing
+	claimMemory      = time.Minute            // that a claim is remembered while its author lives on
+	goodbyes         = 3                      // records that say goodbye
+	stallMargin      = 250 * time.Millisecond // by which a timer may be late
+	drainTime        = 500 * time.Millisecond // in which what waited in sockets is read
+	burst            = 8                      // records that may go without any spacing
 )
 
 // Core is the arbiter without its shell: it takes what happens with the time,
@@ -42,6 +44,7 @@ type Core struct {
 	pruned   time.Time // when old claims were last dropped
 	judged   time.Time // when the alerts were last brought up to date
 
+	lastRun time.Time // when anything was last done
 	seq     uint64
 	sentAt  time.Time
 	credit  time.Time // when the spacing would have allowed the last record
@@ -206,6 +209,7 @@ func (c *Core) RequestHandover(now time.Time, unit, to string) {
 
 // Receive takes a datagram that arrived now.
 func (c *Core) Receive(now time.Time, d *Datagram, path string) {
+	c.ran(now)
 	known := c.table.member(d.Record.Node)
 	wasLeaving, knew := known != nil && known.leaving, known != nil && c.counts(now, known)
 	m, newLife := c.table.Receive(d, path, now)
@@ -253,6 +257,15 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 			c.relay(to, d)
 		}
 	}
+}
+
+// ran notices that the process stood still: Step is due once in a heartbeat.
+// What it reads then may have waited for as long.
+func (c *Core) ran(now time.Time) {
+	if !c.lastRun.IsZero() && now.Sub(c.lastRun) > c.interval+stallMargin {
+		c.table.suspect = now.Add(drainTime)
+	}
+	c.lastRun = later(c.lastRun, now)
 }
 
 // answer sends our record at once when the member claims what we hold, unless
@@ -329,6 +342,7 @@ func (c *Core) counts(now time.Time, m *member) bool {
 // Step decides what is to be decided by now and says what to do.
 func (c *Core) Step(now time.Time) Output {
 	var out Output
+	c.ran(now)
 	decided := false
 	for _, u := range c.order {
 		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {

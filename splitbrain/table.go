@@ -29,6 +29,10 @@ type Table struct {
 	// longer true are dropped when they are met.
 	listed map[netip.Addr][]listing
 	moved  bool // an entry was added
+
+	// suspect is until when records may have waited unread: this process has
+	// stood still.
+	suspect time.Time
 }
 
 // listing is one claim of MASTER, by its member and unit.
@@ -142,6 +146,9 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 		return nil, false
 	}
 	made := at.Add(-d.Age)
+	if at.Before(t.suspect) {
+		made = t.dated(m, d, made)
+	}
 	if r.Boot != m.boot {
 		if !t.believable(m, d, at) {
 			return nil, false
@@ -284,7 +291,12 @@ func (t *Table) acknowledge(m *member) {
 	}
 }
 
-// measure takes the round trip from a record that came directly.
+// maxRTT is the longest round trip that is believed. A longer one comes from a
+// process that did not read for a while.
+const maxRTT = 500 * time.Millisecond
+
+// measure takes the round trip from a record that came directly. It follows a
+// rise slowly and a fall quickly.
 func (t *Table) measure(m *member, r *Record, at time.Time) {
 	for _, a := range r.Acks {
 		s, ok := t.sentAt(a.Direct)
@@ -292,12 +304,36 @@ func (t *Table) measure(m *member, r *Record, at time.Time) {
 			continue
 		}
 		rtt := max(at.Sub(s)-a.Age, 0)
-		if m.rtt == 0 {
+		switch {
+		case rtt > maxRTT:
+		case m.rtt == 0 || rtt < m.rtt/2:
 			m.rtt = rtt
+		default:
+			m.rtt += (rtt - m.rtt) / 8
+		}
+	}
+}
+
+// Bounds within which acknowledgements date a record.
+const (
+	datedBy = 30 * time.Second       // longer ages add the drift of two clocks
+	lateBy  = 200 * time.Millisecond // what a record may be late without counting as old
+)
+
+// dated corrects when a record was made, after this process stood still: one
+// that waited unread is older than it seems, and shows it by how long ago its
+// author had received a record of ours.
+func (t *Table) dated(m *member, d *Datagram, made time.Time) time.Time {
+	for _, a := range d.Record.Acks {
+		s, ok := t.sentAt(a.Direct)
+		if a.Boot != t.boot || !ok || a.Age > datedBy {
 			continue
 		}
-		m.rtt += (rtt - m.rtt) / 8
+		if dated := s.Add(a.Age + m.rtt); made.Sub(dated) > lateBy {
+			return dated
+		}
 	}
+	return made
 }
 
 // sentAt is when our record of that number was made. Those that fell out of

@@ -121,6 +121,36 @@ func TestRoundTripLeavesOutWhatThePeerWaited(t *testing.T) {
 	}
 }
 
+func TestARecordThatWaitedUnreadIsAsOldAsItsAcknowledgementsShow(t *testing.T) {
+	ack := func(age time.Duration) Ack { return Ack{Boot: 1, Known: 5, Direct: 5, Age: age} }
+	tests := []struct {
+		name string
+		ack  Ack
+		came time.Duration // after our record 5
+		want time.Duration
+	}{
+		{"read at once", ack(150 * ms), 154 * ms, 154 * ms},
+		{"read after a pause of four seconds", ack(150 * ms), 4 * time.Second, 150 * ms},
+		{"made while this process stood still", ack(3 * time.Second), 4 * time.Second, 3 * time.Second},
+		{"it has not heard us for long", ack(10 * time.Minute), time.Hour, time.Hour},
+		{"it acknowledges another life", Ack{Boot: 9, Direct: 5}, 4 * time.Second, 4 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			table := newTable()
+			table.Sent(5, at(0))
+			table.suspect = at(24 * time.Hour)
+			m, _ := table.Receive(record("n2", 20, 7, tt.ack), "eth0", at(tt.came))
+			if got := m.at.Sub(at(0)); (got - tt.want).Abs() > 10*ms {
+				t.Errorf("made after %v, want %v", got, tt.want)
+			}
+			if m.rtt > 10*ms {
+				t.Errorf("round trip %v", m.rtt)
+			}
+		})
+	}
+}
+
 func TestRelayIsForWhoDoesNotHearTheAuthor(t *testing.T) {
 	tests := []struct {
 		name string
