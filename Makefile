@@ -12,9 +12,9 @@ PKG      = github.com/hacluster/hacluster
 DEBVERSION = $(if $(filter dev,$(VERSION)),0~$(or $(shell TZ=UTC0 git log -1 --date=format-local:%Y%m%d%H%M%S --format=%cd 2>/dev/null),dev).$(COMMIT),$(VERSION))
 COUNT    = $(GO) build -o dist/testcount ./internal/testcount && dist/testcount -needs e2e/needs.txt
 
-# Debian packages that the suite uses: a C compiler for the race detector, and
-# keepalived as the peer to work with.
-DEBS = gcc libc6-dev keepalived
+# Debian packages that the suite uses: a C compiler for the race detector,
+# keepalived as the peer to work with, and what boots a Debian to install on.
+DEBS = gcc libc6-dev keepalived mmdebstrap systemd-container
 
 # Packages whose tests need no other machine, and those that build a lab.
 UNIT = $(shell $(GO) list ./... | grep -v '/e2e')
@@ -31,7 +31,7 @@ build: ## build bin/haclusterd and bin/haclusterctl, static
 
 test: deps ## everything: build, lint, race, fuzz, e2e; ends with `N passed, N failed` (root)
 	@$(COUNT) \
-		'step build $(MAKE) -s build' \
+		'step package $(MAKE) -s package' \
 		'step gofmt $(MAKE) -s gofmt' \
 		'step vet $(MAKE) -s vet' \
 		'step staticcheck $(MAKE) -s staticcheck' \
@@ -77,7 +77,7 @@ gofix:
 fuzz: ## each fuzz target for a few seconds, a minute together
 	@$(COUNT) 'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
 
-e2e: deps build ## real daemons in network namespaces (root)
+e2e: deps package ## real daemons in network namespaces (root)
 	@$(COUNT) 'tests e2e $(MAKE) -s e2e-json'
 
 e2e-json:
