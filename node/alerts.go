@@ -142,13 +142,9 @@ func (a *alerts) receivers(state desired.State) []receiver {
 		out = append(out, tell("alert_email", "alert_email", least, all, alert.Mail{Relay: r}))
 	}
 	mailed := smtpAlerts(state)
-	if r, ok := relay(state.Daemon.Mail, state.Daemon.Mail.To); ok && len(mailed) > 0 {
-		faults := !state.Daemon.Mail.NoEmailFaults
-		changes := alert.Events(a.hub, func(e observed.Event) bool {
-			return e.Kind == observed.StateChanged && mailed[target{e.Unit, e.Instance}] && (faults || e.To != vrrp.Fault.String())
-		})
+	if r, ok := relay(state.Daemon.Mail, state.Daemon.Mail.To); ok && len(mailed.targets) > 0 {
 		to := alert.StateMail{Relay: r, RouterID: state.Daemon.RouterID}
-		out = append(out, tell("smtp_alert", "smtp_alert", []any{mailed, faults}, changes, to))
+		out = append(out, tell("smtp_alert", "smtp_alert", mailed, alert.Events(a.hub, mailed.wants), to))
 	}
 	return out
 }
@@ -163,20 +159,29 @@ func tell[T any](key, name string, filter any, from alert.Source[T], to alert.De
 	}
 }
 
-// smtpAlerts are the groups and instances with smtp_alert.
-func smtpAlerts(state desired.State) map[target]bool {
-	out := make(map[target]bool)
+// mailed says which changes of state are mailed.
+type mailed struct {
+	targets map[target]bool // groups and instances with smtp_alert
+	faults  bool            // FAULT too: no no_email_faults
+}
+
+func smtpAlerts(state desired.State) mailed {
+	m := mailed{targets: make(map[target]bool), faults: !state.Daemon.Mail.NoEmailFaults}
 	for _, u := range state.Units {
 		if u.SMTPAlert {
-			out[target{u.Spec.Name, ""}] = true
+			m.targets[target{u.Spec.Name, ""}] = true
 		}
-		for name, mailed := range u.Alerts {
-			if mailed {
-				out[target{u.Spec.Name, name}] = true
+		for name, wanted := range u.Alerts {
+			if wanted {
+				m.targets[target{u.Spec.Name, name}] = true
 			}
 		}
 	}
-	return out
+	return m
+}
+
+func (m mailed) wants(e observed.Event) bool {
+	return e.Kind == observed.StateChanged && m.targets[target{e.Unit, e.Instance}] && (m.faults || e.To != vrrp.Fault.String())
 }
 
 // relay is the mail server with the envelope of its mails; false: nothing is
