@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"e2e":   {"proto"},
 	"proto": nil,
 
+	"internal/compatdoc": {"config"},
 	"internal/testcount": nil,
 	"internal/fuzzsmoke": nil,
 	"internal/pins":      nil,
