@@ -42,6 +42,9 @@ func (c *compiler) alerting(a *Alerts, s *syntax.Node) bool {
 	return true
 }
 
+// repeats reports whether each line of a statement counts, not the last alone.
+func repeats(word string) bool { return word == "alert_webhook" }
+
 // webhook checks a URL. Its path may be a secret, so no message shows it.
 func (c *compiler) webhook(t syntax.Token) bool {
 	u, err := url.Parse(t.Text)

@@ -73,6 +73,17 @@ func TestAnotherReceiverOfAlertsIsNoRisk(t *testing.T) {
 	}
 }
 
+func TestSettingOneOfSeveralWebhooksIsRefused(t *testing.T) {
+	doc := syntax.Parse("f", "cluster {\n    alert_webhook http://a/\n}\n")
+	if text, err := config.Set(doc, "cluster", "alert_webhook", "http://c/", ""); err != nil || !strings.Contains(text, "alert_webhook http://c/") {
+		t.Errorf("Set = %q, %v; want the only line changed", text, err)
+	}
+	doc = syntax.Parse("f", "cluster {\n    alert_webhook http://a/\n    alert_webhook http://b/\n}\n")
+	if _, err := config.Set(doc, "cluster", "alert_webhook", "http://c/", ""); err == nil || !strings.Contains(err.Error(), "f:3:5: alert_webhook stands on several lines") {
+		t.Errorf("Set = %v, want it refused: the other line would be lost", err)
+	}
+}
+
 func TestURLsOfWebhooksAreHidden(t *testing.T) {
 	got := config.Redact("cluster {\n    alert_webhook https://hooks.example.org/T0/s3cret\n    alert_level info\n}\n")
 	if strings.Contains(got, "s3cret") || !strings.Contains(got, "alert_webhook ***\n    alert_level info") {

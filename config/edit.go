@@ -146,9 +146,13 @@ func (e *editor) find(views []string) error {
 		if e.block.Word.Pos != block.Word.Pos {
 			return &EditError{Pos: block.Word.Pos, Msg: e.path + " stands at different places for different nodes; edit the document instead"}
 		}
+		count := 0
 		for _, s := range block.Children {
 			if s.Word.Text != e.keyword {
 				continue
+			}
+			if count++; count > 1 && repeats(e.keyword) {
+				return &EditError{Pos: s.Word.Pos, Msg: e.keyword + " stands on several lines, and each counts; edit the document instead"}
 			}
 			l := s.Word.Pos.Line
 			if !e.alone(s) {
