@@ -168,13 +168,18 @@ func (d *demux) handshake(raw net.Conn, finished func()) {
 	}
 	state := conn.ConnectionState()
 	target := d.routes[state.NegotiatedProtocol]
-	if target == nil || (target != d.routes[protoGRPC] && len(state.PeerCertificates) == 0) {
+	grpc := target == d.routes[protoGRPC]
+	if target == nil || (!grpc && len(state.PeerCertificates) == 0) {
 		d.log.Debug("connection refused", "from", raw.RemoteAddr().String(), "protocol", state.NegotiatedProtocol)
 		conn.Close()
 		return
 	}
 	finished() // handing on waits for the receiver
-	target.deliver(conn)
+	if grpc {
+		target.deliver(conn) // as it is: gRPC asks it for the certificate
+	} else {
+		target.deliver(&streamConn{Conn: conn})
+	}
 }
 
 // Close ends the port and all that waits on it.
@@ -217,8 +222,8 @@ type routeListener struct {
 	closed chan struct{}
 }
 
-// Accept implements net.Listener. The connections are *tls.Conn with finished
-// handshakes.
+// Accept implements net.Listener. The connections have finished handshakes; those
+// for gRPC are *tls.Conn, the others *streamConn.
 func (l *routeListener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.route.conns:

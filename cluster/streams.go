@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -60,7 +61,34 @@ func dialTLS(ctx context.Context, address string, config *tls.Config) (net.Conn,
 		raw.Close()
 		return nil, fmt.Errorf("tls with %s: %w", address, err)
 	}
-	return conn, nil
+	return &streamConn{Conn: conn}, nil
+}
+
+// streamConn is a TLS connection that ends without a goodbye when a write on it
+// failed. crypto/tls counts a record as sent before it writes it; when a deadline
+// then keeps the record from being sent, as happens on a starved machine, the
+// close_notify alert that Close sends has a number that the other end does not
+// expect. It would report a bad record MAC, as if somebody had tampered.
+type streamConn struct {
+	*tls.Conn
+	broken atomic.Bool
+}
+
+// Write implements net.Conn.
+func (c *streamConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		c.broken.Store(true)
+	}
+	return n, err
+}
+
+// Close implements net.Conn.
+func (c *streamConn) Close() error {
+	if c.broken.Load() {
+		return c.NetConn().Close()
+	}
+	return c.Conn.Close()
 }
 
 // connSet remembers open connections.
