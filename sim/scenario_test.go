@@ -163,24 +163,27 @@ func TestF6RingOfOneWayLossesKeepsOneHolder(t *testing.T) {
 // A total partition of two nodes gives two holders under policy mesh; it ends
 // within a heartbeat and two round trips of the heal, the better tenure wins.
 func TestF7ConflictEndsAtTheHeal(t *testing.T) {
-	w := steady(t, func(c *config) { c.nodes = 2 })
-	for ch := range channels {
-		w.cutLinks(10*time.Second, 20*time.Second, "all", ch, everywhere)
-	}
-	w.run(29 * time.Second)
-	if w.holders() != "n1 n2" {
-		t.Fatalf("%q hold during the partition", w.holders())
-	}
-	w.run(30*time.Second + 200*time.Millisecond + 2*time.Millisecond)
-	if w.holders() != "n1" {
-		t.Errorf("%q hold after the heal, want n1\n%s", w.holders(), w.trace.String())
-	}
-	w.run(60 * time.Second)
-	if w.holders() != "n1" || w.check.vacMax > 0 || w.check.violation != "" {
-		t.Errorf("%q holds, %v dark, %s", w.holders(), w.check.vacMax, w.check.violation)
-	}
-	if w.check.alerts[splitbrain.SplitBrainResolved] == 0 {
-		t.Errorf("alerts %v lack split_brain_resolved", w.check.alerts)
+	for phase := time.Duration(0); phase < 200*time.Millisecond; phase += 7 * time.Millisecond {
+		w := steady(t, func(c *config) { c.nodes = 2 })
+		heal := 30*time.Second + phase
+		for ch := range channels {
+			w.cutLinks(10*time.Second, heal-10*time.Second, "all", ch, everywhere)
+		}
+		w.run(29 * time.Second)
+		if w.holders() != "n1 n2" {
+			t.Fatalf("%q hold during the partition", w.holders())
+		}
+		w.run(heal + 200*time.Millisecond + 2*time.Millisecond)
+		if w.holders() != "n1" {
+			t.Fatalf("%q hold after the heal, want n1\n%s", w.holders(), w.trace.String())
+		}
+		w.run(60 * time.Second)
+		if w.holders() != "n1" || w.check.vacMax > 0 || w.check.violation != "" {
+			t.Errorf("%q holds, %v dark, %s", w.holders(), w.check.vacMax, w.check.violation)
+		}
+		if w.check.alerts[splitbrain.SplitBrainResolved] == 0 {
+			t.Fatalf("alerts %v lack split_brain_resolved\n%s", w.check.alerts, w.trace.String())
+		}
 	}
 }
 
@@ -215,6 +218,23 @@ func TestF10StoppedHolderIsFollowedAndReturnsOnceAtMost(t *testing.T) {
 	}
 	w.run(80 * time.Second)
 	w.want(t, "n1", 2, 4*time.Second, splitbrain.MemberSilent)
+}
+
+// What a node reads after it stood still is old: claims of a holder that has
+// died since must not keep it from taking what it is handed.
+func TestHandoverToANodeThatStoodStill(t *testing.T) {
+	w := steady(t, func(c *config) { c.interval, c.preempt, c.equal = 200*time.Millisecond, false, false })
+	w.at(18*time.Second, func() { w.nodes[1].pause(); w.check.relink() })
+	w.at(22*time.Second, func() { w.nodes[0].pause(); w.check.relink() })
+	w.at(22750*time.Millisecond, w.nodes[1].goOn)
+	w.at(22780*time.Millisecond, func() {
+		w.nodes[1].core.RequestHandover(w.now, unitName, "n2")
+		w.nodes[1].settle()
+	})
+	w.run(30 * time.Second)
+	if w.check.violation != "" || w.check.vacMax > 900*time.Millisecond || w.holders() != "n2" {
+		t.Errorf("%q holds, %v dark, %s\n%s", w.holders(), w.check.vacMax, w.check.violation, w.trace.String())
+	}
 }
 
 func TestF12FaultOfTheHolderIsFollowedAtOnce(t *testing.T) {

@@ -58,7 +58,7 @@ func (s *vipSummary) update(vips []netip.Addr) {
 func (u *ownUnit) claim(now time.Time) Claim {
 	v := &u.view
 	c := Claim{
-		Unit: v.Name, Policy: v.Policy, State: v.State, Wants: v.Wants,
+		Unit: v.Name, Policy: v.Policy, State: v.State, StateAge: max(now.Sub(v.Since), 0), Wants: v.Wants,
 		Eligible: v.Eligible && v.State != Fault,
 		Tenure:   v.Tenure,
 		Priority: v.Priority, Primary: v.Primary,
@@ -85,7 +85,7 @@ func (u *ownUnit) claim(now time.Time) Claim {
 // fingerprint is of what a claim says, without its ages: when it changes, the
 // others should hear of it at once.
 func (c Claim) fingerprint() uint64 {
-	c.HeardAge, c.Reserved.Age = 0, 0
+	c.StateAge, c.HeardAge, c.Reserved.Age = 0, 0, 0
 	c.Heard, c.HeardPriority = netip.Addr{}, 0
 	var b [512]byte
 	h := fnv.New64a()

@@ -187,6 +187,7 @@ func appendClaim(b []byte, c *Claim) []byte {
 		flags |= claimYielded
 	}
 	b = append(b, byte(c.Policy), byte(c.State), byte(c.Wants), flags)
+	b = appendTime(b, c.StateAge)
 	b = binary.AppendUvarint(b, c.Tenure.Seq)
 	b = append(b, c.Tenure.Priority)
 	b = appendAddr(b, c.Tenure.Primary)

@@ -21,7 +21,7 @@ func fullRecord() Record {
 		Interval: 200 * time.Millisecond,
 		Acks:     []Ack{{Boot: 43, Known: 9, Direct: 8, Age: 3 * time.Millisecond}, {Boot: 44, Known: 1}},
 		Claims: []Claim{{
-			Unit: "VI_1", Policy: PolicyMesh, State: Master, Wants: WantNothing, Eligible: true,
+			Unit: "VI_1", Policy: PolicyMesh, State: Master, StateAge: 90 * time.Second, Wants: WantNothing, Eligible: true,
 			Tenure:   Tenure{Seq: 3, Priority: 150, Primary: addr("192.0.2.1")},
 			Priority: 140, Primary: addr("192.0.2.1"),
 			VIPHash: 99, VIPs: []netip.Addr{addr("192.0.2.100"), addr("2001:db8::1")},

@@ -20,6 +20,7 @@ func (d *decider) master() {
 		m.ask, m.wish = asking{}, time.Time{}
 	}
 	m.hold = Hold{}
+	m.masterSince = d.Unit.Since
 	if m.yielding == own.Seq {
 		if due := m.toldAt.Add(yieldPatience); d.Now.Before(due) {
 			d.wake(due)
@@ -45,10 +46,7 @@ func (d *decider) master() {
 // compared are those with which each tenure began: they cannot change, so both
 // sides come to the same answer.
 func (d *decider) conflict(p *Peer) {
-	since := p.MasterSince
-	if d.Unit.Since.After(since) {
-		since = d.Unit.Since
-	}
+	since := later(p.At.Add(-p.Claim.StateAge), d.Unit.Since) // whether we knew of it or not
 	if due := since.Add(d.Heartbeat); d.Now.After(due) {
 		d.Alerts = append(d.Alerts, d.splitBrain(p, since))
 	} else {
@@ -75,7 +73,8 @@ func (d *decider) conflict(p *Peer) {
 	if d.twoWay(p) {
 		return
 	}
-	due := since.Add(3 * max(d.Heartbeat, p.Interval))
+	stood := later(later(p.MasterSince, p.Regained), d.Unit.Since)
+	due := stood.Add(3 * max(d.Heartbeat, p.Interval))
 	if d.Now.Before(due) || p.MasterCount < 3 {
 		d.wake(due)
 		return
@@ -130,6 +129,30 @@ func (d *decider) splitBrain(p *Peer, since time.Time) Alert {
 		a.Remedy = "it ends by itself when the loser has let go; if it stays, stop the daemon on one of them"
 	}
 	return a
+}
+
+// overlapped reports, once, a conflict that an advert ended before the records
+// showed it: this node was MASTER beside the present holder.
+func (d *decider) overlapped(holder *Peer) {
+	m := &d.Memory
+	if m.masterSince.IsZero() || holder == nil {
+		return
+	}
+	began := later(holder.At.Add(-holder.Claim.StateAge), m.masterSince)
+	m.masterSince = time.Time{}
+	if d.Unit.Since.Sub(began) <= d.Heartbeat {
+		return // a change of holder
+	}
+	d.wake(d.Now.Add(d.Heartbeat))
+	d.Alerts = append(d.Alerts, Alert{
+		Kind: SplitBrain, Unit: d.Unit.Name, Peer: holder.Node, Since: began,
+		Summary: fmt.Sprintf("%s: %s and %s both held it", d.Unit.Name, d.Node, holder.Node),
+		Evidence: []string{
+			fmt.Sprintf("mesh: %s has been MASTER since %s, by %s", holder.Node, d.ago(holder.At.Add(-holder.Claim.StateAge)), d.heard(holder)),
+			fmt.Sprintf("%s let go %s", d.Node, d.ago(d.Unit.Since)),
+		},
+		Remedy: fmt.Sprintf("find out what cut %s off from %s", d.Node, holder.Node),
+	})
 }
 
 // unheard raises R1's alert on the side of the holder, whose adverts a BACKUP

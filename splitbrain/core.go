@@ -227,6 +227,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	}
 	if !knew {
 		m.answered = 0 // what we acknowledged before is old
+		m.regained = now
 	}
 	for i := range d.Record.Claims {
 		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
@@ -264,6 +265,10 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 func (c *Core) ran(now time.Time) {
 	if !c.lastRun.IsZero() && now.Sub(c.lastRun) > c.interval+stallMargin {
 		c.table.suspect = now.Add(drainTime)
+		for _, u := range c.order {
+			// What was held when it stopped has run out in the kernel since.
+			u.memory.masterSince = time.Time{}
+		}
 	}
 	c.lastRun = later(c.lastRun, now)
 }
@@ -459,7 +464,7 @@ func (c *Core) gather(v *View) {
 		peers = append(peers, Peer{
 			Node: m.Name, Boot: m.boot, Leaving: m.leaving, Interval: m.interval,
 			Addrs: m.sources, RTT: m.rtt,
-			Claim: &h.Claim, At: h.at, Via: m.via,
+			Claim: &h.Claim, At: h.at, Via: m.via, Regained: m.regained,
 			MasterSeq: h.masterSeq, MasterSince: h.masterSince, MasterCount: h.masterCount,
 			Knows: m.heardSeq, KnownAt: m.heardAt,
 		})

@@ -39,6 +39,7 @@ type Peer struct {
 	Claim    *Claim
 	At       time.Time // when it said so
 	Via      string    // who relayed that
+	Regained time.Time // since when it is heard without a break
 
 	// The latest tenure of its present life for which it claimed MASTER.
 	MasterSeq   uint64
@@ -70,19 +71,20 @@ type Memory struct {
 	members   []netip.Addr // as last delivered
 	delivered bool         // members were delivered at all
 
-	holder   TenureID  // the latest tenure that is known to have been in MASTER
-	letGo    time.Time // when that tenure was first known to have been released
-	acted    TenureID  // the tenure whose end made this node a candidate already
-	yielding uint64    // own tenure that was told to end
-	toldAt   time.Time // when it was
-	yielded  TenureID  // the tenure that won against it
-	won      TenureID  // the latest tenure that ended against ours
-	release  promise   // whom that tenure was handed to
-	released time.Time // when its addresses were first known to be gone
-	ask      asking
-	wish     time.Time // until then a person or a drain wants it here
-	failed   string    // the node to which handing over failed
-	failedAt time.Time // and when that was noticed
+	holder      TenureID  // the latest tenure that is known to have been in MASTER
+	masterSince time.Time // when its latest stay in MASTER began; zero: judged already
+	letGo       time.Time // when that tenure was first known to have been released
+	acted       TenureID  // the tenure whose end made this node a candidate already
+	yielding    uint64    // own tenure that was told to end
+	toldAt      time.Time // when it was
+	yielded     TenureID  // the tenure that won against it
+	won         TenureID  // the latest tenure that ended against ours
+	release     promise   // whom that tenure was handed to
+	released    time.Time // when its addresses were first known to be gone
+	ask         asking
+	wish        time.Time // until then a person or a drain wants it here
+	failed      string    // the node to which handing over failed
+	failedAt    time.Time // and when that was noticed
 }
 
 // promise is a hand-over that this node agreed to.

@@ -166,6 +166,10 @@ func TestConflictIsSettledByTheTenures(t *testing.T) {
 			v.Peers[0].Knows, v.Peers[0].KnownAt = 0, time.Time{}
 			v.Peers[0].MasterSince = now.Add(-599 * ms)
 		}, nil},
+		{"one way: not before three heartbeats of contact", func(v *View) {
+			v.Peers[0].Knows, v.Peers[0].KnownAt = 0, time.Time{}
+			v.Peers[0].Regained = now.Add(-599 * ms)
+		}, nil},
 		{"one way: not before three records", func(v *View) {
 			v.Peers[0].Knows, v.Peers[0].KnownAt, v.Peers[0].MasterCount = 0, time.Time{}, 2
 		}, nil},

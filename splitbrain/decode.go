@@ -155,6 +155,7 @@ func (p *parser) claim() Claim {
 	flags := p.u8()
 	c.Eligible = flags&claimEligible != 0
 	c.Released = flags&claimReleased != 0
+	c.StateAge = p.time()
 	c.Tenure.Seq = p.uvarint()
 	c.Tenure.Priority = p.u8()
 	c.Tenure.Primary = p.addr()

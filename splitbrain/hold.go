@@ -12,6 +12,7 @@ func (d *decider) backup() {
 	if holder != nil {
 		m.holder, m.letGo = TenureID{holder.Boot, holder.Claim.Tenure.Seq}, time.Time{}
 	}
+	d.overlapped(holder)
 	d.askHolder(holder)
 	switch {
 	case holder != nil:

@@ -58,6 +58,7 @@ type Claim struct {
 	Unit     string
 	Policy   Policy
 	State    State
+	StateAge time.Duration // how long before sending it began
 	Wants    Want
 	Eligible bool
 	// Released says that Tenure has ended and its addresses are verified to

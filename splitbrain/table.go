@@ -68,7 +68,8 @@ type member struct {
 	leaving  bool
 	acks     []Ack
 
-	answered uint64 // our first record since we began to hear it, or again; 0: none yet
+	regained time.Time // when we began to hear it, or again
+	answered uint64    // our first record since we began to hear it, or again; 0: none yet
 
 	heardSeq      uint64    // highest of our records that it knows
 	heardAt       time.Time // when that was sent
