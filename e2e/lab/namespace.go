@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,17 +117,27 @@ func killProcesses(name string) {
 	}
 }
 
-// Sweep removes the namespaces, with the processes in them, that a crashed lab
-// left behind: those whose process does not exist any more.
+// Sweep removes what crashed labs left behind: the namespaces of processes that
+// do not exist any more, with the processes in them, and their files.
 func Sweep() {
-	left, _ := filepath.Glob(filepath.Join(netnsDir, namePrefix+"*"))
-	for _, path := range left {
+	for _, path := range leftovers(netnsDir) {
 		name := filepath.Base(path)
-		pid, err := strconv.Atoi(strings.Split(strings.TrimPrefix(name, namePrefix), "-")[0])
-		if err != nil || syscall.Kill(pid, 0) == nil {
-			continue
-		}
 		killProcesses(name)
-		_ = netns.DeleteNamed(name)
+		if netns.DeleteNamed(name) != nil {
+			_ = os.Remove(path) // a name without a mount; or another lab sweeps as well
+		}
 	}
+	for _, path := range leftovers(memory()) {
+		_ = os.RemoveAll(path)
+	}
+}
+
+// leftovers are the entries of a directory named after a process that is gone.
+func leftovers(dir string) []string {
+	all, _ := filepath.Glob(filepath.Join(dir, namePrefix+"*"))
+	return slices.DeleteFunc(all, func(path string) bool {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), namePrefix), "-")
+		pid, err := strconv.Atoi(owner)
+		return err != nil || syscall.Kill(pid, 0) == nil
+	})
 }
