@@ -40,11 +40,11 @@ func boot(t *testing.T, node *lab.Node) *machine {
 	m.write("/etc/hostname", "lb01\n", 0o644)
 
 	name := fmt.Sprintf("hac-%d", os.Getpid())
-	group := newGroup(t, name)
+	groups := newGroups(t, name)
 	var log bytes.Buffer
-	// The shell goes into the group and becomes the container's manager.
-	cmd := exec.Command("sh", "-c", `echo $$ >"$0"; exec "$@"`, filepath.Join(group, "cgroup.procs"),
-		"systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit",
+	// The shell goes into the groups and becomes the container's manager.
+	cmd := exec.Command("sh", "-c", `for g in $0; do echo $$ >"$g/cgroup.procs" || exit; done; exec "$@"`,
+		strings.Join(groups, " "), "systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit",
 		"--directory="+m.root, "--machine="+name, "--hostname=lb01",
 		"--network-namespace-path=/run/netns/"+node.Namespace(), "--capability=CAP_NET_ADMIN",
 		"--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--boot")
@@ -97,33 +97,52 @@ func boot(t *testing.T, node *lab.Node) *machine {
 	return m
 }
 
-// newGroup makes a control group for the container in the hierarchy that
+// newGroups makes a control group for the container in each hierarchy that
 // systemd uses on this machine, so that nothing is shared with other ones.
-func newGroup(t *testing.T, name string) string {
+func newGroups(t *testing.T, name string) []string {
 	t.Helper()
-	top := "/sys/fs/cgroup"
-	if _, err := os.Stat(filepath.Join(top, "cgroup.controllers")); err != nil {
-		top = filepath.Join(top, "systemd") // version 1, or both
-	}
-	dir := filepath.Join(top, name)
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatalf("make a control group (needs a writable %s): %v", top, err)
-	}
-	t.Cleanup(func() {
-		var dirs []string
-		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
-				dirs = append(dirs, path)
-			}
-			return nil
-		})
-		for _, d := range slices.Backward(dirs) {
-			if err := os.Remove(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("remove the control group: %v", err)
+	const top = "/sys/fs/cgroup"
+	hierarchies := []string{top}
+	if _, err := os.Stat(filepath.Join(top, "cgroup.controllers")); err != nil { // version 1, or both
+		hierarchies = nil
+		for _, h := range []string{"systemd", "unified"} {
+			if _, err := os.Stat(filepath.Join(top, h)); err == nil {
+				hierarchies = append(hierarchies, filepath.Join(top, h))
 			}
 		}
+	}
+	var groups []string
+	for _, h := range hierarchies {
+		dir := filepath.Join(h, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatalf("make a control group (needs a writable %s): %v", h, err)
+		}
+		groups = append(groups, dir)
+		t.Cleanup(func() {
+			if err := removeGroup(dir); err != nil {
+				t.Errorf("remove the control group: %v", err)
+			}
+		})
+	}
+	if len(groups) == 0 {
+		t.Fatalf("%s has no hierarchy of control groups that systemd can use", top)
+	}
+	return groups
+}
+
+// removeGroup removes a control group and what the container made below it.
+func removeGroup(dir string) error {
+	var dirs []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return err
 	})
-	return dir
+	for _, d := range slices.Backward(dirs) {
+		err = errors.Join(err, os.Remove(d))
+	}
+	return err
 }
 
 // initOf is the child of a process that is process 1 of a namespace, or 0.

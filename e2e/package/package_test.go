@@ -63,6 +63,7 @@ func TestPackageOnDebian12(t *testing.T) {
 		{"the socket is for root and its group", socketRights},
 		{"the daemon has the capabilities of its unit and no others", capabilities},
 		{"all threads are realtime", realtime},
+		{"the daemon runs with the tighter drop-in of operate.md", tightened},
 		{"init makes a cluster", initialised},
 		{"a killed daemon is started again and is still a member", killed},
 		{"a frozen daemon is ended by the watchdog", frozen},
@@ -219,6 +220,18 @@ func realtime(g guest) {
 	}
 }
 
+// tightened leaves the drop-in in place for the cluster's steps.
+func tightened(g guest) {
+	g.write("/etc/systemd/system/haclusterd.service.d/tight.conf", "[Service]\n"+
+		"ProtectSystem=full\nProtectHome=yes\nNoNewPrivileges=yes\nMemoryDenyWriteExecute=yes\n", 0o644)
+	g.must("systemctl", "daemon-reload")
+	g.must("systemctl", "restart", "haclusterd")
+	_, pid := g.daemon()
+	if got := statusField(fmt.Sprintf("/proc/%d", pid), "NoNewPrivs"); got != "1" {
+		g.t.Errorf("NoNewPrivs = %s, want 1", got)
+	}
+}
+
 func initialised(g guest) {
 	if out := g.must("haclusterctl", "init"); !strings.Contains(out, "haclusterctl join ") {
 		g.t.Errorf("init prints no command for the others:\n%s", out)
@@ -304,6 +317,8 @@ func shellWho(file string) string {
 }
 
 func standalone(g guest) {
+	g.must("rm", "-r", "/etc/systemd/system/haclusterd.service.d")
+	g.must("systemctl", "daemon-reload")
 	g.write("/usr/local/bin/check.sh", shellWho("/tmp/check"), 0o755)
 	g.write("/usr/local/bin/notify.sh", shellWho("/tmp/notify"), 0o755)
 	g.write(document, conf(vip), 0o600)
