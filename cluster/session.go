@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
@@ -66,11 +67,13 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 	s.store, err = store.Open(store.Options{
 		Server: store.Server{ID: node.ID, Addr: node.Advertise.String()},
 		Dir:    dir.raft(),
-		Stream: raftStream{
-			routeListener: port.routes[protoRaft].listener(),
-			identity:      s.identity.Load,
-			advertise:     net.TCPAddrFromAddrPort(node.Advertise),
-			accepted:      newConnSet(),
+		Stream: func() raft.StreamLayer {
+			return raftStream{
+				routeListener: port.routes[protoRaft].listener(),
+				identity:      s.identity.Load,
+				advertise:     net.TCPAddrFromAddrPort(node.Advertise),
+				accepted:      newConnSet(),
+			}
 		},
 		Forward: s.peers,
 		Timing:  o.Timing,

@@ -32,6 +32,7 @@ func (s *Store) Apply(ctx context.Context, cmd Command) ([]byte, error) {
 	}
 	handedOver := false
 	for {
+		d := s.disk()
 		answer, err := s.applyOnce(ctx, encoded)
 		switch {
 		case err == nil:
@@ -47,8 +48,8 @@ func (s *Store) Apply(ctx context.Context, cmd Command) ([]byte, error) {
 			continue
 		case <-s.closing:
 			err = ErrClosed
-		case <-s.disk.failed:
-			err = s.disk.err
+		case <-d.failed:
+			err = d.err
 		case <-ctx.Done():
 		}
 		if handedOver {
@@ -117,7 +118,7 @@ func (s *Store) ApplyEncoded(ctx context.Context, encoded []byte) ([]byte, error
 
 // applyHere writes the command to the log as leader.
 func (s *Store) applyHere(ctx context.Context, encoded []byte) (reply, error) {
-	future := s.raft.Apply(encoded, time.Second)
+	future := s.raft().Apply(encoded, time.Second)
 	if err := waitFuture(ctx, future); err != nil {
 		return reply{}, notLeader(err)
 	}
@@ -125,7 +126,7 @@ func (s *Store) applyHere(ctx context.Context, encoded []byte) (reply, error) {
 	// message, up to 0.1 s later when there is none. A barrier is one, so that they
 	// carry the command out at once. Nobody waits for it; the goroutine ends when
 	// Raft has taken it, or with the time given.
-	go s.raft.Barrier(100 * time.Millisecond)
+	go s.raft().Barrier(100 * time.Millisecond)
 	switch answer := future.Response().(type) {
 	case reply:
 		return answer, nil

@@ -48,7 +48,8 @@ func openAlone(dir string) (*Store, error) {
 		return nil, err
 	}
 	return Open(Options{
-		Server: Server{ID: "alone#1", Addr: l.Addr().String()}, Dir: dir, Stream: tcpStream{l},
+		Server: Server{ID: "alone#1", Addr: l.Addr().String()}, Dir: dir,
+		Stream:    func() raft.StreamLayer { return tcpStream{l} },
 		Timing:    Timing{Heartbeat: 50 * time.Millisecond, Election: 50 * time.Millisecond, Lease: 50 * time.Millisecond, DiskStall: time.Second},
 		Retention: Retention{MinRevisions: 1 << 20, MaxAge: 1 << 62, MaxBytes: 1 << 30},
 		Logger:    slog.New(slog.DiscardHandler), SnapshotAfter: 16,
@@ -106,7 +107,7 @@ func applyForever(dir string) error {
 				}
 				caching.Unlock()
 				if rev.Number%20 == 0 {
-					_ = s.raft.Snapshot().Error() // a kill may fall into it
+					_ = s.raft().Snapshot().Error() // a kill may fall into it
 				}
 			}
 		})

@@ -17,8 +17,8 @@ import (
 //
 // One goroutine owns the writes. After a write that did not end in time, no other
 // one is ever issued: the late one may still succeed, and a write behind it would
-// then build on a log that Raft believes to be another. The store is over until
-// the program starts again.
+// then build on a log that Raft believes to be another. Raft starts on a new disk,
+// with what is then found in the files, when the late write has ended.
 //
 // disk implements raft.LogStore and raft.StableStore.
 type disk struct {
@@ -29,6 +29,7 @@ type disk struct {
 
 	writes chan write
 	closed chan struct{} // by Close
+	idle   chan struct{} // closed when no write is under way and none will be
 
 	failOnce sync.Once
 	failed   chan struct{} // closed when a write failed for good
@@ -43,7 +44,7 @@ type write struct {
 func newDisk(logs raft.LogStore, stable raft.StableStore, limit time.Duration, log *slog.Logger) *disk {
 	d := &disk{
 		LogStore: logs, stable: stable, limit: limit, log: log,
-		writes: make(chan write), closed: make(chan struct{}), failed: make(chan struct{}),
+		writes: make(chan write), closed: make(chan struct{}), idle: make(chan struct{}), failed: make(chan struct{}),
 	}
 	go d.run()
 	return d
@@ -51,10 +52,16 @@ func newDisk(logs raft.LogStore, stable raft.StableStore, limit time.Duration, l
 
 // run carries out the writes until Close or a failure.
 func (d *disk) run() {
+	defer close(d.idle)
 	for {
 		select {
 		case w := <-d.writes:
-			w.done <- w.do()
+			select {
+			case <-d.failed: // both were ready
+				return
+			default:
+				w.done <- w.do()
+			}
 		case <-d.failed:
 			return
 		case <-d.closed:
@@ -111,7 +118,7 @@ func (d *disk) fail(what string) error {
 func (d *disk) failWith(err error) error {
 	d.failOnce.Do(func() {
 		d.err = err
-		d.log.Error("disk failed, store stops", "err", err)
+		d.log.Error("disk failed, store stops until it answers", "err", err)
 		close(d.failed)
 	})
 	return d.err

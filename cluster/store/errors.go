@@ -15,8 +15,8 @@ var (
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("the store is closed")
 	// ErrDiskStalled says that a write to the disk took longer than allowed. The
-	// store has stopped and stays so until the program starts again.
-	ErrDiskStalled = errors.New("the disk did not complete a write in time")
+	// store has stopped, and comes back by itself when the write has ended.
+	ErrDiskStalled = errors.New("the disk did not complete a write in time: this node has no vote until it does")
 	// ErrNoRevision says that the number names no revision in the history.
 	ErrNoRevision = errors.New("no such revision")
 )

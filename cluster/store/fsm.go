@@ -22,6 +22,11 @@ type reply struct {
 // fsm is the adapter between Raft and the machines. Raft calls Apply, Snapshot
 // and Restore from one goroutine; the mutex is for the readers of applied and
 // halted.
+//
+// The state outlives a Raft whose disk failed. Raft then begins anew with a snapshot
+// that may be older than the state, and with commands that are in it already. Both
+// are passed over: what was once carried out was committed, so it is the same again.
+// A snapshot may for that reason hold more than the log index that Raft names it by.
 type fsm struct {
 	machines map[string]Machine
 	requests requests // touched by Raft's goroutine only
@@ -57,6 +62,9 @@ func (f *fsm) check(cmd Command) error {
 func (f *fsm) Apply(entry *raft.Log) any {
 	if err := f.haltReason(); err != nil {
 		return err
+	}
+	if applied, _, _ := f.position(); entry.Index <= applied {
+		return reply{Index: entry.Index} // nobody waits for it
 	}
 	answer, err := f.apply(entry)
 	if err != nil {
@@ -169,6 +177,9 @@ func (f *fsm) Restore(from io.ReadCloser) error {
 	}
 	if s.Format != snapshotFormat {
 		return fmt.Errorf("snapshot has format %d; this version of haclusterd knows %d: upgrade this node", s.Format, snapshotFormat)
+	}
+	if applied, _, _ := f.position(); applied > 0 && s.Applied <= applied {
+		return nil
 	}
 	for name := range s.Machines {
 		if f.machines[name] == nil {

@@ -67,8 +67,12 @@ func (l *lan) start(id string, logs *raft.InmemStore, change func(*Options)) *la
 	node := &lanNode{id: id, lan: l, transport: transport, logs: logs, snapshots: raft.NewInmemSnapshotStore()}
 	o := Options{
 		Server: Server{ID: id, Addr: id}, Forward: forwarder{node}, Logger: slog.New(slog.DiscardHandler),
-		parts: &parts{transport: transport, logs: logs, stable: logs, snapshots: node.snapshots, close: transport.Close},
+		parts: &parts{
+			transport: lastingTransport{transport}, logs: logs, stable: logs, snapshots: node.snapshots,
+			close: func() error { return nil },
+		},
 	}
+	l.t.Cleanup(func() { transport.DisconnectAll() })
 	if change != nil {
 		change(&o)
 	}
@@ -84,6 +88,11 @@ func (l *lan) start(id string, logs *raft.InmemStore, change func(*Options)) *la
 	l.nodes = append(l.nodes, node)
 	return node
 }
+
+// lastingTransport stays when the store that used it ends, for the next one.
+type lastingTransport struct{ *raft.InmemTransport }
+
+func (lastingTransport) Close() error { return nil }
 
 func (l *lan) close() {
 	for _, node := range l.nodes {

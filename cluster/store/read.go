@@ -8,26 +8,27 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// watchLeadership logs who leads, when that changes. It ends with the store.
-func (s *Store) watchLeadership() {
+// watchLeadership logs who leads, when that changes. It ends with the replica or the
+// store.
+func (s *Store) watchLeadership(r *replica) {
 	// Raft drops observations while the channel is full; the reader only logs.
 	observed := make(chan raft.Observation, 8)
 	observer := raft.NewObserver(observed, false, func(o *raft.Observation) bool {
 		_, ok := o.Data.(raft.LeaderObservation)
 		return ok
 	})
-	s.raft.RegisterObserver(observer)
-	defer s.raft.DeregisterObserver(observer)
+	r.raft.RegisterObserver(observer)
+	defer r.raft.DeregisterObserver(observer)
 	for {
 		select {
 		case o := <-observed:
 			switch leader := o.Data.(raft.LeaderObservation).LeaderID; leader {
 			case "":
-				s.log.Warn("no leader", "term", s.raft.CurrentTerm())
+				s.log.Warn("no leader", "term", r.raft.CurrentTerm())
 			default:
-				s.log.Info("leader changed", "node", string(leader), "term", s.raft.CurrentTerm())
+				s.log.Info("leader changed", "node", string(leader), "term", r.raft.CurrentTerm())
 			}
-		case <-s.disk.failed:
+		case <-r.disk.failed:
 			return
 		case <-s.closing:
 			return
@@ -45,10 +46,10 @@ func (s *Store) watchLeadership() {
 // sockets, and would confirm a leadership that it lost meanwhile. A barrier of this
 // term also commits what older leaders left (Raft dissertation, section 6.4).
 func (s *Store) ReadIndex(ctx context.Context) (uint64, error) {
-	if s.raft.State() != raft.Leader {
+	if s.raft().State() != raft.Leader {
 		return 0, ErrNotLeader
 	}
-	if err := waitFuture(ctx, s.raft.Barrier(time.Second)); err != nil {
+	if err := waitFuture(ctx, s.raft().Barrier(time.Second)); err != nil {
 		return 0, notLeader(err)
 	}
 	index, _, halted := s.fsm.position()
@@ -60,6 +61,7 @@ func (s *Store) ReadIndex(ctx context.Context) (uint64, error) {
 // no leader could prove itself.
 func (s *Store) Sync(ctx context.Context) error {
 	for {
+		d := s.disk()
 		index, err := s.readIndexOnce(ctx)
 		if err == nil {
 			return s.wait(ctx, index)
@@ -71,8 +73,8 @@ func (s *Store) Sync(ctx context.Context) error {
 		case <-time.After(retryPause):
 		case <-s.closing:
 			return ErrClosed
-		case <-s.disk.failed:
-			return s.disk.err
+		case <-d.failed:
+			return d.err
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ErrNoLeader, err)
 		}
@@ -96,6 +98,7 @@ func (s *Store) readIndexOnce(ctx context.Context) (uint64, error) {
 // wait waits until the local state has the command with that index.
 func (s *Store) wait(ctx context.Context, index uint64) error {
 	for {
+		d := s.disk()
 		applied, moved, halted := s.fsm.position()
 		switch {
 		case applied >= index:
@@ -107,8 +110,8 @@ func (s *Store) wait(ctx context.Context, index uint64) error {
 		case <-moved:
 		case <-s.closing:
 			return ErrClosed
-		case <-s.disk.failed:
-			return s.disk.err
+		case <-d.failed:
+			return d.err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

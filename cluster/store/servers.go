@@ -8,18 +8,24 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Leader returns the node that leads as far as this one knows.
+// Leader returns the node that leads as far as this one knows. It knows none while
+// its disk has failed.
 func (s *Store) Leader() (Server, bool) {
-	addr, id := s.raft.LeaderWithID()
+	select {
+	case <-s.disk().failed:
+		return Server{}, false
+	default:
+	}
+	addr, id := s.raft().LeaderWithID()
 	return Server{ID: string(id), Addr: string(addr), Voter: true}, id != ""
 }
 
 // Leads says whether this node takes itself for the leader. Somebody else may be
 // it already; ReadIndex asks.
-func (s *Store) Leads() bool { return s.raft.State() == raft.Leader }
+func (s *Store) Leads() bool { return s.raft().State() == raft.Leader }
 
 // Term returns the current term.
-func (s *Store) Term() uint64 { return s.raft.CurrentTerm() }
+func (s *Store) Term() uint64 { return s.raft().CurrentTerm() }
 
 // LeaderContact returns when this node last heard from a leader; the zero time
 // when it never has. The leader hears from itself now.
@@ -27,12 +33,12 @@ func (s *Store) LeaderContact() time.Time {
 	if s.Leads() {
 		return time.Now()
 	}
-	return s.raft.LastContact()
+	return s.raft().LastContact()
 }
 
 // Servers returns the nodes that Raft replicates to, this one among them.
 func (s *Store) Servers() ([]Server, error) {
-	future := s.raft.GetConfiguration()
+	future := s.raft().GetConfiguration()
 	if err := future.Error(); err != nil {
 		return nil, err
 	}
@@ -50,9 +56,9 @@ func (s *Store) AddServer(ctx context.Context, server Server) error {
 	id, addr := raft.ServerID(server.ID), raft.ServerAddress(server.Addr)
 	var future raft.IndexFuture
 	if server.Voter {
-		future = s.raft.AddVoter(id, addr, 0, remaining(ctx))
+		future = s.raft().AddVoter(id, addr, 0, remaining(ctx))
 	} else {
-		future = s.raft.AddNonvoter(id, addr, 0, remaining(ctx))
+		future = s.raft().AddNonvoter(id, addr, 0, remaining(ctx))
 	}
 	if err := waitFuture(ctx, future); err != nil {
 		return fmt.Errorf("add %s to raft: %w", server.ID, notLeader(err))
@@ -63,7 +69,7 @@ func (s *Store) AddServer(ctx context.Context, server Server) error {
 // RemoveServer has the leader stop replicating to a node and counting its vote.
 // Removing what is gone succeeds. Only on the leader.
 func (s *Store) RemoveServer(ctx context.Context, id string) error {
-	if err := waitFuture(ctx, s.raft.RemoveServer(raft.ServerID(id), 0, remaining(ctx))); err != nil {
+	if err := waitFuture(ctx, s.raft().RemoveServer(raft.ServerID(id), 0, remaining(ctx))); err != nil {
 		return fmt.Errorf("remove %s from raft: %w", id, notLeader(err))
 	}
 	return nil
@@ -87,7 +93,7 @@ func (s *Store) HandOver(ctx context.Context) error {
 	if others == 0 {
 		return nil
 	}
-	if err := waitFuture(ctx, s.raft.LeadershipTransfer()); err != nil {
+	if err := waitFuture(ctx, s.raft().LeadershipTransfer()); err != nil {
 		return fmt.Errorf("hand leadership over: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -37,8 +38,9 @@ type Options struct {
 
 	// Dir is where the log and the snapshots are; made when missing.
 	Dir string
-	// Stream carries Raft between the nodes; the store closes it.
-	Stream raft.StreamLayer
+	// Stream makes what carries Raft between the nodes. It is called for each time
+	// that the store opens its disk; the store closes what it returns.
+	Stream func() raft.StreamLayer
 	// Forward reaches the leader from a follower.
 	Forward Forwarder
 
@@ -52,7 +54,7 @@ type Options struct {
 	// zero: 1024. As many commands stay in the log behind it.
 	SnapshotAfter uint64
 
-	// parts stand in for Dir and Stream in tests.
+	// parts stand in for Dir and Stream in tests, the same ones at each opening.
 	parts *parts
 }
 
@@ -66,7 +68,11 @@ type parts struct {
 }
 
 // Store is one node's copy of the replicated state and its part in replicating.
+//
+// The copy lives as long as the Store; Raft below it ends when the disk fails, and
+// is opened anew when the disk answers again.
 type Store struct {
+	o       Options
 	self    Server
 	forward Forwarder
 	log     *slog.Logger
@@ -77,14 +83,13 @@ type Store struct {
 	tokens    *Tokens
 	secrets   *Secrets
 
-	raft  *raft.Raft
-	disk  *disk
-	parts *parts
+	replica atomic.Pointer[replica] // replaced by keepOpen only
 
 	closeOnce sync.Once
 	closing   chan struct{}
+	ended     chan struct{} // closed when keepOpen has ended
 	running   sync.WaitGroup
-	closeErr  error
+	closeErr  error // set before ended is closed
 }
 
 // Open opens or creates the store in o.Dir. A new store is empty and waits:
@@ -106,28 +111,17 @@ func Open(o Options) (*Store, error) {
 		o.SnapshotAfter = 1024
 	}
 	s := &Store{
-		self: o.Server, forward: o.Forward, log: o.Logger, closing: make(chan struct{}),
+		o: o, self: o.Server, forward: o.Forward, log: o.Logger,
+		closing: make(chan struct{}), ended: make(chan struct{}),
 		revisions: newRevisions(o.Retention), members: newMembers(), tokens: newTokens(), secrets: newSecrets(),
-		parts: o.parts,
 	}
 	s.fsm = newFSM(append([]Machine{s.revisions, s.members, s.tokens, s.secrets}, o.Machines...), o.Logger)
-	if s.parts == nil {
-		p, err := openParts(o)
-		if err != nil {
-			return nil, err
-		}
-		s.parts = p
-	}
-	s.disk = newDisk(s.parts.logs, s.parts.stable, o.Timing.DiskStall, o.Logger)
-
-	r, err := raft.NewRaft(raftConfig(o), s.fsm, s.disk, s.disk, s.parts.snapshots, s.parts.transport)
+	r, err := openReplica(o, s.fsm)
 	if err != nil {
-		s.disk.Close()
-		return nil, errors.Join(fmt.Errorf("start raft: %w", err), s.parts.close())
+		return nil, err
 	}
-	s.raft = r
-	s.running.Go(s.watchLeadership)
-	s.running.Go(s.watchDisk)
+	s.use(r)
+	go s.keepOpen() // ends with Close
 	return s, nil
 }
 
@@ -173,7 +167,7 @@ func openParts(o Options) (*parts, error) {
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", o.Dir, err), logs.Close())
 	}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:  o.Stream,
+		Stream:  o.Stream(),
 		MaxPool: 3,
 		// No pipelining: at this rate of writes it gains nothing, and followers were
 		// seen stuck with it (hashicorp/raft#612).
@@ -191,7 +185,7 @@ func openParts(o Options) (*parts, error) {
 // Bootstrap makes an empty store the only voter of a new cluster, and waits until
 // it leads.
 func (s *Store) Bootstrap(ctx context.Context) error {
-	err := s.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{{
+	err := s.raft().BootstrapCluster(raft.Configuration{Servers: []raft.Server{{
 		Suffrage: raft.Voter, ID: raft.ServerID(s.self.ID), Address: raft.ServerAddress(s.self.Addr),
 	}}}).Error()
 	if err != nil {
@@ -200,47 +194,26 @@ func (s *Store) Bootstrap(ctx context.Context) error {
 	return s.Sync(ctx)
 }
 
-// watchDisk ends Raft when the disk failed, so that this node neither leads nor
-// votes from then on. It ends with the store.
-func (s *Store) watchDisk() {
-	select {
-	case <-s.disk.failed:
-		s.raft.Shutdown() // not waited for: a goroutine may hang in the write
-	case <-s.closing:
-	}
-}
-
-// Failed returns a channel that is closed when the disk has failed. Err says why.
-func (s *Store) Failed() <-chan struct{} { return s.disk.failed }
-
-// Err returns why the store does not work: the disk failed, or the state is
-// halted by a command of a newer version. Nil while it works.
+// Err returns why the store does not work: the disk failed and has not answered
+// again yet, or the state is halted by a command of a newer version. Nil while it
+// works.
 func (s *Store) Err() error {
+	d := s.disk()
 	select {
-	case <-s.disk.failed:
-		return s.disk.err
+	case <-d.failed:
+		return d.err
 	default:
 		return s.fsm.haltReason()
 	}
 }
 
 // Close stops Raft and closes its files. It does not hand leadership over; see
-// HandOver.
+// HandOver. While something hangs in the disk, the files below it stay open until
+// that has ended, and Close returns why.
 func (s *Store) Close() error {
-	s.closeOnce.Do(func() {
-		close(s.closing)
-		stopped := s.raft.Shutdown()
-		select {
-		case <-s.disk.failed:
-			// Something hangs in the disk, and files must not be closed below it. They
-			// stay open until the process ends.
-			s.closeErr = s.disk.err
-		default:
-			s.closeErr = errors.Join(stopped.Error(), s.parts.close())
-		}
-		s.disk.Close()
-		s.running.Wait()
-	})
+	s.closeOnce.Do(func() { close(s.closing) })
+	<-s.ended
+	s.running.Wait()
 	return s.closeErr
 }
 

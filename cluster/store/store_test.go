@@ -222,13 +222,13 @@ func TestCommandFromANewerLeaderHaltsTheStateInsteadOfBeingMisapplied(t *testing
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := node.raft.Apply(encoded, time.Second).Error(); err != nil {
+		if err := node.raft().Apply(encoded, time.Second).Error(); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := errors.AsType[*UnknownCommandError](node.Err()); !ok {
 			t.Fatalf("Err = %v, want an UnknownCommandError", node.Err())
 		}
-		if err := node.raft.Snapshot().Error(); err == nil {
+		if err := node.raft().Snapshot().Error(); err == nil {
 			t.Error("a halted state was snapshotted; Raft would forget what it could not apply")
 		}
 		if _, err := node.Propose(within(t, time.Second), Proposal{Text: "later"}); err == nil {
@@ -299,7 +299,7 @@ func TestNewNodeGetsASnapshotWhenTheLogIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := leader.raft.Snapshot().Error(); err != nil {
+		if err := leader.raft().Snapshot().Error(); err != nil {
 			t.Fatal(err)
 		}
 		if first, err := leader.logs.FirstIndex(); err != nil || first < 10 {
