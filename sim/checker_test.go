@@ -169,7 +169,9 @@ func (c *checker) relink() {
 		for j := range i {
 			p := &c.pairs[i][j]
 			p.connected = since(p.connected, reach[i][j] && reach[j][i], w.now)
-			p.oneWay = since(p.oneWay, reach[i][j] || reach[j][i], w.now)
+			// One way, only what comes directly counts: a relay must hear whom
+			// it relays to, to know what that one lacks.
+			p.oneWay = since(p.oneWay, direct[i][j] || direct[j][i], w.now)
 			p.direct = direct[i][j] && direct[j][i]
 		}
 	}
