@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,10 +29,11 @@ type lanNode struct {
 	transport *raft.InmemTransport
 	logs      *raft.InmemStore
 	snapshots *raft.InmemSnapshotStore
+	opened    atomic.Int32 // how often
 }
 
 // newLAN makes a cluster of n voters named a, b, c… It is for synctest bubbles.
-func newLAN(t *testing.T, n int, change func(*Options)) *lan {
+func newLAN(t *testing.T, n int, change func(*Options, *parts)) *lan {
 	t.Helper()
 	l := &lan{t: t, cut: make(map[[2]string]bool)}
 	for i := range n {
@@ -61,20 +63,23 @@ func newLAN(t *testing.T, n int, change func(*Options)) *lan {
 	return l
 }
 
-func (l *lan) start(id string, logs *raft.InmemStore, change func(*Options)) *lanNode {
+func (l *lan) start(id string, logs *raft.InmemStore, change func(*Options, *parts)) *lanNode {
 	l.t.Helper()
 	_, transport := raft.NewInmemTransportWithTimeout(raft.ServerAddress(id), 50*time.Millisecond)
 	node := &lanNode{id: id, lan: l, transport: transport, logs: logs, snapshots: raft.NewInmemSnapshotStore()}
 	o := Options{
 		Server: Server{ID: id, Addr: id}, Forward: forwarder{node}, Logger: slog.New(slog.DiscardHandler),
-		parts: &parts{
-			transport: lastingTransport{transport}, logs: logs, stable: logs, snapshots: node.snapshots,
-			close: func() error { return nil },
-		},
 	}
-	l.t.Cleanup(func() { transport.DisconnectAll() })
+	p := &parts{
+		transport: lastingTransport{transport}, logs: logs, stable: logs, snapshots: node.snapshots,
+		close: func() error { return nil },
+	}
+	o.open = func(Options) (*parts, error) { // the same at each opening
+		node.opened.Add(1)
+		return p, nil
+	}
 	if change != nil {
-		change(&o)
+		change(&o, p)
 	}
 	s, err := Open(o)
 	if err != nil {
@@ -99,6 +104,7 @@ func (l *lan) close() {
 		if err := node.Close(); err != nil && !errors.Is(err, ErrDiskStalled) {
 			l.t.Errorf("close %s: %v", node.id, err)
 		}
+		node.transport.DisconnectAll()
 	}
 }
 

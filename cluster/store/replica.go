@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -27,16 +28,21 @@ type replica struct {
 
 // openReplica opens the files and starts Raft on them.
 func openReplica(o Options, f *fsm) (*replica, error) {
-	p := o.parts
-	if p == nil {
-		var err error
-		if p, err = openParts(o); err != nil {
-			return nil, err
-		}
+	p, err := o.open(o)
+	if err != nil {
+		return nil, err
 	}
 	d := newDisk(p.logs, p.stable, o.Timing.DiskStall, o.Logger)
-	r, err := raft.NewRaft(raftConfig(o), f, d, d, p.snapshots, p.transport)
-	if err != nil {
+	var r *raft.Raft
+	var starting sync.WaitGroup
+	starting.Go(func() { // a goroutine of its own, because disk.must may end it
+		r, err = raft.NewRaft(raftConfig(o), f, d, d, p.snapshots, p.transport)
+	})
+	starting.Wait()
+	if r == nil {
+		if err == nil {
+			err = d.err
+		}
 		d.Close()
 		<-d.idle
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), p.close())

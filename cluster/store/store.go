@@ -54,8 +54,8 @@ type Options struct {
 	// zero: 1024. As many commands stay in the log behind it.
 	SnapshotAfter uint64
 
-	// parts stand in for Dir and Stream in tests, the same ones at each opening.
-	parts *parts
+	// open opens what Raft works with; nil: openParts. Tests have other disks.
+	open func(Options) (*parts, error)
 }
 
 // parts are what Raft works with.
@@ -106,6 +106,9 @@ func Open(o Options) (*Store, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.open == nil {
+		o.open = openParts
 	}
 	if o.SnapshotAfter == 0 {
 		o.SnapshotAfter = 1024
