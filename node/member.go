@@ -33,7 +33,6 @@ const goodbyeTime = 500 * time.Millisecond
 type member struct {
 	o       Options
 	log     *slog.Logger
-	boot    splitbrain.BootID
 	view    *view
 	cluster *cluster.Cluster
 	plane   *plane
@@ -52,7 +51,7 @@ type applied struct {
 
 // runMember runs a node that is in a cluster, or waits to come into one.
 func runMember(ctx context.Context, o Options) error {
-	m := &member{o: o, log: o.Log, boot: splitbrain.NewBootID()}
+	m := &member{o: o, log: o.Log}
 	m.view = newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
 	advertise, err := advertiseAddr(o)
@@ -189,7 +188,7 @@ func (m *member) membership(ctx context.Context) error {
 func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	arbiter := splitbrain.New(splitbrain.Options{
 		Node:    m.o.Name,
-		Boot:    m.boot,
+		Boot:    splitbrain.NewBootID(),
 		Cluster: incarnation(st.ClusterID),
 		Logger:  m.log.With("component", "splitbrain"),
 		Deliver: func(v []splitbrain.UnitVerdict) {

@@ -39,13 +39,14 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.RunDir, 0o755); err != nil {
 		return fmt.Errorf("run directory: %w", err)
 	}
+	stopping := context.AfterFunc(ctx, func() { notifySystemd(o.Log, daemon.SdNotifyStopping) })
+	defer stopping()
 	var err error
 	if o.Standalone != "" {
 		err = runStandalone(ctx, o)
 	} else {
 		err = runMember(ctx, o)
 	}
-	notifySystemd(o.Log, daemon.SdNotifyStopping)
 	cause := context.Cause(ctx)
 	if cause == nil || !errors.Is(err, cause) {
 		return err

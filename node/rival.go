@@ -45,13 +45,16 @@ func checkRival(state desired.State) error {
 	return nil
 }
 
+// sameNetwork compares a file of /proc/PID/net, which is one file for each
+// network namespace. The link /proc/PID/ns/net would need CAP_SYS_PTRACE, which
+// the unit does not give.
 func sameNetwork(procDir string) bool {
-	own, err := os.Readlink("/proc/self/ns/net")
+	own, err := os.Stat("/proc/self/net/dev")
 	if err != nil {
 		return false
 	}
-	its, err := os.Readlink(filepath.Join(procDir, "ns/net"))
-	return err == nil && its == own
+	its, err := os.Stat(filepath.Join(procDir, "net/dev"))
+	return err == nil && os.SameFile(own, its)
 }
 
 // rivalConfig is the configuration that the keepalived of a /proc directory

@@ -11,6 +11,7 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/vrrp"
 )
 
 // runner makes this node run the cluster's revisions.
@@ -38,6 +39,9 @@ func newRunner(log *slog.Logger, node string, v *view, applied func(store.Revisi
 // in place, and is reported; the error is kept for Await.
 func (r *runner) run(ctx context.Context, rev store.Revision) {
 	err := r.apply(ctx, rev)
+	if errors.Is(err, vrrp.ErrStopped) {
+		return // the node ends; the revision is the next start's
+	}
 	r.mu.Lock()
 	r.tried, r.err = rev.Number, err
 	if err == nil {

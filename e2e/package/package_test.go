@@ -71,6 +71,7 @@ func TestPackageOnDebian12(t *testing.T) {
 		{"standalone holds the address and runs scripts unprivileged", standalone},
 		{"reload takes a new document and refuses a broken one", reload},
 		{"a killed holder's address goes and comes back", killedHolder},
+		{"a start beside keepalived with the same virtual router is refused", rival},
 		{"journal lines carry their priority", priorities},
 		{"removal says goodbye and keeps what was edited", removed},
 		{"purging leaves nothing", purged},
@@ -368,6 +369,22 @@ func killedHolder(g guest) {
 		g.t.Fatal(err)
 	}
 	g.node.WantNoAddr(vip, expiry)
+	g.wantActive(restart)
+	g.watch.WantHolder(g.node, vip, election)
+}
+
+// rival needs what the unit's few capabilities let the daemon see of others.
+func rival(g guest) {
+	const program = "/usr/local/bin/keepalived" // one that stands for it, outside of any unit
+	g.write(program, "#!/bin/sh\nsleep 300\n", 0o755)
+	g.must("sh", "-c", "setsid "+program+" </dev/null >/dev/null 2>&1 &")
+	if r := g.run("systemctl", "restart", "haclusterd"); r.exit == 0 {
+		g.t.Error("haclusterd has started")
+	}
+	if log := g.must("journalctl", "--unit=haclusterd", "--no-pager", "--output=cat"); !strings.Contains(log, "runs virtual router 51") {
+		g.t.Errorf("the journal does not say who runs the virtual router:\n%s", log)
+	}
+	g.must("pkill", "--exact", "keepalived")
 	g.wantActive(restart)
 	g.watch.WantHolder(g.node, vip, election)
 }
