@@ -43,17 +43,25 @@ func (tcpStream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Co
 }
 
 func openAlone(dir string) (*Store, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	o, err := aloneOptions(dir)
 	if err != nil {
 		return nil, err
 	}
-	return Open(Options{
+	return Open(o)
+}
+
+func aloneOptions(dir string) (Options, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return Options{}, err
+	}
+	return Options{
 		Server: Server{ID: "alone#1", Addr: l.Addr().String()}, Dir: dir,
 		Stream:    func() raft.StreamLayer { return tcpStream{l} },
 		Timing:    Timing{Heartbeat: 50 * time.Millisecond, Election: 50 * time.Millisecond, Lease: 50 * time.Millisecond, DiskStall: time.Second},
 		Retention: Retention{MinRevisions: 1 << 20, MaxAge: 1 << 62, MaxBytes: 1 << 30},
 		Logger:    slog.New(slog.DiscardHandler), SnapshotAfter: 16,
-	})
+	}, nil
 }
 
 // applyForever first lists what the store has, then has four writers commit
@@ -97,6 +105,9 @@ func applyForever(dir string) error {
 				text := strings.Repeat(fmt.Sprintf("line %d\n", rand.Uint64()), 1+rand.IntN(300))
 				rev, err := s.Propose(ctx, Proposal{Base: base, Text: text})
 				if err != nil {
+					if err := s.Err(); err != nil {
+						fmt.Println("error", err)
+					}
 					continue // another writer was first
 				}
 				fmt.Println("acknowledged", rev.Number, rev.Hash)
@@ -152,42 +163,66 @@ func startCrash(ctx context.Context, t *testing.T, dir string) (*exec.Cmd, <-cha
 	return cmd, lines
 }
 
-func TestPausedProcessIsNotTakenForAStalledDisk(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
-	defer cancel()
-	cmd, lines := startCrash(ctx, t, t.TempDir())
-	pauses := 0
-	for answers := 0; pauses < 6; {
-		line, ok := <-lines
-		if !ok {
-			t.Fatalf("the program ended after %d pauses", pauses)
-		}
-		if line.word != "acknowledged" {
-			continue
-		}
-		// Answers come all the time, so a write is under way at most moments.
-		if answers++; answers%3 == 0 {
-			if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+func TestProcessThatGetsNoProcessorIsNotTakenForAStalledDisk(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		pauses           int
+		running, stopped time.Duration
+	}{
+		{"stopped for longer than the limit", 6, 50 * time.Millisecond, 1100 * time.Millisecond},
+		{"stopped most of the time", 40, 20 * time.Millisecond, 180 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+			defer cancel()
+			cmd, lines := startCrash(ctx, t, t.TempDir())
+			paused := make(chan error, 1)
+			acknowledged := 0
+			for began := false; ; acknowledged++ {
+				line, ok := <-lines
+				if !ok || strings.HasPrefix(line.word, "error") {
+					t.Fatalf("the program says %q after %d answers", line.word, acknowledged)
+				}
+				if line.word != "acknowledged" {
+					continue
+				}
+				if !began {
+					began = true
+					go func() { paused <- pause(cmd.Process, test.pauses, test.running, test.stopped) }() // ends by itself
+				}
+				if len(paused) > 0 {
+					break
+				}
+			}
+			if err := <-paused; err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(1100 * time.Millisecond) // longer than DiskStall
-			if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
-				t.Fatal(err)
+			if err := cmd.Process.Kill(); err != nil {
+				t.Error(err)
 			}
-			pauses++
+			for range lines { // until it has ended
+			}
+			_ = cmd.Wait() // killed
+			t.Logf("%d answers", acknowledged)
+		})
+	}
+}
+
+// pause stops the process n times. Answers come all the time, so a write is under
+// way at most moments.
+func pause(p *os.Process, n int, running, stopped time.Duration) error {
+	for range n {
+		time.Sleep(running)
+		if err := p.Signal(syscall.SIGSTOP); err != nil {
+			return err
+		}
+		time.Sleep(stopped)
+		if err := p.Signal(syscall.SIGCONT); err != nil {
+			return err
 		}
 	}
-	for range 20 {
-		if line, ok := <-lines; !ok || strings.HasPrefix(line.word, "error") {
-			t.Fatalf("after the pauses the program says %q", line.word)
-		}
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Error(err)
-	}
-	for range lines { // until it has ended
-	}
-	_ = cmd.Wait() // killed
+	return nil
 }
 
 func TestKilledStoreHasEveryAcknowledgedRevision(t *testing.T) {

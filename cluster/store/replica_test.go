@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -184,4 +186,80 @@ func TestStoreThatFailsAtEachOpeningIsReopenedMoreAndMoreRarely(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestFilesThatWereReopenedHoldWhatWasAcknowledged(t *testing.T) {
+	dir := t.TempDir()
+	o, err := aloneOptions(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	var disks []*slowDisk // of one opening after the other; the store is waited for in between
+	o.open = func(o Options) (*parts, error) {
+		p, err := openParts(o)
+		if err == nil {
+			disks = append(disks, &slowDisk{LogStore: p.logs, release: release})
+			p.logs = disks[len(disks)-1]
+		}
+		return p, err
+	}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := within(t, 30*time.Second)
+	if err := s.Bootstrap(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// More than a snapshot's worth: the files then begin with one older than the state.
+	for base := range uint64(40) {
+		if base == 30 {
+			if err := s.raft().Snapshot().Error(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Propose(ctx, Proposal{Base: base, Text: fmt.Sprint("text ", base+1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disks[0].stall.Store(true)
+	if _, err := s.Propose(within(t, 2*time.Second), Proposal{Base: 40, Text: "stuck"}); err == nil {
+		t.Fatal("a proposal succeeded on a disk that hangs")
+	}
+	close(release)
+	for s.Err() != nil && ctx.Err() == nil {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := s.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// The late write may have gone through or not.
+	latest, err := s.Revisions().Latest()
+	if err != nil || latest.Number < 40 || latest.Number > 41 {
+		t.Fatalf("Latest = %d, %v, want 40 or 41", latest.Number, err)
+	}
+	if _, err := s.Propose(ctx, Proposal{Base: latest.Number, Text: "goes on"}); err != nil {
+		t.Fatal(err)
+	}
+	history := s.Revisions().History(0)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	// A program that starts again finds the same.
+	again, err := openAlone(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := again.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Revisions().History(0); !slices.Equal(got, history) {
+		t.Errorf("history after a start = %d revisions, want the same %d", len(got), len(history))
+	}
+	if rev, err := again.Revisions().Get(17); err != nil || rev.Text != "text 17" {
+		t.Errorf("Get(17) = %q, %v", rev.Text, err)
+	}
 }
