@@ -25,6 +25,7 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/observed"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+	"github.com/hacluster/hacluster/vrrp"
 )
 
 // dialAs connects to a unix socket as another user. SO_PEERCRED is the word of
@@ -455,7 +456,101 @@ func TestHandoverMovesTheUnit(t *testing.T) {
 	_, err = client.Handover(t.Context(), &pb.HandoverRequest{What: "nothing"})
 	wantReason(t, err, pb.ErrorReason_ERROR_REASON_NOT_FOUND)
 	_, err = client.Handover(t.Context(), &pb.HandoverRequest{What: "vi_1", To: "lb9"})
-	wantReason(t, err, pb.ErrorReason_ERROR_REASON_REFUSED)
+	wantReason(t, err, pb.ErrorReason_ERROR_REASON_NOT_FOUND)
+}
+
+func TestHandoverSaysWhyANodeCannotTakeIt(t *testing.T) {
+	snapshot := func(change func(*observed.Node)) observed.Snapshot {
+		l := newLAN(t, "lb1", "lb2", "lb3")
+		s, _ := l.nodes["lb1"].hub.Latest()
+		for i, state := range []vrrp.State{vrrp.Master, vrrp.Backup, vrrp.Backup} {
+			s.Nodes[i].Units = []vrrp.UnitStatus{s.Nodes[0].Units[0]}
+			s.Nodes[i].Units[0].State = state
+		}
+		change(&s.Nodes[1])
+		return s
+	}
+	for want, change := range map[string]func(*observed.Node){
+		"it was never heard":                 func(n *observed.Node) { n.Alive = false },
+		"it was last heard 1m":               func(n *observed.Node) { n.Alive, n.LastSeen = false, time.Now().Add(-time.Minute) },
+		"it is a witness, and holds nothing": func(n *observed.Node) { n.Role, n.Units = observed.RoleWitness, nil },
+		"it is FAULT (eth0 is down)":         func(n *observed.Node) { n.Units[0].State, n.Units[0].Reason = vrrp.Fault, "eth0 is down" },
+		"it does not run it; these can: lb3": func(n *observed.Node) { n.Units = nil },
+	} {
+		_, _, err := planHandover(snapshot(change), "vi_1", "lb2")
+		if err == nil || !strings.Contains(err.Error(), "lb2 cannot take vi_1 over: "+want) {
+			t.Errorf("error = %v, want it to say %q", err, want)
+		}
+	}
+}
+
+func TestAChangeThatTakesThingsAwayIsMadeOnlyOnPurpose(t *testing.T) {
+	second := strings.NewReplacer("vi_1", "vi_2", "51", "52", "192.0.2.100", "192.0.2.101").Replace(document)
+	tests := []struct{ name, old, text, says string }{
+		{"one instance of two", document + second, document, "this takes vrrp_instance vi_2 (192.0.2.101/24) away from every node"},
+		{"everything", document, "# nothing\n", "this takes vrrp_instance vi_1 (192.0.2.100/24) away from every node, and no virtual address is left"},
+		{"an instance that stays on one node", document, "@lb1\n" + document, ""},
+		{"a change of priority", document, changed, ""},
+		{"one more instance", document, document + second, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := compareCluster(tt.old, tt.text, []string{"lb1", "lb2"}).refuse()
+			if tt.says == "" && err != nil || tt.says != "" && (err == nil || err.Error() != tt.says) {
+				t.Errorf("refuse = %v, want %q", err, tt.says)
+			}
+		})
+	}
+
+	l := newLAN(t, "lb1", "lb2")
+	l.history = append([]store.Revision{{Number: 1, Text: "# empty\n"}}, l.history...)
+	l.history[1].Number = 2
+	client := pb.NewConfigServiceClient(l.nodes["lb1"].socket(t))
+	rollback := func(req *pb.RollbackConfigRequest) error {
+		t.Helper()
+		stream, err := client.Rollback(t.Context(), req)
+		if err == nil {
+			_, _, err = drain(stream)
+		}
+		return err
+	}
+	wantReason(t, rollback(&pb.RollbackConfigRequest{}), pb.ErrorReason_ERROR_REASON_REMOVES)
+	if len(l.history) != 2 {
+		t.Error("a revision was committed")
+	}
+	plan, err := client.Plan(t.Context(), &pb.PlanConfigRequest{Text: "# empty\n"})
+	if err != nil || !plan.GetNoAddressLeft() || len(plan.GetRemovals()) != 1 || plan.GetRemovals()[0].GetInstance() != "vi_1" {
+		t.Errorf("Plan = %v, %v; want it to tell of vi_1", plan, err)
+	}
+	if err := rollback(&pb.RollbackConfigRequest{AcceptRemovals: true}); err != nil || len(l.history) != 3 {
+		t.Errorf("on purpose: %v, %d revisions; want 3", err, len(l.history))
+	}
+}
+
+func TestSetOffersTheBlockThatABareNameMeans(t *testing.T) {
+	l := newLAN(t, "lb1")
+	stream, err := pb.NewConfigServiceClient(l.nodes["lb1"].socket(t)).Set(t.Context(), &pb.SetConfigRequest{Block: "vi_1", Keyword: "priority", Value: "110"})
+	if err == nil {
+		_, _, err = drain(stream)
+	}
+	for _, d := range status.Convert(err).Details() {
+		if detail, ok := d.(*pb.ErrorDetail); ok && strings.Contains(detail.GetRemedy(), "'vrrp_instance vi_1'") {
+			return
+		}
+	}
+	t.Errorf("error = %v, want it to offer 'vrrp_instance vi_1'", err)
+}
+
+func TestEventsOfAnUnknownNodeAreAnErrorThatNamesTheNodes(t *testing.T) {
+	l := newLAN(t, "lb1", "lb2")
+	stream, err := pb.NewEventsServiceClient(l.nodes["lb1"].socket(t)).List(t.Context(), &pb.ListEventsRequest{Node: "nope"})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	wantReason(t, err, pb.ErrorReason_ERROR_REASON_NOT_FOUND)
+	if !strings.Contains(err.Error(), "there is no node nope; the nodes are lb1, lb2") {
+		t.Errorf("error = %v", err)
+	}
 }
 
 func TestTokensThatCannotBeUsedAreNotListed(t *testing.T) {

@@ -22,7 +22,8 @@ import (
 // How long nodes may take.
 const (
 	prepareTime    = 5 * time.Second        // to try a document
-	silentPrepares = 500 * time.Millisecond // the same, for a node that is not heard
+	silentPrepares = 500 * time.Millisecond // the same, for a node that is not heard any more
+	unheardAnswers = 3 * time.Second        // the same, for one that was never heard: it may have joined just now
 	runTime        = 15 * time.Second       // to run a revision after its commit
 	proposeTime    = 10 * time.Second       // to commit, when the caller has gone
 )
@@ -32,6 +33,7 @@ type proposal struct {
 	store.Proposal
 	file              string // what findings call the text
 	acceptUnsupported bool
+	acceptRemovals    bool
 }
 
 // apply checks a document for every member, lets every live one prepare it,
@@ -48,7 +50,8 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 	if rev, done := s.madeBy(p.RequestID); done {
 		return s.awaitAll(stream, rev)
 	}
-	if present, err := s.o.Revisions().Latest(); err == nil && present.Number == p.Base && present.Text == p.Text {
+	present, err := s.o.Revisions().Latest()
+	if err == nil && present.Number == p.Base && present.Text == p.Text {
 		present.Text = ""
 		return sendResult(stream, &pb.ApplyResult{Revision: revisionToProto(present), Unchanged: true})
 	}
@@ -57,6 +60,11 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 	findings := checkDocument(p.file, p.Text, nodes)
 	if err := acceptable(findings, p.acceptUnsupported); err != nil {
 		return err
+	}
+	if !p.acceptRemovals {
+		if err := compareCluster(present.Text, p.Text, nodes).refuse(); err != nil {
+			return err
+		}
 	}
 	if err := stream.Send(&pb.ApplyProgress{Step: &pb.ApplyProgress_Checked{
 		Checked: &pb.ApplyChecked{Findings: findingsToProto(findings), Nodes: nodes}}}); err != nil {
@@ -90,15 +98,17 @@ type prepared struct {
 	took     time.Duration
 }
 
-// prepare lets every live member try a document, and yields their answers as
-// they come.
+// prepare lets every live member try a document at the same time, and yields
+// their answers in the order of their names.
 func (s *Server) prepare(ctx context.Context, file, text string) iter.Seq[prepared] {
 	return func(yield func(prepared) bool) {
 		ctx, cancel := context.WithTimeout(ctx, prepareTime)
 		defer cancel()
 		nodes := s.compiledFor()
-		answers := make(chan prepared, len(nodes)) // one from each
-		for _, node := range nodes {
+		answers := make([]chan prepared, len(nodes))
+		for i, node := range nodes {
+			answer := make(chan prepared, 1)
+			answers[i] = answer
 			go func() { // ends with its answer, or with ctx
 				start := time.Now()
 				p := s.prepareOn(ctx, node, file, text)
@@ -106,11 +116,11 @@ func (s *Server) prepare(ctx context.Context, file, text string) iter.Seq[prepar
 				for i := range p.findings {
 					p.findings[i].Node = node
 				}
-				answers <- p
+				answer <- p
 			}()
 		}
-		for range nodes {
-			if !yield(<-answers) {
+		for _, answer := range answers {
+			if !yield(<-answer) {
 				return
 			}
 		}
@@ -121,30 +131,41 @@ func (s *Server) prepareOn(ctx context.Context, node, file, text string) prepare
 	if node == s.o.Node {
 		return prepared{findings: s.o.Runner.Prepare(ctx, file, text)}
 	}
-	// A node that is not heard may have joined just now: it is asked, too, but
-	// not waited for.
-	heard := s.heard(node)
+	// A node that is not heard is asked, too, but not waited for long.
+	heard, ever := s.heard(node)
+	var options []grpc.CallOption
 	if !heard {
+		patience := silentPrepares
+		if !ever {
+			patience = unheardAnswers
+			options = append(options, grpc.WaitForReady(true))
+		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, silentPrepares)
+		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
 	agent, err := s.agent(node)
 	if err != nil {
 		return prepared{err: err, off: !heard}
 	}
-	resp, err := agent.Prepare(ctx, &pb.PrepareRequest{File: file, Text: text})
+	resp, err := agent.Prepare(ctx, &pb.PrepareRequest{File: file, Text: text}, options...)
 	if err != nil {
 		return prepared{err: err, off: !heard}
 	}
 	return prepared{findings: findingsFromProto(resp.GetFindings())}
 }
 
-// heard says whether a member is alive by this node's own view.
-func (s *Server) heard(node string) bool {
+// heard says whether a member is alive by this node's own view, and whether it
+// was ever heard.
+func (s *Server) heard(node string) (alive, ever bool) {
 	snapshot, _ := s.o.Hub.Latest()
 	n, ok := snapshot.Node(node)
-	return ok && n.Alive
+	return ok && n.Alive, ok && !n.LastSeen.IsZero()
+}
+
+func (s *Server) isHeard(node string) bool {
+	alive, _ := s.heard(node)
+	return alive
 }
 
 // prepareAll stops an apply when a live node cannot run the document.
@@ -196,20 +217,21 @@ func (s *Server) awaitAll(stream grpc.ServerStreamingServer[pb.ApplyProgress], r
 	ctx, cancel := context.WithTimeout(stream.Context(), runTime)
 	defer cancel()
 	nodes := names(s.o.Cluster.Members())
-	answers := make(chan *pb.ApplyNode, len(nodes)) // one from each
+	answers := make([]chan *pb.ApplyNode, len(nodes)) // in the order of the names
 	var wg sync.WaitGroup
-	for _, node := range nodes {
+	for i, node := range nodes {
+		answers[i] = make(chan *pb.ApplyNode, 1)
 		wg.Go(func() { // ends with its answer, or with ctx
 			progress := s.awaitOn(ctx, node, rev.Number)
 			progress.Node, progress.Took = node, durationToProto(time.Since(committed))
-			answers <- progress
+			answers[i] <- progress
 		})
 	}
 	defer wg.Wait()
 	defer cancel() // before the wait above
 	result := &pb.ApplyResult{Revision: revisionToProto(rev)}
-	for range nodes {
-		progress := <-answers
+	for _, answer := range answers {
+		progress := <-answer
 		switch progress.GetStep() {
 		case pb.ApplyNode_STEP_RUNNING:
 			result.Running = append(result.Running, progress.GetNode())
@@ -221,9 +243,6 @@ func (s *Server) awaitAll(stream grpc.ServerStreamingServer[pb.ApplyProgress], r
 		if err := sendNode(stream, progress); err != nil {
 			return err
 		}
-	}
-	for _, list := range [][]string{result.Running, result.Off, result.Failed} {
-		slices.Sort(list)
 	}
 	return sendResult(stream, result)
 }
@@ -241,7 +260,7 @@ func (s *Server) awaitOn(ctx context.Context, node string, revision uint64) *pb.
 			return outcome(running, revision, errors.New(problem))
 		case err == nil && running >= revision:
 			return outcome(running, revision, nil)
-		case !s.heard(node):
+		case !s.isHeard(node):
 			return &pb.ApplyNode{Step: pb.ApplyNode_STEP_OFF, Detail: "not heard; it follows when it returns"}
 		case err != nil && status.Code(err) == codes.Unimplemented:
 			return outcome(0, revision, err)

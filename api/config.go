@@ -64,7 +64,7 @@ func (c configService) Render(ctx context.Context, req *pb.RenderConfigRequest) 
 		node = c.s.o.Node
 	}
 	if list := c.s.compiledFor(); !slices.Contains(list, node) {
-		return nil, notFound("haclusterctl nodes lists the members", "there is no node %s", node)
+		return nil, notFound("", "there is no node %s; the nodes are %s", node, strings.Join(list, ", "))
 	}
 	text, err := config.Render(syntax.Parse(revisionFile(rev), rev.Text), node)
 	if err != nil {
@@ -138,6 +138,8 @@ func (c configService) Plan(_ context.Context, req *pb.PlanConfigRequest) (*pb.P
 		Findings: findingsToProto(checkDocument(req.GetFile(), req.GetText(), nodes)),
 		Diff:     config.Diff(revisionFile(base), base.Text, req.GetFile(), req.GetText()),
 	}
+	gone := compareCluster(base.Text, req.GetText(), nodes)
+	resp.Removals, resp.NoAddressLeft = gone.toProto(), gone.noAddressLeft
 	snapshot, _ := c.s.o.Hub.Latest()
 	for _, name := range nodes {
 		n, known := snapshot.Node(name)
@@ -202,7 +204,7 @@ func (c configService) Apply(req *pb.ApplyConfigRequest, stream grpc.ServerStrea
 			Base: present.Number, Text: text, Message: req.GetMessage(), RequestID: req.GetRequestId(),
 			Author: author(stream.Context(), req.GetOnBehalf()),
 		},
-		file: req.GetFile(), acceptUnsupported: req.GetAcceptUnsupported(),
+		file: req.GetFile(), acceptUnsupported: req.GetAcceptUnsupported(), acceptRemovals: req.GetAcceptRemovals(),
 	})
 }
 
@@ -237,13 +239,14 @@ func (c configService) Set(req *pb.SetConfigRequest, stream grpc.ServerStreaming
 	if err != nil {
 		return err
 	}
-	if node := req.GetNode(); node != "" && !slices.Contains(c.s.compiledFor(), node) {
-		return notFound("haclusterctl nodes lists the members", "there is no node %s", node)
+	nodes := c.s.compiledFor()
+	if node := req.GetNode(); node != "" && !slices.Contains(nodes, node) {
+		return notFound("", "there is no node %s; the nodes are %s", node, strings.Join(nodes, ", "))
 	}
 	doc := syntax.Parse(revisionFile(present), present.Text)
 	text, err := config.Set(doc, req.GetBlock(), req.GetKeyword(), req.GetValue(), req.GetNode())
 	if err != nil {
-		return err
+		return withBlockMeant(err, doc, req.GetBlock(), nodes)
 	}
 	message := req.GetMessage()
 	if message == "" {
@@ -257,7 +260,7 @@ func (c configService) Set(req *pb.SetConfigRequest, stream grpc.ServerStreaming
 			Base: present.Number, Text: text, Message: config.Redact(message), RequestID: req.GetRequestId(),
 			Author: author(stream.Context(), req.GetOnBehalf()),
 		},
-		file: revisionFile(present) + " with this change", acceptUnsupported: req.GetAcceptUnsupported(),
+		file: revisionFile(present) + " with this change", acceptUnsupported: req.GetAcceptUnsupported(), acceptRemovals: req.GetAcceptRemovals(),
 	})
 }
 
@@ -288,7 +291,7 @@ func (c configService) Rollback(req *pb.RollbackConfigRequest, stream grpc.Serve
 			Author: author(stream.Context(), req.GetOnBehalf()),
 		},
 		// It ran before: what it leaves out was accepted then.
-		file: revisionFile(old), acceptUnsupported: true,
+		file: revisionFile(old), acceptUnsupported: true, acceptRemovals: req.GetAcceptRemovals(),
 	})
 }
 

@@ -99,7 +99,7 @@ var roles = map[observed.Role]pb.Role{
 func statusToProto(s observed.Snapshot) *pb.ClusterStatus {
 	j := observed.Judge(s)
 	out := &pb.ClusterStatus{
-		Verdict: verdicts[j.Verdict], Reason: j.Reason, FailureTolerance: uint32(j.Tolerance), Next: j.Next,
+		Verdict: verdicts[j.Verdict], Reason: j.Reason, FailureTolerance: uint32(j.Tolerance), EditFailureTolerance: uint32(j.Edits), Next: j.Next,
 		Time: timeToProto(s.Time), Observer: s.Observer,
 		Cluster: &pb.Cluster{
 			Name: s.Cluster.Name, Id: s.Cluster.ID, Leader: s.Cluster.Leader, Voters: s.Cluster.Voters,

@@ -81,3 +81,23 @@ func units(c *config.Config) map[string][]any {
 	}
 	return out
 }
+
+// withBlockMeant adds to a refusal of Set how the block is called that a bare
+// name means, when exactly one block of the document has that name.
+func withBlockMeant(err error, doc *syntax.Document, name string, nodes []string) error {
+	var paths []string
+	for _, node := range nodes {
+		statements, _ := doc.Expand(syntax.Options{Node: node})
+		for _, s := range statements {
+			if s.Block && len(s.Args) == 1 && s.Args[0].Text == name && !slices.Contains(paths, s.Path()) {
+				paths = append(paths, s.Path())
+			}
+		}
+	}
+	if len(paths) != 1 {
+		return err
+	}
+	r := refused("%v", err)
+	r.remedy = "did you mean '" + paths[0] + "'?"
+	return r
+}

@@ -77,6 +77,9 @@ func toStatus(err error) error {
 	} else if u, ok := errors.AsType[*store.UnknownOutcomeError](err); ok {
 		code, detail.Reason, detail.RequestId = codes.Unknown, pb.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN, u.RequestID
 		detail.Remedy = "haclusterctl config history --request " + u.RequestID
+		if u.RequestID == "" { // a leave
+			detail.Remedy = "haclusterctl nodes on another node shows whether it was done; doing it again is safe"
+		}
 	} else {
 		code, detail.Reason, detail.Remedy = plainError(err)
 	}

@@ -55,6 +55,12 @@ func (e eventsService) List(req *pb.ListEventsRequest, stream grpc.ServerStreami
 				(req.GetSince() == nil || ev.GetTime().AsTime().After(req.GetSince().AsTime()))
 		},
 	}
+	if name := req.GetNode(); name != "" {
+		snapshot, _ := e.s.o.Hub.Latest()
+		if _, known := snapshot.Node(name); !known {
+			return noNode(name, snapshot)
+		}
+	}
 	others := e.s.others(req.GetLocal())
 	list, last := f.past(stream.Context(), e.s, others)
 	if limit := int(req.GetLimit()); limit > 0 && len(list) > limit {

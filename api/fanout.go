@@ -56,6 +56,7 @@ func (s *Server) merged(ctx context.Context) observed.Snapshot {
 	wg.Wait()
 	for i, report := range reports {
 		if report != nil {
+			snapshot.Cluster.Revision = max(snapshot.Cluster.Revision, report.GetCluster().GetRevision())
 			mergeReport(&snapshot, &snapshot.Nodes[i], report, took[i])
 		}
 		// A node may run a revision that this one's picture does not have yet.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func (h handoverService) Handover(ctx context.Context, req *pb.HandoverRequest) 
 	if err := h.s.member(); err != nil {
 		return nil, err
 	}
-	vip, to, err := planHandover(observed.Judge(h.s.merged(ctx)), req.GetWhat(), req.GetTo())
+	vip, to, err := planHandover(h.s.merged(ctx), req.GetWhat(), req.GetTo())
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,8 @@ func (h handoverService) Handover(ctx context.Context, req *pb.HandoverRequest) 
 }
 
 // planHandover finds what is to move, and where to.
-func planHandover(j observed.Judgement, what, to string) (observed.VIP, string, error) {
+func planHandover(s observed.Snapshot, what, to string) (observed.VIP, string, error) {
+	j := observed.Judge(s)
 	addr, _ := netip.ParseAddr(what)
 	if p, err := netip.ParsePrefix(what); err == nil {
 		addr = p.Addr()
@@ -69,6 +71,9 @@ func planHandover(j observed.Judgement, what, to string) (observed.VIP, string, 
 	if to == v.Holders[0] {
 		return v, to, nil
 	}
+	if _, known := s.Node(to); to != "" && !known {
+		return observed.VIP{}, "", noNode(to, s)
+	}
 	var ready []string
 	for _, c := range v.Candidates {
 		if c.State.String() == "BACKUP" {
@@ -81,7 +86,35 @@ func planHandover(j observed.Judgement, what, to string) (observed.VIP, string, 
 	case to == "":
 		return v, ready[0], nil
 	case !slices.Contains(ready, to):
-		return observed.VIP{}, "", refused("%s cannot take %s over; these can: %s", to, v.Unit, strings.Join(ready, ", "))
+		return observed.VIP{}, "", refused("%s cannot take %s over: %s; these can: %s", to, v.Unit, whyNot(s, to, v.Unit), strings.Join(ready, ", "))
 	}
 	return v, to, nil
+}
+
+// whyNot says why a member cannot take a unit over.
+func whyNot(s observed.Snapshot, node, unit string) string {
+	n, _ := s.Node(node)
+	u, has := n.Unit(unit)
+	switch {
+	case !n.Alive && n.LastSeen.IsZero():
+		return "it was never heard"
+	case !n.Alive:
+		return fmt.Sprintf("it was last heard %s ago", s.Time.Sub(n.LastSeen).Round(100*time.Millisecond))
+	case n.Role == observed.RoleWitness:
+		return "it is a witness, and holds nothing"
+	case !has:
+		return "it does not run it"
+	case u.Reason != "":
+		return fmt.Sprintf("it is %s (%s)", u.State, u.Reason)
+	}
+	return fmt.Sprintf("it is %s", u.State)
+}
+
+// noNode refuses the name of a node that is no member, and names those that are.
+func noNode(name string, s observed.Snapshot) error {
+	var names []string
+	for _, n := range s.Nodes {
+		names = append(names, n.Name)
+	}
+	return notFound("", "there is no node %s; the nodes are %s", name, strings.Join(names, ", "))
 }

@@ -64,11 +64,12 @@ type nodesService struct {
 
 // List implements pb.NodesServiceServer.
 func (n nodesService) List(ctx context.Context, req *pb.ListNodesRequest) (*pb.ListNodesResponse, error) {
-	nodes := statusToProto(n.s.merged(ctx)).GetNodes()
+	picture := n.s.merged(ctx)
+	nodes := statusToProto(picture).GetNodes()
 	if name := req.GetNode(); name != "" {
 		nodes = slices.DeleteFunc(nodes, func(node *pb.Node) bool { return node.GetName() != name })
 		if len(nodes) == 0 {
-			return nil, notFound("haclusterctl nodes lists the members", "there is no node %s", name)
+			return nil, noNode(name, picture)
 		}
 	}
 	return &pb.ListNodesResponse{Nodes: nodes}, nil
@@ -81,8 +82,12 @@ type vipsService struct {
 
 // List implements pb.VipsServiceServer.
 func (v vipsService) List(ctx context.Context, req *pb.ListVipsRequest) (*pb.ListVipsResponse, error) {
-	vips := statusToProto(v.s.merged(ctx)).GetVips()
+	picture := v.s.merged(ctx)
+	vips := statusToProto(picture).GetVips()
 	if name := req.GetNode(); name != "" {
+		if _, known := picture.Node(name); !known {
+			return nil, noNode(name, picture)
+		}
 		vips = slices.DeleteFunc(vips, func(vip *pb.Vip) bool { return !slices.Contains(vip.GetHolders(), name) })
 	}
 	return &pb.ListVipsResponse{Vips: vips}, nil

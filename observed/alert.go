@@ -9,6 +9,9 @@ import (
 
 // FromArbiter turns what the arbiter of the named node says into an Alert.
 func FromArbiter(node string, a splitbrain.Alert, now time.Time) Alert {
+	if a.Kind == splitbrain.SplitBrainResolved {
+		a.Kind, a.Resolved = splitbrain.SplitBrain, true // the end of that one, not an alert of its own
+	}
 	out := Alert{
 		ID:       strings.Join([]string{string(a.Kind), node, a.Unit, a.Peer}, "/"),
 		Code:     string(a.Kind),
@@ -30,8 +33,6 @@ func severityOf(kind splitbrain.AlertKind) Severity {
 	switch kind {
 	case splitbrain.SplitBrain, splitbrain.HandoverFailed:
 		return Critical
-	case splitbrain.SplitBrainResolved:
-		return Info
 	default:
 		return Warning
 	}

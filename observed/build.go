@@ -48,6 +48,10 @@ func Build(in Input) Snapshot {
 		s.Nodes = append(s.Nodes, peerNode(m, &in))
 	}
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range s.Nodes {
+		// A node may run a revision that this one has not received yet.
+		s.Cluster.Revision = max(s.Cluster.Revision, s.Nodes[i].Revision)
+	}
 	s.Links = links(&in)
 	return s
 }
@@ -71,7 +75,7 @@ func peerNode(m Member, in *Input) Node {
 	n.Channels = append(n.Channels, mesh)
 	n.LastSeen = view.At
 	if at := latestAdvert(in.Peers.Reach, m.Name, in.Self.Name); !at.IsZero() {
-		n.Channels = append(n.Channels, Channel{Kind: VRRP, LastSeen: at, Alive: recent(in.Now, at)})
+		n.Channels = append(n.Channels, Channel{Kind: VRRP, LastSeen: at, Alive: in.Now.Sub(at) < in.advertsFor("")})
 		if at.After(n.LastSeen) {
 			n.LastSeen = at
 		}
@@ -126,16 +130,62 @@ func claimedUnit(c splitbrain.ClaimView, own []vrrp.UnitStatus) vrrp.UnitStatus 
 	return u
 }
 
+// advertSlack is how much later than it came an advert can be told of: with the
+// next heartbeat, and the one after it when that is lost.
+const advertSlack = 2 * time.Second
+
+// advertsFor is how long an advert of a unit proves that its sender is heard:
+// until three are missing and the next heartbeats have told so. An empty name
+// means the unit of the longest interval.
+func (in *Input) advertsFor(unit string) time.Duration {
+	interval := time.Second
+	for _, u := range in.Self.Units {
+		for _, inst := range u.Instances {
+			if unit == "" || u.Name == unit {
+				interval = max(interval, inst.AdvertInterval)
+			}
+		}
+	}
+	return 3*interval + advertSlack
+}
+
+// master says whether a node is MASTER of a unit, as far as it is known.
+func (in *Input) master(node, unit string) (is, known bool) {
+	if node == in.Self.Name {
+		u, ok := in.Self.Unit(unit)
+		return ok && u.State == vrrp.Master, ok
+	}
+	for _, m := range in.Peers.Members {
+		if m.Name != node {
+			continue
+		}
+		for _, c := range m.Claims {
+			if c.Unit == unit {
+				return c.State == splitbrain.Master, true
+			}
+		}
+	}
+	return false, false
+}
+
+// links says who hears whom. Only a MASTER sends adverts: what was heard of one
+// that is BACKUP by now says nothing, and nor does its silence.
 func links(in *Input) []Link {
 	var out []Link
 	for _, r := range in.Peers.Reach {
 		l := Link{From: r.To, To: r.From, Channel: ChannelKind(r.Channel), LastSeen: r.At, Alive: recent(in.Now, r.At)}
+		if l.Channel == VRRP {
+			if is, known := in.master(r.From, r.Unit); known && !is {
+				continue
+			}
+			l.Alive = in.Now.Sub(r.At) < in.advertsFor(r.Unit)
+		}
 		// Several units share the channel vrrp; the best of them counts.
 		i := slices.IndexFunc(out, func(o Link) bool { return o.From == l.From && o.To == l.To && o.Channel == l.Channel })
 		switch {
 		case i < 0:
 			out = append(out, l)
-		case l.LastSeen.After(out[i].LastSeen):
+		case l.Alive && !out[i].Alive, l.Alive == out[i].Alive && l.LastSeen.After(out[i].LastSeen):
 			out[i] = l
 		}
 	}

@@ -49,6 +49,46 @@ func TestBuildTellsOfOthersWhatTheirHeartbeatsClaim(t *testing.T) {
 	}
 }
 
+func TestAdvertsCountForThreeIntervalsAndOnlyOfAMaster(t *testing.T) {
+	slow := node("lb1", vrrp.Backup, 110)
+	slow.Units[0].Instances[0].AdvertInterval = 10 * time.Second
+	claims := func(state splitbrain.State) []splitbrain.MemberView {
+		return []splitbrain.MemberView{{Name: "lb2", Claims: []splitbrain.ClaimView{{Claim: splitbrain.Claim{Unit: "vi_1", State: state}}}}}
+	}
+	for _, tt := range []struct {
+		name  string
+		peers []splitbrain.MemberView
+		age   time.Duration
+		want  string
+	}{
+		{"an advert of the last interval", claims(splitbrain.Master), 11 * time.Second, "alive"},
+		{"two adverts are missing", claims(splitbrain.Master), 31 * time.Second, "alive"},
+		{"more than three are missing", claims(splitbrain.Master), 33 * time.Second, "silent"},
+		{"of one that is BACKUP by now", claims(splitbrain.Backup), time.Second, "nothing"},
+		{"of one that claims nothing", nil, time.Second, "alive"},
+	} {
+		s := Build(Input{Now: now, Self: slow, Peers: splitbrain.PeerView{Members: tt.peers, Reach: []splitbrain.Reach{
+			{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "vi_1", At: now.Add(-tt.age)}}}})
+		got := "nothing"
+		if len(s.Links) == 1 {
+			got = map[bool]string{true: "alive", false: "silent"}[s.Links[0].Alive]
+		}
+		if got != tt.want {
+			t.Errorf("%s: the link is %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestTheTargetIsTheNewestRevisionThatAnyNodeRuns(t *testing.T) {
+	self := node("lb1", vrrp.Backup, 110)
+	self.Revision = 2
+	s := Build(Input{Now: now, Self: self, Cluster: Cluster{Revision: 2}, Members: []Member{{Name: "lb1"}, {Name: "lb2"}}, Peers: splitbrain.PeerView{
+		Members: []splitbrain.MemberView{{Name: "lb2", At: now, Facts: Facts{Revision: 3}.Encode(200)}}}})
+	if s.Cluster.Revision != 3 {
+		t.Errorf("revision = %d, want 3", s.Cluster.Revision)
+	}
+}
+
 func TestAGoodbyeCountsAtOnce(t *testing.T) {
 	s := Build(Input{
 		Now: now, Self: node("lb1", vrrp.Backup, 110), Members: []Member{{Name: "lb1"}, {Name: "lb2"}},

@@ -32,6 +32,7 @@ type Judgement struct {
 	Verdict   Verdict
 	Reason    string // one sentence
 	Tolerance int    // how many more nodes may fail with every virtual address still served
+	Edits     int    // how many more voters may fail with the configuration still changeable; 0 also when it is read-only
 	Next      string // the command to run next; empty: nothing needs doing
 	VIPs      []VIP  // in the order of the document, as far as it is known
 }
@@ -65,8 +66,9 @@ func (c Candidate) ready() bool { return c.State == vrrp.Backup }
 func Judge(s Snapshot) Judgement {
 	j := Judgement{Verdict: Safe, VIPs: vips(&s)}
 	if len(j.VIPs) == 0 || s.outside() {
-		return judgeWithoutVIPs(&s, Judgement{Verdict: Safe})
+		return judgeWithoutVIPs(&s, Judgement{Verdict: Safe, Edits: s.spareVoters()})
 	}
+	j.Edits = s.spareVoters()
 	j.Tolerance = len(s.Nodes)
 	for i := range j.VIPs {
 		v := &j.VIPs[i]
@@ -90,6 +92,20 @@ func Judge(s Snapshot) Judgement {
 		j.Reason = served(len(j.VIPs))
 	}
 	return j
+}
+
+// spareVoters is how many more voters may fail with a majority left.
+func (s *Snapshot) spareVoters() int {
+	if !s.Cluster.Majority {
+		return 0
+	}
+	answer := 0
+	for _, name := range s.Cluster.Voters {
+		if n, ok := s.Node(name); ok && n.Alive {
+			answer++
+		}
+	}
+	return max(answer-(len(s.Cluster.Voters)/2+1), 0)
 }
 
 // outside says that the observer is in no cluster, but could be.

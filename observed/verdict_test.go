@@ -115,3 +115,23 @@ func TestJudgeSaysWhatIsWrongAndHowMuchMoreMayFail(t *testing.T) {
 		})
 	}
 }
+
+func TestEditsSurviveAsManyFailuresAsVotersAreToSpare(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Snapshot)
+		want   int
+	}{
+		{"three voters", func(*Snapshot) {}, 1},
+		{"one is off", func(s *Snapshot) { s.Nodes[2].Alive = false }, 0},
+		{"no majority", func(s *Snapshot) { s.Cluster.Majority = false }, 0},
+		{"two voters", func(s *Snapshot) { s.Cluster.Voters = s.Cluster.Voters[:2] }, 0},
+	} {
+		s := cluster(node("lb1", vrrp.Master, 120), node("lb2", vrrp.Backup, 110), node("lb3", vrrp.Backup, 100))
+		s.Cluster.Voters = []string{"lb1", "lb2", "lb3"}
+		tt.change(&s)
+		if got := Judge(s).Edits; got != tt.want {
+			t.Errorf("%s: Edits = %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}

@@ -88,7 +88,7 @@ func (x ApplyNode_Step) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ApplyNode_Step.Descriptor instead.
 func (ApplyNode_Step) EnumDescriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{18, 0}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{19, 0}
 }
 
 // Revision is one committed version of the document, without its text.
@@ -731,7 +731,12 @@ type PlanConfigResponse struct {
 	// What would change, by node.
 	Nodes []*NodePlan `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Unified diff of the documents.
-	Diff          string `protobuf:"bytes,4,opt,name=diff,proto3" json:"diff,omitempty"`
+	Diff string `protobuf:"bytes,4,opt,name=diff,proto3" json:"diff,omitempty"`
+	// Instances that no node would have any more: apply takes the text only with
+	// accept_removals.
+	Removals []*Removal `protobuf:"bytes,5,rep,name=removals,proto3" json:"removals,omitempty"`
+	// Whether no virtual address would be left on any node, and there is one now.
+	NoAddressLeft bool `protobuf:"varint,6,opt,name=no_address_left,json=noAddressLeft,proto3" json:"no_address_left,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -794,6 +799,75 @@ func (x *PlanConfigResponse) GetDiff() string {
 	return ""
 }
 
+func (x *PlanConfigResponse) GetRemovals() []*Removal {
+	if x != nil {
+		return x.Removals
+	}
+	return nil
+}
+
+func (x *PlanConfigResponse) GetNoAddressLeft() bool {
+	if x != nil {
+		return x.NoAddressLeft
+	}
+	return false
+}
+
+// Removal is an instance that a text takes away from every node.
+type Removal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the vrrp_instance block.
+	Instance string `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Its virtual addresses with prefix length, of all nodes.
+	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Removal) Reset() {
+	*x = Removal{}
+	mi := &file_hacluster_v1_config_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Removal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Removal) ProtoMessage() {}
+
+func (x *Removal) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_config_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Removal.ProtoReflect.Descriptor instead.
+func (*Removal) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Removal) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Removal) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 // NodePlan is what a revision would change on one node.
 type NodePlan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -813,7 +887,7 @@ type NodePlan struct {
 
 func (x *NodePlan) Reset() {
 	*x = NodePlan{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[11]
+	mi := &file_hacluster_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +899,7 @@ func (x *NodePlan) String() string {
 func (*NodePlan) ProtoMessage() {}
 
 func (x *NodePlan) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[11]
+	mi := &file_hacluster_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +912,7 @@ func (x *NodePlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodePlan.ProtoReflect.Descriptor instead.
 func (*NodePlan) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NodePlan) GetNode() string {
@@ -894,14 +968,17 @@ type ApplyConfigRequest struct {
 	// Take the text although it has words that hacluster does not implement.
 	AcceptUnsupported bool `protobuf:"varint,7,opt,name=accept_unsupported,json=acceptUnsupported,proto3" json:"accept_unsupported,omitempty"`
 	// Take the present revision as base, whatever it is.
-	Force         bool `protobuf:"varint,8,opt,name=force,proto3" json:"force,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Force bool `protobuf:"varint,8,opt,name=force,proto3" json:"force,omitempty"`
+	// Go on although instances, or every virtual address, are taken away; without
+	// it the call is refused with ERROR_REASON_REMOVES.
+	AcceptRemovals bool `protobuf:"varint,9,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ApplyConfigRequest) Reset() {
 	*x = ApplyConfigRequest{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[12]
+	mi := &file_hacluster_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -913,7 +990,7 @@ func (x *ApplyConfigRequest) String() string {
 func (*ApplyConfigRequest) ProtoMessage() {}
 
 func (x *ApplyConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[12]
+	mi := &file_hacluster_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +1003,7 @@ func (x *ApplyConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyConfigRequest.ProtoReflect.Descriptor instead.
 func (*ApplyConfigRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApplyConfigRequest) GetRequestId() string {
@@ -985,6 +1062,13 @@ func (x *ApplyConfigRequest) GetForce() bool {
 	return false
 }
 
+func (x *ApplyConfigRequest) GetAcceptRemovals() bool {
+	if x != nil {
+		return x.AcceptRemovals
+	}
+	return false
+}
+
 type SetConfigRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identity of the request: repeating it changes nothing.
@@ -1003,13 +1087,16 @@ type SetConfigRequest struct {
 	OnBehalf string `protobuf:"bytes,7,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
 	// Take the result although it has words that hacluster does not implement.
 	AcceptUnsupported bool `protobuf:"varint,8,opt,name=accept_unsupported,json=acceptUnsupported,proto3" json:"accept_unsupported,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Go on although instances, or every virtual address, are taken away; without
+	// it the call is refused with ERROR_REASON_REMOVES.
+	AcceptRemovals bool `protobuf:"varint,9,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SetConfigRequest) Reset() {
 	*x = SetConfigRequest{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[13]
+	mi := &file_hacluster_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1108,7 @@ func (x *SetConfigRequest) String() string {
 func (*SetConfigRequest) ProtoMessage() {}
 
 func (x *SetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[13]
+	mi := &file_hacluster_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1121,7 @@ func (x *SetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConfigRequest.ProtoReflect.Descriptor instead.
 func (*SetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetConfigRequest) GetRequestId() string {
@@ -1093,6 +1180,13 @@ func (x *SetConfigRequest) GetAcceptUnsupported() bool {
 	return false
 }
 
+func (x *SetConfigRequest) GetAcceptRemovals() bool {
+	if x != nil {
+		return x.AcceptRemovals
+	}
+	return false
+}
+
 type RollbackConfigRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identity of the request: repeating it changes nothing.
@@ -1102,14 +1196,17 @@ type RollbackConfigRequest struct {
 	// Why, for the history; empty: "rollback to revision N".
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// Who asked root for it (SUDO_USER), for the history; may be empty.
-	OnBehalf      string `protobuf:"bytes,4,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OnBehalf string `protobuf:"bytes,4,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
+	// Go on although instances, or every virtual address, are taken away; without
+	// it the call is refused with ERROR_REASON_REMOVES.
+	AcceptRemovals bool `protobuf:"varint,5,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RollbackConfigRequest) Reset() {
 	*x = RollbackConfigRequest{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[14]
+	mi := &file_hacluster_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1218,7 @@ func (x *RollbackConfigRequest) String() string {
 func (*RollbackConfigRequest) ProtoMessage() {}
 
 func (x *RollbackConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[14]
+	mi := &file_hacluster_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1231,7 @@ func (x *RollbackConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackConfigRequest.ProtoReflect.Descriptor instead.
 func (*RollbackConfigRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RollbackConfigRequest) GetRequestId() string {
@@ -1165,6 +1262,13 @@ func (x *RollbackConfigRequest) GetOnBehalf() string {
 	return ""
 }
 
+func (x *RollbackConfigRequest) GetAcceptRemovals() bool {
+	if x != nil {
+		return x.AcceptRemovals
+	}
+	return false
+}
+
 // ApplyProgress is one message of the stream that apply, set and rollback
 // answer with.
 type ApplyProgress struct {
@@ -1183,7 +1287,7 @@ type ApplyProgress struct {
 
 func (x *ApplyProgress) Reset() {
 	*x = ApplyProgress{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[15]
+	mi := &file_hacluster_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1299,7 @@ func (x *ApplyProgress) String() string {
 func (*ApplyProgress) ProtoMessage() {}
 
 func (x *ApplyProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[15]
+	mi := &file_hacluster_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1312,7 @@ func (x *ApplyProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyProgress.ProtoReflect.Descriptor instead.
 func (*ApplyProgress) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApplyProgress) GetStep() isApplyProgress_Step {
@@ -1316,7 +1420,7 @@ type ApplyChecked struct {
 
 func (x *ApplyChecked) Reset() {
 	*x = ApplyChecked{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[16]
+	mi := &file_hacluster_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1432,7 @@ func (x *ApplyChecked) String() string {
 func (*ApplyChecked) ProtoMessage() {}
 
 func (x *ApplyChecked) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[16]
+	mi := &file_hacluster_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1445,7 @@ func (x *ApplyChecked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyChecked.ProtoReflect.Descriptor instead.
 func (*ApplyChecked) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApplyChecked) GetFindings() []*Finding {
@@ -1369,7 +1473,7 @@ type ApplyProposing struct {
 
 func (x *ApplyProposing) Reset() {
 	*x = ApplyProposing{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[17]
+	mi := &file_hacluster_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1485,7 @@ func (x *ApplyProposing) String() string {
 func (*ApplyProposing) ProtoMessage() {}
 
 func (x *ApplyProposing) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[17]
+	mi := &file_hacluster_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1498,7 @@ func (x *ApplyProposing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyProposing.ProtoReflect.Descriptor instead.
 func (*ApplyProposing) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApplyProposing) GetRequestId() string {
@@ -1423,7 +1527,7 @@ type ApplyNode struct {
 
 func (x *ApplyNode) Reset() {
 	*x = ApplyNode{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[18]
+	mi := &file_hacluster_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1539,7 @@ func (x *ApplyNode) String() string {
 func (*ApplyNode) ProtoMessage() {}
 
 func (x *ApplyNode) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[18]
+	mi := &file_hacluster_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1552,7 @@ func (x *ApplyNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyNode.ProtoReflect.Descriptor instead.
 func (*ApplyNode) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ApplyNode) GetNode() string {
@@ -1505,7 +1609,7 @@ type ApplyResult struct {
 
 func (x *ApplyResult) Reset() {
 	*x = ApplyResult{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[19]
+	mi := &file_hacluster_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1621,7 @@ func (x *ApplyResult) String() string {
 func (*ApplyResult) ProtoMessage() {}
 
 func (x *ApplyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[19]
+	mi := &file_hacluster_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1634,7 @@ func (x *ApplyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResult.ProtoReflect.Descriptor instead.
 func (*ApplyResult) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ApplyResult) GetRevision() *Revision {
@@ -1580,7 +1684,7 @@ type ConfigHistoryRequest struct {
 
 func (x *ConfigHistoryRequest) Reset() {
 	*x = ConfigHistoryRequest{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[20]
+	mi := &file_hacluster_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1696,7 @@ func (x *ConfigHistoryRequest) String() string {
 func (*ConfigHistoryRequest) ProtoMessage() {}
 
 func (x *ConfigHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[20]
+	mi := &file_hacluster_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1709,7 @@ func (x *ConfigHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ConfigHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ConfigHistoryRequest) GetLimit() uint32 {
@@ -1634,7 +1738,7 @@ type ConfigHistoryResponse struct {
 
 func (x *ConfigHistoryResponse) Reset() {
 	*x = ConfigHistoryResponse{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[21]
+	mi := &file_hacluster_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1750,7 @@ func (x *ConfigHistoryResponse) String() string {
 func (*ConfigHistoryResponse) ProtoMessage() {}
 
 func (x *ConfigHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[21]
+	mi := &file_hacluster_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1763,7 @@ func (x *ConfigHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ConfigHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ConfigHistoryResponse) GetRevisions() []*Revision {
@@ -1721,18 +1825,23 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\v2\x16.hacluster.v1.RevisionR\x02to\";\n" +
 	"\x11PlanConfigRequest\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
-	"\x04file\x18\x02 \x01(\tR\x04file\"\x9d\x01\n" +
+	"\x04file\x18\x02 \x01(\tR\x04file\"\xf8\x01\n" +
 	"\x12PlanConfigResponse\x121\n" +
 	"\bfindings\x18\x01 \x03(\v2\x15.hacluster.v1.FindingR\bfindings\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12,\n" +
 	"\x05nodes\x18\x03 \x03(\v2\x16.hacluster.v1.NodePlanR\x05nodes\x12\x12\n" +
-	"\x04diff\x18\x04 \x01(\tR\x04diff\"~\n" +
+	"\x04diff\x18\x04 \x01(\tR\x04diff\x121\n" +
+	"\bremovals\x18\x05 \x03(\v2\x15.hacluster.v1.RemovalR\bremovals\x12&\n" +
+	"\x0fno_address_left\x18\x06 \x01(\bR\rnoAddressLeft\"C\n" +
+	"\aRemoval\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"~\n" +
 	"\bNodePlan\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05alive\x18\x02 \x01(\bR\x05alive\x12\x14\n" +
 	"\x05added\x18\x03 \x03(\tR\x05added\x12\x18\n" +
 	"\aremoved\x18\x04 \x03(\tR\aremoved\x12\x18\n" +
-	"\achanged\x18\x05 \x03(\tR\achanged\"\xeb\x01\n" +
+	"\achanged\x18\x05 \x03(\tR\achanged\"\x94\x02\n" +
 	"\x12ApplyConfigRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x12\n" +
@@ -1742,7 +1851,8 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x1b\n" +
 	"\ton_behalf\x18\x06 \x01(\tR\bonBehalf\x12-\n" +
 	"\x12accept_unsupported\x18\a \x01(\bR\x11acceptUnsupported\x12\x14\n" +
-	"\x05force\x18\b \x01(\bR\x05force\"\xf1\x01\n" +
+	"\x05force\x18\b \x01(\bR\x05force\x12'\n" +
+	"\x0faccept_removals\x18\t \x01(\bR\x0eacceptRemovals\"\x9a\x02\n" +
 	"\x10SetConfigRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1752,13 +1862,15 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12\x18\n" +
 	"\amessage\x18\x06 \x01(\tR\amessage\x12\x1b\n" +
 	"\ton_behalf\x18\a \x01(\tR\bonBehalf\x12-\n" +
-	"\x12accept_unsupported\x18\b \x01(\bR\x11acceptUnsupported\"\x89\x01\n" +
+	"\x12accept_unsupported\x18\b \x01(\bR\x11acceptUnsupported\x12'\n" +
+	"\x0faccept_removals\x18\t \x01(\bR\x0eacceptRemovals\"\xb2\x01\n" +
 	"\x15RollbackConfigRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1b\n" +
-	"\ton_behalf\x18\x04 \x01(\tR\bonBehalf\"\xa9\x02\n" +
+	"\ton_behalf\x18\x04 \x01(\tR\bonBehalf\x12'\n" +
+	"\x0faccept_removals\x18\x05 \x01(\bR\x0eacceptRemovals\"\xa9\x02\n" +
 	"\rApplyProgress\x126\n" +
 	"\achecked\x18\x01 \x01(\v2\x1a.hacluster.v1.ApplyCheckedH\x00R\achecked\x12-\n" +
 	"\x04node\x18\x02 \x01(\v2\x17.hacluster.v1.ApplyNodeH\x00R\x04node\x12<\n" +
@@ -1823,7 +1935,7 @@ func file_hacluster_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hacluster_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_hacluster_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_hacluster_v1_config_proto_goTypes = []any{
 	(ApplyNode_Step)(0),           // 0: hacluster.v1.ApplyNode.Step
 	(*Revision)(nil),              // 1: hacluster.v1.Revision
@@ -1837,64 +1949,66 @@ var file_hacluster_v1_config_proto_goTypes = []any{
 	(*DiffConfigResponse)(nil),    // 9: hacluster.v1.DiffConfigResponse
 	(*PlanConfigRequest)(nil),     // 10: hacluster.v1.PlanConfigRequest
 	(*PlanConfigResponse)(nil),    // 11: hacluster.v1.PlanConfigResponse
-	(*NodePlan)(nil),              // 12: hacluster.v1.NodePlan
-	(*ApplyConfigRequest)(nil),    // 13: hacluster.v1.ApplyConfigRequest
-	(*SetConfigRequest)(nil),      // 14: hacluster.v1.SetConfigRequest
-	(*RollbackConfigRequest)(nil), // 15: hacluster.v1.RollbackConfigRequest
-	(*ApplyProgress)(nil),         // 16: hacluster.v1.ApplyProgress
-	(*ApplyChecked)(nil),          // 17: hacluster.v1.ApplyChecked
-	(*ApplyProposing)(nil),        // 18: hacluster.v1.ApplyProposing
-	(*ApplyNode)(nil),             // 19: hacluster.v1.ApplyNode
-	(*ApplyResult)(nil),           // 20: hacluster.v1.ApplyResult
-	(*ConfigHistoryRequest)(nil),  // 21: hacluster.v1.ConfigHistoryRequest
-	(*ConfigHistoryResponse)(nil), // 22: hacluster.v1.ConfigHistoryResponse
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*Finding)(nil),               // 24: hacluster.v1.Finding
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*Removal)(nil),               // 12: hacluster.v1.Removal
+	(*NodePlan)(nil),              // 13: hacluster.v1.NodePlan
+	(*ApplyConfigRequest)(nil),    // 14: hacluster.v1.ApplyConfigRequest
+	(*SetConfigRequest)(nil),      // 15: hacluster.v1.SetConfigRequest
+	(*RollbackConfigRequest)(nil), // 16: hacluster.v1.RollbackConfigRequest
+	(*ApplyProgress)(nil),         // 17: hacluster.v1.ApplyProgress
+	(*ApplyChecked)(nil),          // 18: hacluster.v1.ApplyChecked
+	(*ApplyProposing)(nil),        // 19: hacluster.v1.ApplyProposing
+	(*ApplyNode)(nil),             // 20: hacluster.v1.ApplyNode
+	(*ApplyResult)(nil),           // 21: hacluster.v1.ApplyResult
+	(*ConfigHistoryRequest)(nil),  // 22: hacluster.v1.ConfigHistoryRequest
+	(*ConfigHistoryResponse)(nil), // 23: hacluster.v1.ConfigHistoryResponse
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*Finding)(nil),               // 25: hacluster.v1.Finding
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
 }
 var file_hacluster_v1_config_proto_depIdxs = []int32{
-	23, // 0: hacluster.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	24, // 0: hacluster.v1.Revision.time:type_name -> google.protobuf.Timestamp
 	1,  // 1: hacluster.v1.ShowConfigResponse.revision:type_name -> hacluster.v1.Revision
 	1,  // 2: hacluster.v1.RenderConfigResponse.revision:type_name -> hacluster.v1.Revision
-	24, // 3: hacluster.v1.CheckConfigResponse.findings:type_name -> hacluster.v1.Finding
+	25, // 3: hacluster.v1.CheckConfigResponse.findings:type_name -> hacluster.v1.Finding
 	1,  // 4: hacluster.v1.DiffConfigResponse.from:type_name -> hacluster.v1.Revision
 	1,  // 5: hacluster.v1.DiffConfigResponse.to:type_name -> hacluster.v1.Revision
-	24, // 6: hacluster.v1.PlanConfigResponse.findings:type_name -> hacluster.v1.Finding
-	12, // 7: hacluster.v1.PlanConfigResponse.nodes:type_name -> hacluster.v1.NodePlan
-	17, // 8: hacluster.v1.ApplyProgress.checked:type_name -> hacluster.v1.ApplyChecked
-	19, // 9: hacluster.v1.ApplyProgress.node:type_name -> hacluster.v1.ApplyNode
-	18, // 10: hacluster.v1.ApplyProgress.proposing:type_name -> hacluster.v1.ApplyProposing
-	1,  // 11: hacluster.v1.ApplyProgress.committed:type_name -> hacluster.v1.Revision
-	20, // 12: hacluster.v1.ApplyProgress.result:type_name -> hacluster.v1.ApplyResult
-	24, // 13: hacluster.v1.ApplyChecked.findings:type_name -> hacluster.v1.Finding
-	0,  // 14: hacluster.v1.ApplyNode.step:type_name -> hacluster.v1.ApplyNode.Step
-	25, // 15: hacluster.v1.ApplyNode.took:type_name -> google.protobuf.Duration
-	24, // 16: hacluster.v1.ApplyNode.findings:type_name -> hacluster.v1.Finding
-	1,  // 17: hacluster.v1.ApplyResult.revision:type_name -> hacluster.v1.Revision
-	1,  // 18: hacluster.v1.ConfigHistoryResponse.revisions:type_name -> hacluster.v1.Revision
-	2,  // 19: hacluster.v1.ConfigService.Show:input_type -> hacluster.v1.ShowConfigRequest
-	4,  // 20: hacluster.v1.ConfigService.Render:input_type -> hacluster.v1.RenderConfigRequest
-	6,  // 21: hacluster.v1.ConfigService.Check:input_type -> hacluster.v1.CheckConfigRequest
-	8,  // 22: hacluster.v1.ConfigService.Diff:input_type -> hacluster.v1.DiffConfigRequest
-	10, // 23: hacluster.v1.ConfigService.Plan:input_type -> hacluster.v1.PlanConfigRequest
-	13, // 24: hacluster.v1.ConfigService.Apply:input_type -> hacluster.v1.ApplyConfigRequest
-	14, // 25: hacluster.v1.ConfigService.Set:input_type -> hacluster.v1.SetConfigRequest
-	15, // 26: hacluster.v1.ConfigService.Rollback:input_type -> hacluster.v1.RollbackConfigRequest
-	21, // 27: hacluster.v1.ConfigService.History:input_type -> hacluster.v1.ConfigHistoryRequest
-	3,  // 28: hacluster.v1.ConfigService.Show:output_type -> hacluster.v1.ShowConfigResponse
-	5,  // 29: hacluster.v1.ConfigService.Render:output_type -> hacluster.v1.RenderConfigResponse
-	7,  // 30: hacluster.v1.ConfigService.Check:output_type -> hacluster.v1.CheckConfigResponse
-	9,  // 31: hacluster.v1.ConfigService.Diff:output_type -> hacluster.v1.DiffConfigResponse
-	11, // 32: hacluster.v1.ConfigService.Plan:output_type -> hacluster.v1.PlanConfigResponse
-	16, // 33: hacluster.v1.ConfigService.Apply:output_type -> hacluster.v1.ApplyProgress
-	16, // 34: hacluster.v1.ConfigService.Set:output_type -> hacluster.v1.ApplyProgress
-	16, // 35: hacluster.v1.ConfigService.Rollback:output_type -> hacluster.v1.ApplyProgress
-	22, // 36: hacluster.v1.ConfigService.History:output_type -> hacluster.v1.ConfigHistoryResponse
-	28, // [28:37] is the sub-list for method output_type
-	19, // [19:28] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	25, // 6: hacluster.v1.PlanConfigResponse.findings:type_name -> hacluster.v1.Finding
+	13, // 7: hacluster.v1.PlanConfigResponse.nodes:type_name -> hacluster.v1.NodePlan
+	12, // 8: hacluster.v1.PlanConfigResponse.removals:type_name -> hacluster.v1.Removal
+	18, // 9: hacluster.v1.ApplyProgress.checked:type_name -> hacluster.v1.ApplyChecked
+	20, // 10: hacluster.v1.ApplyProgress.node:type_name -> hacluster.v1.ApplyNode
+	19, // 11: hacluster.v1.ApplyProgress.proposing:type_name -> hacluster.v1.ApplyProposing
+	1,  // 12: hacluster.v1.ApplyProgress.committed:type_name -> hacluster.v1.Revision
+	21, // 13: hacluster.v1.ApplyProgress.result:type_name -> hacluster.v1.ApplyResult
+	25, // 14: hacluster.v1.ApplyChecked.findings:type_name -> hacluster.v1.Finding
+	0,  // 15: hacluster.v1.ApplyNode.step:type_name -> hacluster.v1.ApplyNode.Step
+	26, // 16: hacluster.v1.ApplyNode.took:type_name -> google.protobuf.Duration
+	25, // 17: hacluster.v1.ApplyNode.findings:type_name -> hacluster.v1.Finding
+	1,  // 18: hacluster.v1.ApplyResult.revision:type_name -> hacluster.v1.Revision
+	1,  // 19: hacluster.v1.ConfigHistoryResponse.revisions:type_name -> hacluster.v1.Revision
+	2,  // 20: hacluster.v1.ConfigService.Show:input_type -> hacluster.v1.ShowConfigRequest
+	4,  // 21: hacluster.v1.ConfigService.Render:input_type -> hacluster.v1.RenderConfigRequest
+	6,  // 22: hacluster.v1.ConfigService.Check:input_type -> hacluster.v1.CheckConfigRequest
+	8,  // 23: hacluster.v1.ConfigService.Diff:input_type -> hacluster.v1.DiffConfigRequest
+	10, // 24: hacluster.v1.ConfigService.Plan:input_type -> hacluster.v1.PlanConfigRequest
+	14, // 25: hacluster.v1.ConfigService.Apply:input_type -> hacluster.v1.ApplyConfigRequest
+	15, // 26: hacluster.v1.ConfigService.Set:input_type -> hacluster.v1.SetConfigRequest
+	16, // 27: hacluster.v1.ConfigService.Rollback:input_type -> hacluster.v1.RollbackConfigRequest
+	22, // 28: hacluster.v1.ConfigService.History:input_type -> hacluster.v1.ConfigHistoryRequest
+	3,  // 29: hacluster.v1.ConfigService.Show:output_type -> hacluster.v1.ShowConfigResponse
+	5,  // 30: hacluster.v1.ConfigService.Render:output_type -> hacluster.v1.RenderConfigResponse
+	7,  // 31: hacluster.v1.ConfigService.Check:output_type -> hacluster.v1.CheckConfigResponse
+	9,  // 32: hacluster.v1.ConfigService.Diff:output_type -> hacluster.v1.DiffConfigResponse
+	11, // 33: hacluster.v1.ConfigService.Plan:output_type -> hacluster.v1.PlanConfigResponse
+	17, // 34: hacluster.v1.ConfigService.Apply:output_type -> hacluster.v1.ApplyProgress
+	17, // 35: hacluster.v1.ConfigService.Set:output_type -> hacluster.v1.ApplyProgress
+	17, // 36: hacluster.v1.ConfigService.Rollback:output_type -> hacluster.v1.ApplyProgress
+	23, // 37: hacluster.v1.ConfigService.History:output_type -> hacluster.v1.ConfigHistoryResponse
+	29, // [29:38] is the sub-list for method output_type
+	20, // [20:29] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_config_proto_init() }
@@ -1903,7 +2017,7 @@ func file_hacluster_v1_config_proto_init() {
 		return
 	}
 	file_hacluster_v1_error_proto_init()
-	file_hacluster_v1_config_proto_msgTypes[15].OneofWrappers = []any{
+	file_hacluster_v1_config_proto_msgTypes[16].OneofWrappers = []any{
 		(*ApplyProgress_Checked)(nil),
 		(*ApplyProgress_Node)(nil),
 		(*ApplyProgress_Proposing)(nil),
@@ -1916,7 +2030,7 @@ func file_hacluster_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_config_proto_rawDesc), len(file_hacluster_v1_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,21 +47,25 @@ const (
 	ErrorReason_ERROR_REASON_NOT_FOUND ErrorReason = 8
 	// The request is refused for the reason given; nothing changed.
 	ErrorReason_ERROR_REASON_REFUSED ErrorReason = 9
+	// The change takes instances or every virtual address away, and the request
+	// does not say accept_removals. Nothing changed.
+	ErrorReason_ERROR_REASON_REMOVES ErrorReason = 10
 )
 
 // Enum value maps for ErrorReason.
 var (
 	ErrorReason_name = map[int32]string{
-		0: "ERROR_REASON_UNSPECIFIED",
-		1: "ERROR_REASON_NOT_IN_CLUSTER",
-		2: "ERROR_REASON_ALREADY_IN_CLUSTER",
-		3: "ERROR_REASON_NO_MAJORITY",
-		4: "ERROR_REASON_PERMISSION",
-		5: "ERROR_REASON_CHECK_FAILED",
-		6: "ERROR_REASON_CONFLICT",
-		7: "ERROR_REASON_OUTCOME_UNKNOWN",
-		8: "ERROR_REASON_NOT_FOUND",
-		9: "ERROR_REASON_REFUSED",
+		0:  "ERROR_REASON_UNSPECIFIED",
+		1:  "ERROR_REASON_NOT_IN_CLUSTER",
+		2:  "ERROR_REASON_ALREADY_IN_CLUSTER",
+		3:  "ERROR_REASON_NO_MAJORITY",
+		4:  "ERROR_REASON_PERMISSION",
+		5:  "ERROR_REASON_CHECK_FAILED",
+		6:  "ERROR_REASON_CONFLICT",
+		7:  "ERROR_REASON_OUTCOME_UNKNOWN",
+		8:  "ERROR_REASON_NOT_FOUND",
+		9:  "ERROR_REASON_REFUSED",
+		10: "ERROR_REASON_REMOVES",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":        0,
@@ -74,6 +78,7 @@ var (
 		"ERROR_REASON_OUTCOME_UNKNOWN":    7,
 		"ERROR_REASON_NOT_FOUND":          8,
 		"ERROR_REASON_REFUSED":            9,
+		"ERROR_REASON_REMOVES":            10,
 	}
 )
 
@@ -348,7 +353,7 @@ const file_hacluster_v1_error_proto_rawDesc = "" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSEVERITY_ERROR\x10\x01\x12\x18\n" +
 	"\x14SEVERITY_UNSUPPORTED\x10\x02\x12\x14\n" +
-	"\x10SEVERITY_WARNING\x10\x03*\xbe\x02\n" +
+	"\x10SEVERITY_WARNING\x10\x03*\xd8\x02\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_NOT_IN_CLUSTER\x10\x01\x12#\n" +
@@ -359,7 +364,9 @@ const file_hacluster_v1_error_proto_rawDesc = "" +
 	"\x15ERROR_REASON_CONFLICT\x10\x06\x12 \n" +
 	"\x1cERROR_REASON_OUTCOME_UNKNOWN\x10\a\x12\x1a\n" +
 	"\x16ERROR_REASON_NOT_FOUND\x10\b\x12\x18\n" +
-	"\x14ERROR_REASON_REFUSED\x10\tB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
+	"\x14ERROR_REASON_REFUSED\x10\t\x12\x18\n" +
+	"\x14ERROR_REASON_REMOVES\x10\n" +
+	"B?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
 
 var (
 	file_hacluster_v1_error_proto_rawDescOnce sync.Once

@@ -522,6 +522,9 @@ type ClusterStatus struct {
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// How many more nodes may fail with every virtual address still served.
 	FailureTolerance uint32 `protobuf:"varint,3,opt,name=failure_tolerance,json=failureTolerance,proto3" json:"failure_tolerance,omitempty"`
+	// How many more voters may fail with the configuration still changeable; 0
+	// also when it is read-only already.
+	EditFailureTolerance uint32 `protobuf:"varint,12,opt,name=edit_failure_tolerance,json=editFailureTolerance,proto3" json:"edit_failure_tolerance,omitempty"`
 	// The command to run next; empty when nothing needs doing.
 	Next string `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`
 	// When the picture was made, by the clock of the answering node.
@@ -589,6 +592,13 @@ func (x *ClusterStatus) GetReason() string {
 func (x *ClusterStatus) GetFailureTolerance() uint32 {
 	if x != nil {
 		return x.FailureTolerance
+	}
+	return 0
+}
+
+func (x *ClusterStatus) GetEditFailureTolerance() uint32 {
+	if x != nil {
+		return x.EditFailureTolerance
 	}
 	return 0
 }
@@ -2216,11 +2226,12 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x0fListVipsRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"9\n" +
 	"\x10ListVipsResponse\x12%\n" +
-	"\x04vips\x18\x01 \x03(\v2\x11.hacluster.v1.VipR\x04vips\"\xbe\x03\n" +
+	"\x04vips\x18\x01 \x03(\v2\x11.hacluster.v1.VipR\x04vips\"\xf4\x03\n" +
 	"\rClusterStatus\x12/\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x15.hacluster.v1.VerdictR\averdict\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12+\n" +
-	"\x11failure_tolerance\x18\x03 \x01(\rR\x10failureTolerance\x12\x12\n" +
+	"\x11failure_tolerance\x18\x03 \x01(\rR\x10failureTolerance\x124\n" +
+	"\x16edit_failure_tolerance\x18\f \x01(\rR\x14editFailureTolerance\x12\x12\n" +
 	"\x04next\x18\x04 \x01(\tR\x04next\x12.\n" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1a\n" +
 	"\bobserver\x18\x06 \x01(\tR\bobserver\x12/\n" +
