@@ -14,6 +14,8 @@
 // reports is computed from the capture alone.
 //
 // The lab needs root and the programs under test; it sees no package of the
-// product. Namespaces are named hac-PID-TEST-NODE, are removed when the test
-// ends, and those of a process that crashed are removed by the next one.
+// product. Namespaces are named hac-PROGRAM.PID.START-TEST-NODE and are removed
+// when the test ends. Those of a process that has gone are removed by the next
+// lab, so several can run on one machine at once; what a program that is no
+// test has left (KEEP=1 make demo) is removed only by the same program.
 package lab

@@ -10,7 +10,7 @@ import (
 // test. It is short, because socket names have only 108 bytes.
 func (n *Node) tempDir(purpose string) string {
 	n.t.Helper()
-	dir, err := os.MkdirTemp(memory(), fmt.Sprintf("%s%d-%s-%s-", namePrefix, os.Getpid(), n.Name, purpose))
+	dir, err := os.MkdirTemp(memory(), fmt.Sprintf("%s%v-%s-%s-", namePrefix, self(), n.Name, purpose))
 	if err != nil {
 		n.t.Fatalf("lab: node %s: %v", n.Name, err)
 	}

@@ -3,10 +3,6 @@ package lab
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -119,56 +115,4 @@ func TestCutStopsFramesOneWay(t *testing.T) {
 
 	lan.Heal()
 	b.WantNoAddr(vip, 3*time.Second)
-}
-
-// crash is set for the process that TestSweepRemovesWhatACrashLeft kills.
-const crash = "HACLUSTER_LAB_CRASH"
-
-func TestSweepRemovesWhatACrashLeft(t *testing.T) {
-	if os.Getenv(crash) != "" {
-		n := New(t).Node("a")
-		n.WriteFile("file", "")
-		fmt.Printf("sleeper %d\n", n.Start("/bin/sleep", "60").PID())
-		During(time.Minute) // ended by SIGKILL
-	}
-	t.Parallel()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSweepRemovesWhatACrashLeft$")
-	cmd.Env = append(os.Environ(), crash+"=1")
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sleeper int
-	if _, err := fmt.Fscanf(out, "sleeper %d\n", &sleeper); err != nil {
-		t.Errorf("the other lab did not start: %v", err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // killed, as it should be
-
-	Sweep()
-	mark := fmt.Sprintf("%s%d-", namePrefix, cmd.Process.Pid)
-	for _, dir := range []string{netnsDir, memory()} {
-		if left, _ := filepath.Glob(filepath.Join(dir, mark+"*")); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
-		}
-	}
-	Want(t, time.Second, "the sleeper has ended", func() (string, bool) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", sleeper))
-		return string(stat), err != nil || strings.Contains(string(stat), ") Z ")
-	})
-}
-
-func TestSweepSparesLivingLabs(t *testing.T) {
-	t.Parallel()
-	lan := New(t)
-	a := lan.Node("a")
-	Sweep()
-	if r := a.Run("/bin/true"); r.Exit != 0 {
-		t.Errorf("the namespace of a living lab is gone: %v", r)
-	}
 }

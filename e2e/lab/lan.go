@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 
@@ -59,7 +58,7 @@ func NewNamed(t T, name string) *LAN {
 	t.Helper()
 	sweepOnce()
 	t.ArtifactDir() // made now, a temporary one outlives the cleanups that write to it
-	lan := &LAN{t: t, prefix: fmt.Sprintf("%s%d-%s", namePrefix, os.Getpid(), name)}
+	lan := &LAN{t: t, prefix: fmt.Sprintf("%s%v-%s", namePrefix, self(), name)}
 	sw, err := newNamespace(lan.prefix + "-switch")
 	if err != nil {
 		t.Fatalf("lab: %v", err)

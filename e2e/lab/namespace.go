@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -115,29 +114,4 @@ func killProcesses(name string) {
 			return
 		}
 	}
-}
-
-// Sweep removes what crashed labs left behind: the namespaces of processes that
-// do not exist any more, with the processes in them, and their files.
-func Sweep() {
-	for _, path := range leftovers(netnsDir) {
-		name := filepath.Base(path)
-		killProcesses(name)
-		if netns.DeleteNamed(name) != nil {
-			_ = os.Remove(path) // a name without a mount; or another lab sweeps as well
-		}
-	}
-	for _, path := range leftovers(memory()) {
-		_ = os.RemoveAll(path)
-	}
-}
-
-// leftovers are the entries of a directory named after a process that is gone.
-func leftovers(dir string) []string {
-	all, _ := filepath.Glob(filepath.Join(dir, namePrefix+"*"))
-	return slices.DeleteFunc(all, func(path string) bool {
-		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), namePrefix), "-")
-		pid, err := strconv.Atoi(owner)
-		return err != nil || syscall.Kill(pid, 0) == nil
-	})
 }
