@@ -39,19 +39,25 @@ type NoMajorityError struct {
 }
 
 func (e *NoMajorityError) Error() string {
-	var seen []string
-	for _, v := range e.Voters {
-		switch age := e.Now.Sub(v.LastSeen); {
+	return fmt.Sprintf("%s: no majority of the %d voters (%s): nothing was changed; virtual addresses go on and fail over; status, history and config show still work from this node's copy",
+		e.Operation, len(e.Voters), seen(e.Voters, e.Now, e.Now.Add(-2*time.Second)))
+}
+
+// seen says of each voter whether it has answered since then or, if not, when it
+// last did.
+func seen(voters []Voter, now, since time.Time) string {
+	var list []string
+	for _, v := range voters {
+		switch {
 		case v.LastSeen.IsZero():
-			seen = append(seen, v.Name+" never seen")
-		case age < 2*time.Second:
-			seen = append(seen, v.Name+" answers")
+			list = append(list, v.Name+" never seen")
+		case v.LastSeen.After(since):
+			list = append(list, v.Name+" answers")
 		default:
-			seen = append(seen, fmt.Sprintf("%s last seen %s ago", v.Name, age.Round(time.Second)))
+			list = append(list, fmt.Sprintf("%s last seen %s ago", v.Name, now.Sub(v.LastSeen).Round(time.Second)))
 		}
 	}
-	return fmt.Sprintf("%s: no majority of the %d voters (%s): nothing was changed; virtual addresses go on and fail over; status, history and config show still work from this node's copy",
-		e.Operation, len(e.Voters), strings.Join(seen, ", "))
+	return strings.Join(list, ", ")
 }
 
 // Unwrap returns store.ErrNoLeader.

@@ -2,16 +2,22 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/hacluster/hacluster/cluster/store"
+	haclusterv1 "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
 // Leave takes this node out of its cluster, deletes its keys, and returns the
 // members that remain. The last member needs last, and is refused with
 // ErrLastMember otherwise. A node that the others have removed only clears its
-// own disk.
+// own disk. Its errors are those of CanLeave, which leave everything as it was, and
+// *store.UnknownOutcomeError.
 func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Member, err error) {
 	c.operating.Lock()
 	defer c.operating.Unlock()
@@ -43,6 +49,77 @@ func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Membe
 	return remaining, nil
 }
 
+// CanLeave says whether Leave would find the majorities that it needs, now and
+// without this node, and changes nothing: a *NoMajorityError, or a *store.Refusal
+// with CodeMajorityAtRisk. Whoever lets go of something before Leave asks it first.
+func (c *Cluster) CanLeave(ctx context.Context) error {
+	s, err := c.current()
+	if err != nil {
+		return err
+	}
+	if c.Status().State == Removed || len(s.members()) <= 1 {
+		return nil // nobody has to agree
+	}
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
+	defer cancel()
+	if err := s.store.Sync(ctx); err != nil {
+		return s.explain("leave", err)
+	}
+	return s.canRemove(ctx, s.node.ID)
+}
+
+// CodeMajorityAtRisk is the refusal of a removal after which the voters that answer
+// would be no majority.
+const CodeMajorityAtRisk store.Code = "majority-at-risk"
+
+// askTime is how long a voter has to say that it is there.
+const askTime = time.Second
+
+// canRemove asks the voters that would remain whether they are there. Without a
+// majority of them the removal itself could not be committed, and would block every
+// change until one of the missing returned.
+func (s *session) canRemove(ctx context.Context, id string) error {
+	servers, err := s.store.Servers()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(servers, func(server store.Server) bool { return server.ID == id && server.Voter }) {
+		return nil
+	}
+	asked := time.Now()
+	s.askVoters(ctx, servers, id)
+	var remaining []Voter
+	var missing []string
+	for _, v := range s.voters() {
+		if v.Name == nameOf(id) {
+			continue
+		}
+		remaining = append(remaining, v)
+		if !v.LastSeen.After(asked) {
+			missing = append(missing, v.Name)
+		}
+	}
+	if answer := len(remaining) - len(missing); len(remaining) == 0 || 2*answer > len(remaining) {
+		return nil
+	}
+	return &store.Refusal{Code: CodeMajorityAtRisk, Message: fmt.Sprintf(
+		"without %s, too few of the remaining voters would be there to change the configuration, or to let %s go (%s): nothing was changed; bring %s back, or let another voter join, first",
+		nameOf(id), nameOf(id), seen(remaining, time.Now(), asked), strings.Join(missing, " or "))}
+}
+
+// askVoters pings the voters but the one that goes.
+func (s *session) askVoters(ctx context.Context, servers []store.Server, going string) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	var asking sync.WaitGroup
+	for _, server := range servers {
+		if m, ok := s.store.Members().ByID(server.ID); ok && server.Voter && server.ID != going && server.ID != s.node.ID {
+			asking.Go(func() { s.ping(ctx, m) })
+		}
+	}
+	asking.Wait()
+}
+
 // leave hands leadership over and has another leader remove this node.
 func (s *session) leave(ctx context.Context) error {
 	err := s.remove(ctx, s.node.ID)
@@ -50,6 +127,72 @@ func (s *session) leave(ctx context.Context) error {
 		return nil // gone already: the answer to an earlier call was lost
 	}
 	return err
+}
+
+// remove has the leader take a member out. When it cannot be told whether that was
+// done, the error is a *store.UnknownOutcomeError; to ask again is safe.
+func (s *session) remove(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
+	defer cancel()
+	return s.onLeader(ctx, func(ctx context.Context) error {
+		return s.removeHere(ctx, id)
+	}, func(ctx context.Context, leader haclusterv1.PeerServiceClient) error {
+		_, err := leader.Remove(ctx, &haclusterv1.RemoveRequest{NodeId: id})
+		return unlessRefused(fromWire(err))
+	})
+}
+
+// unlessRefused makes every answer to a removal, but those that say that nothing was
+// done, an unknown outcome.
+func unlessRefused(err error) error {
+	_, refused := errors.AsType[*store.Refusal](err)
+	_, unknown := errors.AsType[*store.UnknownOutcomeError](err)
+	if err == nil || refused || unknown || isNotMember(err) || errors.Is(err, store.ErrNotLeader) || errors.Is(err, store.ErrNoLeader) {
+		return err
+	}
+	return &store.UnknownOutcomeError{Err: plain(err)}
+}
+
+// removeHere takes a member out, as leader. Removing what is gone succeeds.
+func (s *session) removeHere(ctx context.Context, id string) error {
+	if !s.store.Leads() {
+		return store.ErrNotLeader
+	}
+	m, ok := s.store.Members().ByID(id)
+	if !ok {
+		return nil
+	}
+	if err := s.canRemove(ctx, id); err != nil {
+		return err
+	}
+	if id == s.node.ID {
+		// A leader cannot remove itself and see it through.
+		if err := s.store.HandOver(ctx); err != nil {
+			return err
+		}
+		if !s.store.Leads() {
+			return store.ErrNotLeader // ask the next one
+		}
+	}
+	servers, err := s.store.Servers()
+	if err != nil {
+		return err
+	}
+	if countOtherVoters(servers, m.ID) == 0 {
+		return &store.Refusal{Code: store.CodeLastMember, Message: fmt.Sprintf(
+			"%s is the last voter: nobody could commit anything without it: let another node join as voter first", m.Name)}
+	}
+	if err := s.store.RemoveServer(ctx, m.ID); err != nil {
+		return unlessRefused(err)
+	}
+	if err := s.store.DropMember(ctx, m.ID, false); err != nil {
+		return &store.UnknownOutcomeError{Err: err} // half of it is done
+	}
+	s.log.Info("node left", "node", m.Name)
+	if m.Joined {
+		return nil
+	}
+	return s.store.RefundToken(ctx, m.Token, m.Name) // its join came to nothing
 }
 
 func countOtherVoters(servers []store.Server, id string) int {

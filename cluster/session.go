@@ -283,6 +283,9 @@ func (s *session) renew(ctx context.Context) error {
 func (s *session) onLeader(ctx context.Context, here func(context.Context) error, there func(context.Context, haclusterv1.PeerServiceClient) error) error {
 	for {
 		err := s.onLeaderOnce(ctx, here, there)
+		if _, unknown := errors.AsType[*store.UnknownOutcomeError](err); unknown {
+			return err
+		}
 		if !errors.Is(err, store.ErrNotLeader) && !errors.Is(err, store.ErrNoLeader) {
 			return err
 		}

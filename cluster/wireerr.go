@@ -38,6 +38,10 @@ func toWire(err error) error {
 	if err == nil {
 		return nil
 	}
+	// Whatever it comes from, this one must not be read as "nothing was done".
+	if open, ok := errors.AsType[*store.UnknownOutcomeError](err); ok {
+		return status.Error(codes.Unknown, open.Unwrap().Error())
+	}
 	var kind haclusterv1.PeerError_Kind
 	var detail any
 	code := codes.FailedPrecondition

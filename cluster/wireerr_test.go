@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/hacluster/hacluster/cluster/pki"
 	"github.com/hacluster/hacluster/cluster/store"
@@ -37,5 +39,28 @@ func TestErrorsKeepTheirTypeBetweenNodes(t *testing.T) {
 	}
 	if got := plain(fromWire(toWire(errors.New("disk full")))); got.Error() != "disk full" {
 		t.Errorf("plain = %q", got)
+	}
+}
+
+func TestRemovalThatMayHaveHappenedIsNeverReportedAsUndone(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&store.UnknownOutcomeError{Err: fmt.Errorf("wrapped: %w", store.ErrNoLeader)},
+		status.Error(codes.Unavailable, "connection reset"),
+		status.Error(codes.DeadlineExceeded, "too late"),
+		errors.New("leadership lost while committing log"),
+	} {
+		got := unlessRefused(fromWire(toWire(err)))
+		if _, unknown := errors.AsType[*store.UnknownOutcomeError](got); !unknown || errors.Is(got, store.ErrNoLeader) {
+			t.Errorf("%v becomes %T %v, want an unknown outcome", err, got, got)
+		}
+	}
+	for _, err := range []error{
+		&store.Refusal{Code: CodeMajorityAtRisk}, &notMemberError{Node: "a"}, store.ErrNotLeader,
+	} {
+		got := unlessRefused(fromWire(toWire(err)))
+		if _, unknown := errors.AsType[*store.UnknownOutcomeError](got); unknown {
+			t.Errorf("%v becomes %v, but nothing was done", err, got)
+		}
 	}
 }

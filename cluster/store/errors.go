@@ -25,11 +25,14 @@ var (
 // time: it may have been carried out, or may still be. Asking again with the
 // same request id is safe.
 type UnknownOutcomeError struct {
-	RequestID string
+	RequestID string // empty for what may be asked again as it is, such as a removal
 	Err       error
 }
 
 func (e *UnknownOutcomeError) Error() string {
+	if e.RequestID == "" {
+		return fmt.Sprintf("outcome unknown: %v", e.Err)
+	}
 	return fmt.Sprintf("outcome unknown (request %s): %v", e.RequestID, e.Err)
 }
 

@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hacluster/hacluster/cluster/store"
+)
+
+func TestLeaveIsRefusedWhenTheVotersThatRemainAreNoMajority(t *testing.T) {
+	t.Parallel()
+	for _, who := range []string{"the leader", "a follower"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			nodes := threeNodes(t)
+			leader, others := leaderOf(t, nodes...)
+			leaving, staying, off := leader, others[0], others[1]
+			if who == "a follower" {
+				leaving, staying = others[0], leader
+			}
+			off.end()
+
+			for what, leave := range map[string]func() error{
+				"CanLeave": func() error { return leaving.CanLeave(t.Context()) },
+				"Leave":    func() error { _, err := leaving.Leave(t.Context(), false); return err },
+			} {
+				err := leave()
+				refusal, ok := errors.AsType[*store.Refusal](err)
+				if !ok || refusal.Code != CodeMajorityAtRisk {
+					t.Fatalf("%s = %v, want a refusal for the majority", what, err)
+				}
+				for _, want := range []string{"bring " + off.o.Name, staying.o.Name + " answers", "nothing was changed"} {
+					if !strings.Contains(err.Error(), want) {
+						t.Errorf("%s: %q does not say %q", what, err, want)
+					}
+				}
+			}
+			// All is as it was, and works.
+			for _, n := range []*node{leaving, staying} {
+				if st := n.Status(); st.State != Member || len(st.Voters) != 3 || len(n.Members()) != 3 {
+					t.Errorf("%s: state %s, %d voters, %d members", n.o.Name, st.State, len(st.Voters), len(n.Members()))
+				}
+			}
+			if _, err := leaving.Propose(t.Context(), store.Proposal{Base: 1, Text: "after\n"}); err != nil {
+				t.Error(err)
+			}
+
+			off.start()
+			eventually(t, "the node may leave", func() bool { return leaving.CanLeave(t.Context()) == nil })
+			if _, err := leaving.Leave(t.Context(), false); err != nil {
+				t.Error(err)
+			}
+			if _, err := staying.Propose(t.Context(), store.Proposal{Base: 2, Text: "without\n"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestLeaveWithoutAPresentMajoritySaysThatNothingChanged(t *testing.T) {
+	t.Parallel()
+	nodes := threeNodes(t)
+	nodes[1].end()
+	nodes[2].end()
+	if _, ok := errors.AsType[*NoMajorityError](nodes[0].CanLeave(t.Context())); !ok {
+		t.Error("CanLeave without a majority is no NoMajorityError")
+	}
+	if st := nodes[0].Status(); len(st.Voters) != 3 {
+		t.Errorf("%d voters afterwards, want 3", len(st.Voters))
+	}
+}
+
+func TestOneOfTwoMayLeave(t *testing.T) {
+	t.Parallel()
+	a, b := newNode(t, "a"), newNode(t, "b")
+	a.initCluster("x\n")
+	if err := a.CanLeave(t.Context()); err != nil {
+		t.Errorf("CanLeave of the only member = %v, want that nobody has to agree", err)
+	}
+	if err := b.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{})}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.CanLeave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Leave(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Propose(t.Context(), store.Proposal{Base: 1, Text: "alone\n"}); err != nil {
+		t.Error(err)
+	}
+}
