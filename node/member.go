@@ -125,8 +125,8 @@ func (o openedCluster) Leave(ctx context.Context, last bool) ([]store.Member, er
 	if last || len(o.Members()) == 1 {
 		return o.Cluster.Leave(ctx, last)
 	}
-	// Nothing is let go when there is no majority to leave.
-	if err := o.Sync(ctx); err != nil {
+	// Nothing is let go when the others cannot let this node go.
+	if err := o.CanLeave(ctx); err != nil {
 		return nil, err
 	}
 	before := o.m.state.get()
