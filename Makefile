@@ -61,6 +61,9 @@ lint: ## gofmt, go vet, staticcheck, go fix -diff
 	@$(COUNT) 'step gofmt $(MAKE) -s gofmt' 'step vet $(MAKE) -s vet' \
 		'step staticcheck $(MAKE) -s staticcheck' 'step gofix $(MAKE) -s gofix'
 
+lint-all: lint ## lint, and golangci-lint (its first build takes two minutes)
+	@$(GO) run -modfile=tools/golangci/go.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint run ./...
+
 gofmt:
 	@unformatted=$$($(shell $(GO) env GOROOT)/bin/gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
 	[ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }

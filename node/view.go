@@ -93,15 +93,11 @@ func (v *view) alert(a observed.Alert) {
 	if !v.hub.Raise(a) {
 		return
 	}
-	to := "open"
+	to, level := "open", slog.LevelWarn
 	if !a.Resolved.IsZero() {
-		to = "resolved"
+		to, level = "resolved", slog.LevelInfo
 	}
-	level := slog.LevelWarn
-	if to == "resolved" {
-		level = slog.LevelInfo
-	}
-	v.log.Log(context.Background(), level, "alert "+to, "alert", a.Code, "unit", a.Unit, "summary", a.Summary, "evidence", a.Evidence)
+	v.log.Log(context.Background(), level, "alert", "state", to, "alert", a.Code, "unit", a.Unit, "summary", a.Summary, "evidence", a.Evidence)
 	v.record(observed.Event{Kind: observed.AlertChanged, Unit: a.Unit, From: a.Code, To: to, Reason: a.Summary, Evidence: a.Evidence})
 }
 

@@ -1,7 +1,6 @@
 package vrrp
 
 import (
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -39,7 +38,7 @@ func newTestLoop(t testing.TB, specs ...UnitSpec) (*loop, *nullNetwork) {
 	network := &nullNetwork{}
 	var published atomic.Pointer[[]UnitStatus]
 	opts := &Options{
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Network: network, Kernel: newMemoryKernel(),
+		Log: slog.New(slog.DiscardHandler), Network: network, Kernel: newMemoryKernel(),
 		Alarm: kclock.NewTimer(), RenewEvery: time.Hour, Lease: time.Hour,
 	}
 	l := newLoop(opts, &published, func(*openSocket) {}) // nobody reads

@@ -99,7 +99,7 @@ func (l *loop) complain(i *instanceShell, msg string, err error) {
 	if l.hush(i, msg) {
 		return
 	}
-	l.opts.Log.Warn(msg, "instance", i.spec.Name, "iface", i.spec.Interface, "err", err)
+	l.opts.Log.Warn("instance is hindered", "what", msg, "instance", i.spec.Name, "iface", i.spec.Interface, "err", err)
 }
 
 // hush says whether something was logged of an instance a short while ago, and
