@@ -98,7 +98,7 @@ func (t *transport) ended(err error, what string) bool {
 	if errors.Is(err, net.ErrClosed) {
 		return true
 	}
-	t.log.Warn("cannot read", "from", what, "err", err)
+	t.log.Warn("gossip is hindered", "what", what, "err", err)
 	select {
 	case <-time.After(readPause):
 		return false
