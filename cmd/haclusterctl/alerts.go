@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -30,12 +31,18 @@ With -f it goes on with each change; -o json then prints one object on each line
 				if err != nil {
 					return err
 				}
-				shown := 0
+				var list []*pb.Alert
 				err = printStream(a, stream, "alerts", req.GetFollow(), func(alert *pb.Alert) {
-					shown++
-					a.printAlert(a.out, alert, true)
+					if req.GetFollow() {
+						a.printAlert(a.out, joined{Alert: alert}, true)
+						return
+					}
+					list = append(list, alert)
 				})
-				if err == nil && shown == 0 && !a.json() {
+				for _, alert := range joinAlerts(list) {
+					a.printAlert(a.out, alert, true)
+				}
+				if err == nil && len(list) == 0 && !req.GetFollow() && !a.json() {
 					fmt.Fprintln(a.err, "no alerts")
 				}
 				return err
@@ -48,27 +55,59 @@ With -f it goes on with each change; -o json then prints one object on each line
 	return cmd
 }
 
-// joinAlerts makes one alert of those that say the same on several nodes, since
-// the first of them, and names the nodes.
-func joinAlerts(list []*pb.Alert) []*pb.Alert {
-	var out []*pb.Alert
+// joined is one alert for people, made of those that nodes raised of the same
+// thing.
+type joined struct {
+	*pb.Alert          // the first of them, with the evidence of all
+	nodes     []string // that raised it
+	also      []string // what the others say, as far as it is different
+}
+
+// joinAlerts makes one alert of those of one code and unit that stood at the
+// same time: a lost channel is seen at both ends, and by each pair of nodes.
+func joinAlerts(list []*pb.Alert) []joined {
+	var out []joined
 	for _, alert := range list {
-		i := slices.IndexFunc(out, func(o *pb.Alert) bool {
-			return o.GetCode() == alert.GetCode() && o.GetUnit() == alert.GetUnit() && o.GetSummary() == alert.GetSummary()
+		i := slices.IndexFunc(out, func(o joined) bool {
+			return o.GetCode() == alert.GetCode() && o.GetUnit() == alert.GetUnit() && overlap(o.Alert, alert)
 		})
 		if i < 0 {
-			out = append(out, proto.CloneOf(alert))
+			out = append(out, joined{Alert: proto.CloneOf(alert), nodes: []string{alert.GetNode()}})
 			continue
 		}
-		out[i].Node += ", " + alert.GetNode()
-		if alert.GetSince().AsTime().Before(out[i].GetSince().AsTime()) {
-			out[i].Since = alert.GetSince()
+		o := &out[i]
+		if !slices.Contains(o.nodes, alert.GetNode()) {
+			o.nodes = append(o.nodes, alert.GetNode())
+			slices.Sort(o.nodes)
+		}
+		if alert.GetSummary() != o.GetSummary() && !slices.Contains(o.also, alert.GetSummary()) {
+			o.also = append(o.also, alert.GetSummary())
+		}
+		for _, line := range alert.GetEvidence() {
+			if !slices.Contains(o.Evidence, line) {
+				o.Evidence = append(o.Evidence, line)
+			}
+		}
+		if alert.GetSince().AsTime().Before(o.GetSince().AsTime()) {
+			o.Since = alert.GetSince()
+		}
+		if alert.GetResolved().AsTime().After(o.GetResolved().AsTime()) {
+			o.Resolved = alert.GetResolved()
 		}
 	}
 	return out
 }
 
-func (a *app) printAlert(w io.Writer, alert *pb.Alert, evidence bool) {
+// overlap says whether two alerts are both open, or are both over and stood at
+// the same time.
+func overlap(a, b *pb.Alert) bool {
+	if a.GetResolved() == nil || b.GetResolved() == nil {
+		return a.GetResolved() == nil && b.GetResolved() == nil
+	}
+	return !a.GetSince().AsTime().After(b.GetResolved().AsTime()) && !b.GetSince().AsTime().After(a.GetResolved().AsTime())
+}
+
+func (a *app) printAlert(w io.Writer, alert joined, evidence bool) {
 	shade := yellow
 	switch alert.GetSeverity() {
 	case pb.Alert_SEVERITY_CRITICAL:
@@ -84,18 +123,35 @@ func (a *app) printAlert(w io.Writer, alert *pb.Alert, evidence bool) {
 	if alert.GetUnit() != "" {
 		subject += " " + alert.GetUnit()
 	}
-	fmt.Fprintf(w, "%s  %s  %s, since %s: %s\n", a.style(shade, label), subject, alert.GetNode(), a.ago(alert.GetSince()), alert.GetSummary())
+	nodes := alert.GetNode()
+	if len(alert.nodes) > 0 {
+		nodes = strings.Join(alert.nodes, ", ")
+	}
+	when := "since " + a.ago(alert.GetSince())
+	if alert.GetResolved() != nil {
+		when = a.ago(alert.GetSince()) + ", for " + age(alert.GetResolved().AsTime().Sub(alert.GetSince().AsTime()))
+	}
+	fmt.Fprintf(w, "%s  %s  on %s, %s\n", a.style(shade, label), subject, nodes, when)
+	for _, text := range append([]string{alert.GetSummary()}, alert.also...) {
+		a.indented(w, noStyle, text)
+	}
 	if evidence {
 		for _, line := range alert.GetEvidence() {
-			fmt.Fprintf(w, "    %s\n", a.style(dim, line))
+			a.indented(w, dim, line)
 		}
 	}
 	if alert.GetAction() != "" {
-		fmt.Fprintf(w, "    done: %s\n", alert.GetAction())
+		a.indented(w, noStyle, "done: "+alert.GetAction())
 	}
-	if alert.GetResolved() != nil {
-		fmt.Fprintf(w, "    lasted %s\n", age(alert.GetResolved().AsTime().Sub(alert.GetSince().AsTime())))
-	} else if alert.GetNext() != "" {
-		fmt.Fprintf(w, "    next: %s\n", alert.GetNext())
+	if alert.GetResolved() == nil && alert.GetNext() != "" {
+		a.indented(w, noStyle, "next: "+alert.GetNext())
+	}
+}
+
+// indented prints a line that belongs to the one above, wrapped on a terminal.
+func (a *app) indented(w io.Writer, s style, text string) {
+	const indent = "    "
+	for _, line := range wrap(text, a.width, len(indent)) {
+		fmt.Fprintf(w, "%s%s\n", indent, a.style(s, line))
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
 // Exit codes.
@@ -29,6 +31,7 @@ type exitError struct {
 	code   int
 	text   string
 	remedy string // what to do; a sentence or a command
+	reason pb.ErrorReason
 }
 
 func (e *exitError) Error() string {
@@ -53,6 +56,7 @@ type app struct {
 	terminal    bool // out is one
 	interactive bool // in is one, too: questions can be asked
 	colour      bool
+	width       int // columns of the terminal; 0: lines are as long as they are
 
 	socket  string
 	timeout time.Duration
@@ -64,6 +68,7 @@ func newApp(in io.Reader, out, errs io.Writer, env func(string) string) *app {
 	a := &app{in: in, out: out, err: errs, env: env, now: time.Now}
 	a.terminal = isTerminal(out)
 	a.interactive = a.terminal && isTerminal(in)
+	a.width = terminalWidth(out)
 	a.colour = a.terminal && env("NO_COLOR") == "" && env("TERM") != "dumb"
 	return a
 }
@@ -71,6 +76,19 @@ func newApp(in io.Reader, out, errs io.Writer, env func(string) string) *app {
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalWidth is how many columns a terminal has; 0 when it is none.
+func terminalWidth(stream any) int {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
@@ -103,7 +121,7 @@ takes -o json. Exit status: 0 done; 1 refused or failed, nothing changed;
 running on every live node; 5 outcome unknown (the request id is printed).`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.in)
@@ -143,7 +161,7 @@ running on every live node; 5 outcome unknown (the request id is printed).`,
 
 // readFlags adds -o to a command that reads.
 func (a *app) readFlags(cmd *cobra.Command) {
-	cmd.Flags().VarP((*outputFlag)(&a.output), "output", "o", "text or json")
+	cmd.Flags().VarP((*outputFlag)(&a.output), "output", "o", "form of the output")
 	a.output = "text"
 	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -171,6 +189,22 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usageError("%s takes no argument, got %q", cmd.CommandPath(), args[0])
 	}
 	return nil
+}
+
+// noCommand is for commands that only hold others: an argument is the name of
+// one that does not exist.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	e := &exitError{code: exitUsage, text: fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0])}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		e.remedy = "did you mean " + strings.Join(near, " or ") + "?"
+	} else {
+		e.remedy = cmd.CommandPath() + " --help lists them"
+	}
+	return e
 }
 
 func argsBetween(least, most int) cobra.PositionalArgs {

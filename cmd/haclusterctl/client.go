@@ -91,11 +91,13 @@ func (a *app) explain(err error) error {
 		return &exitError{code: exitRefused, text: err.Error()}
 	}
 	detail := detailOf(err)
-	e := &exitError{code: exitRefused, text: st.Message(), remedy: detail.GetRemedy()}
+	e := &exitError{code: exitRefused, text: st.Message(), remedy: detail.GetRemedy(), reason: detail.GetReason()}
 	a.printFindings(detail.GetFindings())
 	switch detail.GetReason() {
 	case pb.ErrorReason_ERROR_REASON_PERMISSION:
 		e.code = exitNoDaemon
+	case pb.ErrorReason_ERROR_REASON_REMOVES:
+		e.code = exitUsage
 	case pb.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN:
 		e.code = exitUncertain
 	case pb.ErrorReason_ERROR_REASON_UNSPECIFIED:

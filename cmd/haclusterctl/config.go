@@ -19,7 +19,7 @@ func (a *app) configCommand() *cobra.Command {
 every node and tried on every live one before it is committed, and then runs
 everywhere.`,
 		Example: example("haclusterctl config edit", "haclusterctl config set 'vrrp_instance VI_1' priority 120 --node lb01", "haclusterctl config history"),
-		Args:    noArgs,
+		Args:    noCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.configShowCommand(), a.configEditCommand(), a.configApplyCommand(), a.configCheckCommand(), a.configDiffCommand(),

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -18,16 +20,22 @@ type applyOptions struct {
 	base              uint64 // 0: the present revision
 	force             bool
 	file              string // what findings call the text
+	yes               bool   // take things away without asking
 }
 
 func (a *app) applyFlags(cmd *cobra.Command, o *applyOptions) {
 	flags := cmd.Flags()
+	a.changeFlags(cmd, o)
+	flags.BoolVar(&o.acceptUnsupported, "accept-unsupported", false, "take words that hacluster does not implement and whose loss matters")
+}
+
+// changeFlags adds the flags of every change.
+func (a *app) changeFlags(cmd *cobra.Command, o *applyOptions) {
+	a.readFlags(cmd)
+	flags := cmd.Flags()
 	flags.StringVarP(&o.message, "message", "m", "", "why, for the history")
 	flags.StringVar(&o.requestID, "request", "", "identity of the request; repeating it changes nothing")
-	flags.BoolVar(&o.acceptUnsupported, "accept-unsupported", false, "take words that hacluster does not implement and whose loss matters")
-	if flags.Lookup("output") == nil {
-		a.readFlags(cmd)
-	}
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before instances, or every virtual address, are taken away")
 }
 
 func (o *applyOptions) request() string {
@@ -45,6 +53,9 @@ func (a *app) configApplyCommand() *cobra.Command {
 		Long: `Apply checks the file for every node, lets every live one try it, commits it, and
 reports until every live node runs it. Nodes that are off follow when they
 return.
+
+What takes instances or every virtual address away is asked for on a terminal,
+and refused elsewhere unless --yes is given.
 
 With --base N the file is an edit of revision N: what others committed since is
 merged, or the edit is refused with both sides shown.
@@ -70,14 +81,35 @@ committed, but a live node does not run it; 5 outcome unknown.`,
 
 // applyText makes a text the next revision and shows how far it is.
 func (a *app) applyText(ctx context.Context, text string, o *applyOptions) error {
-	return a.call(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
-		stream, err := pb.NewConfigServiceClient(conn).Apply(ctx, &pb.ApplyConfigRequest{
+	return a.change(ctx, o, func(ctx context.Context, client pb.ConfigServiceClient, accept bool) (grpc.ServerStreamingClient[pb.ApplyProgress], error) {
+		return client.Apply(ctx, &pb.ApplyConfigRequest{
 			RequestId: o.request(), Base: o.base, Force: o.force, Text: text, File: o.file, Message: o.message,
-			OnBehalf: a.env("SUDO_USER"), AcceptUnsupported: o.acceptUnsupported,
+			OnBehalf: a.env("SUDO_USER"), AcceptUnsupported: o.acceptUnsupported, AcceptRemovals: accept,
 		})
-		if err != nil {
-			return err
-		}
-		return a.showProgress(stream, o.requestID)
 	})
+}
+
+// change makes a revision by one call and shows how far it is. When the daemon
+// finds that things would be taken away, it asks on a terminal, and calls again
+// with accept.
+func (a *app) change(ctx context.Context, o *applyOptions, call func(ctx context.Context, client pb.ConfigServiceClient, accept bool) (grpc.ServerStreamingClient[pb.ApplyProgress], error)) error {
+	try := func(accept bool) error {
+		return a.call(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
+			stream, err := call(ctx, pb.NewConfigServiceClient(conn), accept)
+			if err != nil {
+				return err
+			}
+			return a.showProgress(stream, o.requestID)
+		})
+	}
+	err := try(o.yes)
+	e, ok := errors.AsType[*exitError](err)
+	if !ok || e.reason != pb.ErrorReason_ERROR_REASON_REMOVES || !a.interactive {
+		return err
+	}
+	fmt.Fprintln(a.err, a.style(yellow, e.text))
+	if !a.ask("Go on?") {
+		return &exitError{code: exitRefused, text: "not applied; nothing was changed"}
+	}
+	return try(true)
 }

@@ -17,12 +17,12 @@ import (
 
 func (a *app) configEditCommand() *cobra.Command {
 	opts := &applyOptions{}
-	var yes bool
 	cmd := &cobra.Command{
 		Use:   "edit",
 		Short: "Edit the document in $EDITOR, and apply it",
 		Long: `Edit opens the present document in $VISUAL, $EDITOR or vi, shows the difference,
-asks, and applies it. What others commit meanwhile is merged. When anything goes
+asks, and applies it. Without a terminal EDITOR or VISUAL must be set, and
+nothing is asked. What others commit meanwhile is merged. When anything goes
 wrong the edited text is kept, and its place is printed.`,
 		Example: example("sudo haclusterctl config edit", "sudo EDITOR=nano haclusterctl config edit -m 'new address for VI_1'"),
 		Args:    noArgs,
@@ -30,15 +30,19 @@ wrong the edited text is kept, and its place is printed.`,
 			if os.Geteuid() != 0 {
 				return &exitError{code: exitNoDaemon, text: "only root may change the cluster", remedy: "use sudo"}
 			}
-			return a.edit(cmd.Context(), opts, yes)
+			return a.edit(cmd.Context(), opts)
 		},
 	}
 	a.applyFlags(cmd, opts)
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().Lookup("yes").Usage = "do not ask, whatever the edit takes away"
 	return cmd
 }
 
-func (a *app) edit(ctx context.Context, opts *applyOptions, yes bool) error {
+func (a *app) edit(ctx context.Context, opts *applyOptions) error {
+	editor, err := a.editor()
+	if err != nil {
+		return err
+	}
 	var shown *pb.ShowConfigResponse
 	if err := a.call(ctx, func(ctx context.Context, conn *grpc.ClientConn) (err error) {
 		shown, err = pb.NewConfigServiceClient(conn).Show(ctx, &pb.ShowConfigRequest{})
@@ -55,8 +59,10 @@ func (a *app) edit(ctx context.Context, opts *applyOptions, yes bool) error {
 		return refusedHere(err)
 	}
 	opts.base, opts.file = shown.GetRevision().GetNumber(), file.Name()
-	if err := a.editUntilApplied(ctx, shown.GetText(), opts, yes); err != nil {
-		if e, ok := errors.AsType[*exitError](err); ok && e.code != exitNotEvery {
+	if err := a.editUntilApplied(ctx, editor, shown.GetText(), opts); err != nil {
+		e, ok := errors.AsType[*exitError](err)
+		now, _ := os.ReadFile(file.Name())
+		if ok && e.code != exitNotEvery && string(now) != shown.GetText() {
 			fmt.Fprintf(a.err, "your text is kept in %s; haclusterctl config apply --base %d %s tries again\n", file.Name(), opts.base, file.Name())
 			return err
 		}
@@ -68,20 +74,22 @@ func (a *app) edit(ctx context.Context, opts *applyOptions, yes bool) error {
 
 // editUntilApplied edits, and on a terminal edits again while the document is
 // refused for what it says.
-func (a *app) editUntilApplied(ctx context.Context, before string, opts *applyOptions, yes bool) error {
+func (a *app) editUntilApplied(ctx context.Context, editor, before string, opts *applyOptions) error {
 	for {
-		if err := a.runEditor(ctx, opts.file); err != nil {
-			return err
-		}
+		failed := a.runEditor(ctx, editor, opts.file)
 		after, err := os.ReadFile(opts.file)
-		if err != nil {
+		switch {
+		case err != nil:
 			return refusedHere(err)
-		}
-		if string(after) == before {
+		case failed != nil && string(after) == before:
+			return &exitError{code: exitRefused, text: failed.Error() + ": not edited, nothing was changed"}
+		case failed != nil:
+			return failed
+		case string(after) == before:
 			a.printf("nothing was changed\n")
 			return nil
 		}
-		if a.interactive && !yes {
+		if a.interactive && !opts.yes {
 			if err := a.showEdit(ctx, string(after), opts); err != nil {
 				return err
 			}
@@ -112,14 +120,24 @@ func (a *app) showEdit(ctx context.Context, text string, opts *applyOptions) err
 	})
 }
 
-func (a *app) runEditor(ctx context.Context, file string) error {
-	editor := a.env("VISUAL")
-	if editor == "" {
-		editor = a.env("EDITOR")
+// editor is the program to edit with. Without a terminal there is no default:
+// vi would wait for keys that nobody presses.
+func (a *app) editor() (string, error) {
+	for _, name := range []string{"VISUAL", "EDITOR"} {
+		if editor := a.env(name); editor != "" {
+			return editor, nil
+		}
 	}
-	if editor == "" {
-		editor = "vi"
+	if !a.interactive {
+		return "", &exitError{
+			code: exitUsage, text: "this is no terminal to edit on",
+			remedy: "haclusterctl config show > FILE, then haclusterctl config apply FILE; or name an editor by EDITOR",
+		}
 	}
+	return "vi", nil
+}
+
+func (a *app) runEditor(ctx context.Context, editor, file string) error {
 	// The shell splits what EDITOR holds, as every program does.
 	cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err

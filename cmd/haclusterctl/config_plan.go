@@ -56,4 +56,24 @@ func (a *app) printPlan(resp *pb.PlanConfigResponse) {
 		rows = append(rows, plain(name, strings.Join(n.GetAdded(), ", "), strings.Join(n.GetRemoved(), ", "), strings.Join(n.GetChanged(), ", ")))
 	}
 	a.table(a.out, rows)
+	a.printRemovals(resp)
+}
+
+// printRemovals says what the change takes away from the whole cluster.
+func (a *app) printRemovals(resp *pb.PlanConfigResponse) {
+	if len(resp.GetRemovals()) == 0 && !resp.GetNoAddressLeft() {
+		return
+	}
+	a.printf("\n")
+	for _, r := range resp.GetRemovals() {
+		line := "takes away vrrp_instance " + r.GetInstance()
+		if len(r.GetAddresses()) > 0 {
+			line += ": " + strings.Join(r.GetAddresses(), ", ")
+		}
+		a.printf("%s\n", a.style(red, line))
+	}
+	if resp.GetNoAddressLeft() {
+		a.printf("%s\n", a.style(red, "no virtual address is left"))
+	}
+	a.printf("apply asks before it does this, or wants --yes\n")
 }

@@ -12,9 +12,11 @@ import (
 func (a *app) configRollbackCommand() *cobra.Command {
 	opts := &applyOptions{}
 	cmd := &cobra.Command{
-		Use:               "rollback [REVISION]",
-		Short:             "Make the text of an earlier revision the next one",
-		Long:              "Rollback applies the text of revision REVISION, or of the one before the present\none. History only grows: the rollback is a revision of its own.",
+		Use:   "rollback [REVISION]",
+		Short: "Make the text of an earlier revision the next one",
+		Long: `Rollback applies the text of revision REVISION, or of the one before the present
+one. History only grows: the rollback is a revision of its own. When the earlier
+revision lacks instances that run now, it asks first, or wants --yes.`,
 		Example:           example("haclusterctl config rollback", "haclusterctl config rollback 12 -m 'VI_2 was wrong'"),
 		Args:              argsBetween(0, 1),
 		ValidArgsFunction: a.completeRevisions,
@@ -23,20 +25,13 @@ func (a *app) configRollbackCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
-				stream, err := pb.NewConfigServiceClient(conn).Rollback(ctx, &pb.RollbackConfigRequest{
-					RequestId: opts.request(), Revision: number, Message: opts.message, OnBehalf: a.env("SUDO_USER"),
+			return a.change(cmd.Context(), opts, func(ctx context.Context, client pb.ConfigServiceClient, accept bool) (grpc.ServerStreamingClient[pb.ApplyProgress], error) {
+				return client.Rollback(ctx, &pb.RollbackConfigRequest{
+					RequestId: opts.request(), Revision: number, Message: opts.message, OnBehalf: a.env("SUDO_USER"), AcceptRemovals: accept,
 				})
-				if err != nil {
-					return err
-				}
-				return a.showProgress(stream, opts.requestID)
 			})
 		},
 	}
-	a.readFlags(cmd)
-	flags := cmd.Flags()
-	flags.StringVarP(&opts.message, "message", "m", "", "why, for the history")
-	flags.StringVar(&opts.requestID, "request", "", "identity of the request; repeating it changes nothing")
+	a.changeFlags(cmd, opts)
 	return cmd
 }

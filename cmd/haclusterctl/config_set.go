@@ -22,15 +22,11 @@ that node only.`,
 		Example: example("haclusterctl config set 'vrrp_instance VI_1' priority 120", "haclusterctl config set 'vrrp_instance VI_1' priority 120 --node lb01", "haclusterctl config set global_defs vrrp_garp_master_delay 2"),
 		Args:    argsBetween(2, 64),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
-				stream, err := pb.NewConfigServiceClient(conn).Set(ctx, &pb.SetConfigRequest{
+			return a.change(cmd.Context(), opts, func(ctx context.Context, client pb.ConfigServiceClient, accept bool) (grpc.ServerStreamingClient[pb.ApplyProgress], error) {
+				return client.Set(ctx, &pb.SetConfigRequest{
 					RequestId: opts.request(), Block: args[0], Keyword: args[1], Value: strings.Join(args[2:], " "), Node: node,
-					Message: opts.message, OnBehalf: a.env("SUDO_USER"), AcceptUnsupported: opts.acceptUnsupported,
+					Message: opts.message, OnBehalf: a.env("SUDO_USER"), AcceptUnsupported: opts.acceptUnsupported, AcceptRemovals: accept,
 				})
-				if err != nil {
-					return err
-				}
-				return a.showProgress(stream, opts.requestID)
 			})
 		},
 	}

@@ -12,6 +12,7 @@ import (
 )
 
 func (a *app) configShowCommand() *cobra.Command {
+	var revision uint64
 	cmd := &cobra.Command{
 		Use:               "show [REVISION]",
 		Short:             "Print the document, or an earlier revision of it",
@@ -23,6 +24,12 @@ func (a *app) configShowCommand() *cobra.Command {
 			number, err := revisionArg(args, 0)
 			if err != nil {
 				return err
+			}
+			switch {
+			case number == 0:
+				number = revision
+			case revision != 0 && revision != number:
+				return usageError("revision %d and --revision %d: name one", number, revision)
 			}
 			return a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
 				resp, err := pb.NewConfigServiceClient(conn).Show(ctx, &pb.ShowConfigRequest{Revision: number})
@@ -38,6 +45,8 @@ func (a *app) configShowCommand() *cobra.Command {
 		},
 	}
 	a.readFlags(cmd)
+	cmd.Flags().Uint64Var(&revision, "revision", 0, "the same as REVISION")
+	cmd.RegisterFlagCompletionFunc("revision", a.completeRevisions)
 	return cmd
 }
 

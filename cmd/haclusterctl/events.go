@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 
 func (a *app) eventsCommand() *cobra.Command {
 	req := &pb.ListEventsRequest{}
-	var since time.Duration
+	var since span
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show what happened on every node, and why",
@@ -30,14 +32,22 @@ With -f it goes on; -o json then prints one object on each line.`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if since > 0 {
-				req.Since = timestamppb.New(a.now().Add(-since))
+				req.Since = timestamppb.New(a.now().Add(-time.Duration(since)))
 			}
 			return a.follow(cmd.Context(), req.GetFollow(), func(ctx context.Context, conn *grpc.ClientConn) error {
 				stream, err := pb.NewEventsServiceClient(conn).List(ctx, req)
 				if err != nil {
 					return err
 				}
-				return printStream(a, stream, "events", req.GetFollow(), a.printEvent)
+				shown := 0
+				err = printStream(a, stream, "events", req.GetFollow(), func(e *pb.Event) {
+					shown++
+					a.printEvent(e)
+				})
+				if err == nil && shown == 0 && !a.json() {
+					fmt.Fprintln(a.err, "no events")
+				}
+				return err
 			})
 		},
 	}
@@ -47,10 +57,27 @@ With -f it goes on; -o json then prints one object on each line.`,
 	flags.Uint32VarP(&req.Limit, "limit", "n", 50, "at most so many past events; 0: all that are kept")
 	flags.StringVar(&req.Node, "node", "", "only events of this node")
 	flags.StringVar(&req.Unit, "unit", "", "only events of this sync group or instance")
-	flags.DurationVar(&since, "since", 0, "only events of this last time, for example 1h")
+	flags.Var(&since, "since", "only events of this last time: 10s, 5m, 2h; a plain number is seconds")
 	cmd.RegisterFlagCompletionFunc("node", a.completeNodes)
 	cmd.RegisterFlagCompletionFunc("unit", a.completeUnits)
 	return cmd
+}
+
+// span is a time with its unit, or a plain number of seconds.
+type span time.Duration
+
+func (s *span) String() string { return "" }
+func (s *span) Type() string   { return "time" }
+func (s *span) Set(text string) error {
+	if _, err := strconv.ParseUint(text, 10, 32); err == nil {
+		text += "s"
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return errors.New("use a time such as 10s, 5m or 2h; a plain number is seconds")
+	}
+	*s = span(d)
+	return nil
 }
 
 // follow gives a command that follows all the time it wants, and any other one

@@ -162,7 +162,7 @@ func picture() *pb.ClusterStatus {
 		return []*pb.Unit{{Name: "VI_1", State: state, Since: at(1), Reason: "master down timer expired", Tenure: 3, Priority: 120}}
 	}
 	return &pb.ClusterStatus{
-		Verdict: pb.Verdict_VERDICT_AT_RISK, Reason: "lb03 is not heard", FailureTolerance: 1, Next: "haclusterctl nodes", Time: at(30), Observer: "lb01",
+		Verdict: pb.Verdict_VERDICT_AT_RISK, Reason: "lb03 is not heard", FailureTolerance: 1, EditFailureTolerance: 0, Next: "haclusterctl nodes", Time: at(30), Observer: "lb01",
 		Cluster: &pb.Cluster{Name: "web", Id: "7f3a", Leader: "lb01", Voters: []string{"lb01", "lb02", "lb03"}, Majority: true, Revision: 12},
 		Vips: []*pb.Vip{{
 			Address: "192.0.2.100/24", Instance: "VI_1", Unit: "VI_1", Vrid: 51, Interface: "eth0", Verdict: pb.Verdict_VERDICT_SAFE, Reason: "held by lb01",
@@ -207,7 +207,13 @@ func (v vips) List(context.Context, *pb.ListVipsRequest) (*pb.ListVipsResponse, 
 	return &pb.ListVipsResponse{Vips: picture().GetVips()}, nil
 }
 
-func (events) List(_ *pb.ListEventsRequest, stream grpc.ServerStreamingServer[pb.Event]) error {
+func (events) List(req *pb.ListEventsRequest, stream grpc.ServerStreamingServer[pb.Event]) error {
+	if req.GetUnit() == "quiet" {
+		return nil
+	}
+	if req.GetNode() == "nope" {
+		return refusal(codes.NotFound, pb.ErrorReason_ERROR_REASON_NOT_FOUND, "there is no node nope; the nodes are lb01, lb02, lb03", "")
+	}
 	stream.Send(&pb.Event{Seq: 1, Time: at(0), Node: "lb01", Kind: "daemon", To: "started"})
 	return stream.Send(&pb.Event{
 		Seq: 2, Time: at(4), Node: "lb01", Kind: "state", Unit: "G1", Instance: "VI_1", From: "BACKUP", To: "MASTER",
@@ -224,6 +230,15 @@ func alert() *pb.Alert {
 
 func (a alerts) List(req *pb.ListAlertsRequest, stream grpc.ServerStreamingServer[pb.Alert]) error {
 	if a.d.is("quiet") {
+		return nil
+	}
+	if a.d.is("segment") {
+		for _, pair := range [][2]string{{"lb01", "lb02"}, {"lb01", "lb03"}, {"lb02", "lb01"}} {
+			stream.Send(&pb.Alert{
+				Id: pair[0] + pair[1], Code: "vrrp_channel_lost", Severity: pb.Alert_SEVERITY_WARNING, Node: pair[0], Unit: "VI_1",
+				Summary: "VI_1: adverts of " + pair[0] + " do not reach " + pair[1], Evidence: []string{"mesh: both are heard"},
+				Next: "look at the switch", Since: at(5)})
+		}
 		return nil
 	}
 	if req.GetAll() {
@@ -261,6 +276,11 @@ func (c configs) Diff(_ context.Context, req *pb.DiffConfigRequest) (*pb.DiffCon
 }
 
 func (c configs) Plan(context.Context, *pb.PlanConfigRequest) (*pb.PlanConfigResponse, error) {
+	if c.d.is("removes") {
+		return &pb.PlanConfigResponse{
+			Base: 12, Diff: "--- a\n+++ b\n", Nodes: []*pb.NodePlan{{Node: "lb01", Alive: true, Removed: []string{"VI_1"}}}, NoAddressLeft: true,
+			Removals: []*pb.Removal{{Instance: "VI_1", Addresses: []string{"192.0.2.100/24"}}}}, nil
+	}
 	return &pb.PlanConfigResponse{Base: 12, Diff: "--- a\n+++ b\n", Nodes: []*pb.NodePlan{{Node: "lb01", Alive: true, Changed: []string{"VI_1"}}, {Node: "lb03", Added: []string{"VI_2"}}}}, nil
 }
 
@@ -283,7 +303,11 @@ func (c configs) Set(req *pb.SetConfigRequest, stream grpc.ServerStreamingServer
 	return c.run(stream)
 }
 
-func (c configs) Rollback(_ *pb.RollbackConfigRequest, stream grpc.ServerStreamingServer[pb.ApplyProgress]) error {
+func (c configs) Rollback(req *pb.RollbackConfigRequest, stream grpc.ServerStreamingServer[pb.ApplyProgress]) error {
+	if c.d.is("removes") && !req.GetAcceptRemovals() {
+		return refusal(codes.FailedPrecondition, pb.ErrorReason_ERROR_REASON_REMOVES,
+			"this takes vrrp_instance VI_1 (192.0.2.100/24) away from every node, and no virtual address is left", "nothing was changed; --yes does it all the same")
+	}
 	return c.run(stream)
 }
 

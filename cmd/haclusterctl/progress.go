@@ -139,11 +139,26 @@ func (p *progress) finish(r *pb.ApplyResult) error {
 	if len(r.GetFailed()) > 0 {
 		return &exitError{
 			code:   exitNotEvery,
-			text:   fmt.Sprintf("revision %d is committed, but %s does not run it", number, strings.Join(r.GetFailed(), ", ")),
-			remedy: "haclusterctl nodes says why; haclusterctl config rollback goes back",
+			text:   fmt.Sprintf("revision %d is committed, but not every live node runs it: %s", number, p.why(r.GetFailed())),
+			remedy: "haclusterctl config rollback goes back",
 		}
 	}
 	return nil
+}
+
+// why says of each node what it said last.
+func (p *progress) why(nodes []string) string {
+	var words []string
+	for _, name := range nodes {
+		word := name
+		for _, n := range p.nodes {
+			if n.GetNode() == name && n.GetDetail() != "" {
+				word += " (" + n.GetDetail() + ")"
+			}
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
 }
 
 // broken words a stream that ended without a result: before the proposal

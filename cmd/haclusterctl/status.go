@@ -111,14 +111,18 @@ func (a *app) watchStatus(ctx context.Context) error {
 }
 
 func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
-	fmt.Fprintf(w, "%s  %s\n", a.style(verdictStyle(st.GetVerdict()), word(st.GetVerdict())), st.GetReason())
-	fmt.Fprintln(w, a.style(dim, clusterLine(st)))
+	verdict := word(st.GetVerdict())
+	reason := wrap(st.GetReason(), a.width, len(verdict)+2)
+	fmt.Fprintf(w, "%s  %s\n", a.style(verdictStyle(st.GetVerdict()), verdict), strings.Join(reason, "\n"+strings.Repeat(" ", len(verdict)+2)))
+	for _, line := range wrap(clusterLine(st), a.width, 0) {
+		fmt.Fprintln(w, a.style(dim, line))
+	}
 	if st.GetNext() != "" {
 		fmt.Fprintf(w, "next: %s\n", st.GetNext())
 	}
 	if len(st.GetVips()) > 0 {
 		fmt.Fprintln(w)
-		a.table(w, a.vipRows(st.GetVips()))
+		a.table(w, a.vipRows(st.GetVips(), func(v *pb.Vip) string { return whyInStatus(st, v) }))
 	}
 	if len(st.GetNodes()) > 0 {
 		fmt.Fprintln(w)
@@ -136,6 +140,24 @@ func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
 	}
 }
 
+// whyInStatus is why an address is judged as it is, without what the status
+// says at another place already: in its first line, or in an alert below.
+func whyInStatus(st *pb.ClusterStatus, v *pb.Vip) string {
+	why := whyOf(v)
+	if v.GetVerdict() == pb.Verdict_VERDICT_SAFE {
+		return why
+	}
+	for _, alert := range st.GetAlerts() {
+		if alert.GetUnit() == v.GetUnit() && alert.GetSummary() == why {
+			return alert.GetCode() + ", see below"
+		}
+	}
+	if address, _, ok := strings.Cut(v.GetAddress(), "/"); ok && st.GetReason() == address+": "+v.GetReason() && why != v.GetReason() {
+		return "see above"
+	}
+	return why
+}
+
 // clusterLine is the second line of the status: the cluster in one row.
 func clusterLine(st *pb.ClusterStatus) string {
 	c := st.GetCluster()
@@ -148,17 +170,48 @@ func clusterLine(st *pb.ClusterStatus) string {
 	words := []string{"cluster " + c.GetName(), count(len(st.GetNodes()), "node")}
 	switch {
 	case !c.GetMajority():
-		words = append(words, "no majority (configuration is read-only)")
+		words = append(words, "no majority")
 	case c.GetLeader() != "":
 		words = append(words, "leader "+c.GetLeader())
 	default:
 		words = append(words, "no leader known")
 	}
 	words = append(words, fmt.Sprintf("revision %d", c.GetRevision()))
-	if len(st.GetVips()) > 0 {
-		words = append(words, fmt.Sprintf("%s may fail", count(int(st.GetFailureTolerance()), "more node")))
+	return strings.Join(words, ", ") + "; " + toleranceLine(st)
+}
+
+// toleranceLine says how many more nodes may fail, and what for: addresses need
+// a node that can hold them, edits a majority of the voters.
+func toleranceLine(st *pb.ClusterStatus) string {
+	edits := "the configuration is read-only until a majority answers"
+	spare := st.GetEditFailureTolerance()
+	if len(st.GetVips()) == 0 {
+		if st.GetCluster().GetMajority() {
+			edits = mayFail(spare) + " for edits"
+		}
+		return edits
 	}
-	return strings.Join(words, ", ")
+	if st.GetCluster().GetMajority() {
+		edits = number(spare) + " for edits"
+	}
+	return mayFail(st.GetFailureTolerance()) + " for the addresses, " + edits
+}
+
+func mayFail(n uint32) string {
+	switch n {
+	case 0:
+		return "no more node may fail"
+	case 1:
+		return "1 more node may fail"
+	}
+	return fmt.Sprintf("%d more nodes may fail", n)
+}
+
+func number(n uint32) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
 }
 
 func count(n int, thing string) string {

@@ -45,7 +45,8 @@ func plain(texts ...string) []cell {
 	return row
 }
 
-// table prints rows in columns, the first row as their head.
+// table prints rows in columns, the first row as their head. On a terminal the
+// last column is wrapped to its width.
 func (a *app) table(w io.Writer, rows [][]cell) {
 	var widths []int
 	for _, row := range rows {
@@ -56,6 +57,10 @@ func (a *app) table(w io.Writer, rows [][]cell) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
 		}
 	}
+	before := 0 // columns before the last one
+	for _, width := range widths[:max(len(widths)-1, 0)] {
+		before += width + 2
+	}
 	for n, row := range rows {
 		var line strings.Builder
 		for i, c := range row {
@@ -65,13 +70,46 @@ func (a *app) table(w io.Writer, rows [][]cell) {
 			if c.text == "" {
 				c.text = "-"
 			}
-			line.WriteString(a.style(c.style, c.text))
 			if i < len(row)-1 {
+				line.WriteString(a.style(c.style, c.text))
 				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2))
+				continue
+			}
+			for k, part := range wrap(c.text, a.width, before) {
+				if k > 0 {
+					line.WriteString("\n" + strings.Repeat(" ", before))
+				}
+				line.WriteString(a.style(c.style, part))
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
+}
+
+// narrowest is the least width of a wrapped column. What does not fit then is
+// the terminal's affair.
+const narrowest = 24
+
+// wrap breaks a text between words so that it fits a terminal of so many
+// columns, of which some are used. Zero columns are no limit.
+func wrap(text string, columns, used int) []string {
+	if columns == 0 || used+utf8.RuneCountInString(text) <= columns {
+		return []string{text}
+	}
+	room := max(columns-used, narrowest)
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
 
 // when prints a time: on a terminal in local time with its offset, otherwise

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -87,7 +89,59 @@ func TestTheSameAlertOfSeveralNodesStandsOnce(t *testing.T) {
 	second.Node, second.Since = "lb02", at(4)
 	other.Unit = "VI_2"
 	got := joinAlerts([]*pb.Alert{first, second, other})
-	if len(got) != 2 || got[0].GetNode() != "lb01, lb02" || !got[0].GetSince().AsTime().Equal(at(4).AsTime()) || first.GetNode() != "lb01" {
+	if len(got) != 2 || !slices.Equal(got[0].nodes, []string{"lb01", "lb02"}) || !got[0].GetSince().AsTime().Equal(at(4).AsTime()) || first.GetNode() != "lb01" {
 		t.Errorf("joined = %v; want one of lb01 and lb02 since the first, and the other", got)
+	}
+}
+
+func TestATableFitsTheTerminalByWrappingItsLastColumn(t *testing.T) {
+	why := "no other node can take it (lb02 is FAULT: eth0 has no carrier, lb03 is not heard)"
+	rows := [][]cell{plain("ADDRESS", "WHY"), plain("192.0.2.100/24", why)}
+	var out strings.Builder
+	(&app{width: 60}).table(&out, rows)
+	for line := range strings.Lines(out.String()) {
+		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 60 {
+			t.Errorf("line of more than 60 columns: %q", line)
+		}
+	}
+	if words := strings.Join(strings.Fields(out.String()), " "); words != "ADDRESS WHY 192.0.2.100/24 "+why {
+		t.Errorf("table = %q, want every word once", words)
+	}
+	out.Reset()
+	(&app{}).table(&out, rows)
+	if n := strings.Count(out.String(), "\n"); n != 2 {
+		t.Errorf("without a terminal: %d lines, want 2", n)
+	}
+}
+
+func TestTheStatusSaysASentenceOnce(t *testing.T) {
+	st := &pb.ClusterStatus{Reason: "192.0.2.100: held by lb01; adverts do not arrive"}
+	v := &pb.Vip{Address: "192.0.2.100/24", Unit: "VI_1", Verdict: pb.Verdict_VERDICT_AT_RISK, Reason: "held by lb01; adverts do not arrive", Holders: []string{"lb01"}}
+	if got := whyOf(v); got != "adverts do not arrive" {
+		t.Errorf("whyOf = %q, want it without the holder", got)
+	}
+	if got := whyInStatus(st, v); got != "see above" {
+		t.Errorf("why = %q, want it to point to the first line", got)
+	}
+	st.Alerts = []*pb.Alert{{Code: "vrrp_channel_lost", Unit: "VI_1", Summary: "adverts do not arrive"}}
+	if got := whyInStatus(st, v); got != "vrrp_channel_lost, see below" {
+		t.Errorf("why = %q, want it to point to the alert", got)
+	}
+}
+
+func TestTheToleranceSaysWhatItIsFor(t *testing.T) {
+	vips := []*pb.Vip{{}}
+	for _, tt := range []struct {
+		st   *pb.ClusterStatus
+		want string
+	}{
+		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "1 more node may fail for the addresses, none for edits"},
+		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 2, EditFailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "2 more nodes may fail for the addresses, 1 for edits"},
+		{&pb.ClusterStatus{Vips: vips, Cluster: &pb.Cluster{}}, "no more node may fail for the addresses, the configuration is read-only until a majority answers"},
+		{&pb.ClusterStatus{EditFailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "1 more node may fail for edits"},
+	} {
+		if got := toleranceLine(tt.st); got != tt.want {
+			t.Errorf("tolerance = %q, want %q", got, tt.want)
+		}
 	}
 }

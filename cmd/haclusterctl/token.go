@@ -17,7 +17,7 @@ func (a *app) tokenCommand() *cobra.Command {
 		Use:     "token",
 		Short:   "Make, list and revoke the tokens with which nodes join",
 		Example: example("haclusterctl token create", "haclusterctl token list", "haclusterctl token revoke ABCD2345"),
-		Args:    noArgs,
+		Args:    noCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.tokenCreateCommand(), a.tokenListCommand(), a.tokenRevokeCommand())

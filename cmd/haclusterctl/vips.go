@@ -14,8 +14,11 @@ import (
 func (a *app) vipsCommand() *cobra.Command {
 	var node string
 	cmd := &cobra.Command{
-		Use:     "vips",
-		Short:   "List the virtual addresses: who holds them, since when and why",
+		Use:   "vips",
+		Short: "List the virtual addresses: who holds them, since when and why",
+		Long: `Vips prints each virtual address: how safe it is, who holds it, since when that
+node is MASTER of its instance, and who takes it next. An address that an edit
+added later is younger than that.`,
 		Example: example("haclusterctl vips", "haclusterctl vips --node lb01 -o json"),
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,7 +34,7 @@ func (a *app) vipsCommand() *cobra.Command {
 					fmt.Fprintln(a.err, "no virtual addresses")
 					return nil
 				}
-				a.table(a.out, a.vipRows(resp.GetVips()))
+				a.table(a.out, a.vipRows(resp.GetVips(), whyOf))
 				return nil
 			})
 		},
@@ -42,8 +45,8 @@ func (a *app) vipsCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) vipRows(vips []*pb.Vip) [][]cell {
-	rows := [][]cell{plain("ADDRESS", "VERDICT", "HOLDER", "SINCE", "INSTANCE", "NEXT HOLDERS", "WHY")}
+func (a *app) vipRows(vips []*pb.Vip, why func(*pb.Vip) string) [][]cell {
+	rows := [][]cell{plain("ADDRESS", "VERDICT", "HOLDER", "MASTER SINCE", "INSTANCE", "NEXT HOLDERS", "WHY")}
 	for _, v := range vips {
 		var next []string
 		for _, c := range v.GetCandidates() {
@@ -53,15 +56,20 @@ func (a *app) vipRows(vips []*pb.Vip) [][]cell {
 				next = append(next, fmt.Sprintf("%s %s", c.GetNode(), word(c.GetState())))
 			}
 		}
-		why := v.GetChangeReason()
-		if v.GetVerdict() != pb.Verdict_VERDICT_SAFE {
-			why = v.GetReason()
-		}
 		rows = append(rows, []cell{
 			{text: v.GetAddress()}, {word(v.GetVerdict()), verdictStyle(v.GetVerdict())},
 			{strings.Join(v.GetHolders(), ", "), bold}, {text: a.ago(v.GetSince())},
-			{text: v.GetInstance()}, {text: strings.Join(next, ", ")}, {text: why},
+			{text: v.GetInstance()}, {text: strings.Join(next, ", ")}, {text: why(v)},
 		})
 	}
 	return rows
+}
+
+// whyOf is why the holder took a safe address, and what is wrong with another
+// one. The holder has its own column.
+func whyOf(v *pb.Vip) string {
+	if v.GetVerdict() == pb.Verdict_VERDICT_SAFE {
+		return v.GetChangeReason()
+	}
+	return strings.TrimPrefix(v.GetReason(), "held by "+strings.Join(v.GetHolders(), " and ")+"; ")
 }
