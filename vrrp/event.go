@@ -78,7 +78,7 @@ type (
 	Respec struct{ Spec UnitSpec }
 
 	// Paused says that this process did not run for so long (R8). A master
-	// goes BACKUP.
+	// goes BACKUP, without priority 0: a successor may reign already.
 	Paused struct{ For time.Duration }
 
 	// Shutdown ends the unit: priority 0 goes out, addresses go.

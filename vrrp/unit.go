@@ -202,7 +202,7 @@ func (u *Unit) settle(now time.Time) {
 			u.becomeMaster(now, u.takeOverReason)
 		case now.Before(takeAt):
 		case takeAt.After(ready):
-			u.becomeMaster(now, "hold ended ("+u.hold.Reason+"), "+u.silence(now))
+			u.becomeMaster(now, "hold ended "+ago(now, u.hold.Until)+" ("+u.hold.Reason+"), "+u.silence(now))
 		default:
 			u.becomeMaster(now, u.silence(now))
 		}

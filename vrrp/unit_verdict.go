@@ -47,7 +47,9 @@ func (u *Unit) resume(now time.Time, pause time.Duration) {
 	u.takeOverAt = time.Time{}
 	switch u.state {
 	case Master:
-		u.becomeBackup(now, fmt.Sprintf("did not run for %.2f s", pause.Seconds()), withGoodbye)
+		// A successor may reign already: a goodbye would send its backups after
+		// it. Where none does, their timers are about to end.
+		u.becomeBackup(now, fmt.Sprintf("did not run for %.2f s", pause.Seconds()), silently)
 	case Backup:
 		for _, m := range u.machines {
 			if due := now.Add(m.masterDownInterval()); due.After(m.masterDownTimer) {
