@@ -78,20 +78,7 @@ type clusterStatus struct {
 // wantPeers waits until a node hears so many others.
 func wantPeers(t *testing.T, d *lab.Daemon, others int) {
 	t.Helper()
-	lab.Want(t, 10*time.Second, fmt.Sprintf("%s hears %d others", d.Name, others), func() (string, bool) {
-		var st clusterStatus
-		res := d.Ctl("status", "-o", "json")
-		if err := json.Unmarshal([]byte(res.Stdout), &st); err != nil {
-			return res.String(), false
-		}
-		alive := 0
-		for _, n := range st.Nodes {
-			if n.Alive {
-				alive++
-			}
-		}
-		return fmt.Sprintf("%d of %d nodes alive", alive, len(st.Nodes)), alive == others+1
-	})
+	d.WantAlive(others+1, 10*time.Second)
 }
 
 // wantAnswer waits until a daemon that was restarted answers.

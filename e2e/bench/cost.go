@@ -18,9 +18,9 @@ type usage struct {
 	pss int           // kB, of all processes, at the end
 }
 
-// side is one program's pair on a network of its own.
+// side is one master with its backups on a network of its own.
 type side struct {
-	program        program
+	name           string
 	watcher        *lab.Watcher
 	master, backup *lab.Process
 	before         [2]usage // of master and backup
@@ -29,17 +29,33 @@ type side struct {
 func startSide(t lab.T, p program, conf string) *side {
 	lan := lab.NewNamed(t, "cost-"+p.name)
 	a, b := lan.Node("a"), lan.Node("b")
-	s := &side{program: p, watcher: lan.Watch()}
+	s := &side{name: p.name, watcher: lan.Watch()}
 	s.backup = p.start(b, conf)
 	s.master = p.start(a, conf)
 	s.watcher.WantMaster(a, 4, 1, 20*time.Second)
 	return s
 }
 
+// startClusterSide runs the same instances in a cluster of three, with mesh and
+// Raft on a network of their own.
+func startClusterSide(t lab.T, conf string) *side {
+	lan := lab.NewNamed(t, "cost-cluster")
+	a, b, c := lan.Node("a"), lan.Node("b"), lan.Node("c")
+	s := &side{name: "haclusterd, one of three members", watcher: lan.Watch()}
+	master, backup, third := a.StartMember(lab.Control), b.StartMember(lab.Control), c.StartMember(lab.Control)
+	lab.Form(t, conf, master, backup, third)
+	s.master, s.backup = master.Process, backup.Process
+	s.watcher.WantMaster(a, 4, 1, 20*time.Second)
+	for _, d := range []*lab.Daemon{master, backup, third} {
+		d.WantAlive(3, 10*time.Second)
+	}
+	return s
+}
+
 // settle waits until a has been the only master of every instance for some
 // seconds.
 func (s *side) settle(t lab.T, instances int) {
-	lab.Want(t, time.Minute, s.program.name+" settles", func() (string, bool) {
+	lab.Want(t, time.Minute, s.name+" settles", func() (string, bool) {
 		now := time.Now()
 		for id := 1; id <= instances; id++ {
 			reigns := s.watcher.Since(now.Add(-3*time.Second)).Reigns(4, id)
@@ -51,14 +67,15 @@ func (s *side) settle(t lab.T, instances int) {
 	})
 }
 
-// cost runs both programs at the same time: on each network a is MASTER of all
-// instances and b BACKUP.
+// cost runs both programs and a cluster at the same time: on each network a is
+// MASTER of all instances and b BACKUP.
 func cost(t lab.T, out io.Writer, instances int, phase time.Duration) error {
 	conf := manyInstances(instances)
 	var sides []*side
 	for _, p := range programs() {
 		sides = append(sides, startSide(t, p, conf))
 	}
+	sides = append(sides, startClusterSide(t, conf))
 	for _, s := range sides {
 		s.settle(t, instances)
 	}
@@ -67,7 +84,7 @@ func cost(t lab.T, out io.Writer, instances int, phase time.Duration) error {
 	for _, s := range sides {
 		s.before = [2]usage{measureTree(s.master), measureTree(s.backup)}
 	}
-	t.Logf("%d instances, both programs, %v", instances, phase)
+	t.Logf("%d instances, both programs and a cluster, %v", instances, phase)
 	lab.During(phase)
 	fmt.Fprintf(out, `# Steady cost beside keepalived
 
@@ -75,7 +92,9 @@ func cost(t lab.T, out io.Writer, instances int, phase time.Duration) error {
 
 %d virtual routers (VRRPv3, IPv4, one address each, one advert a second) on one interface, all
 MASTER on one node and all BACKUP on the other; both makes at the same time on networks of
-their own, %v after ten seconds of settling. Processor time is user and system time of all
+their own, %v after ten seconds of settling. The last row, at the same time too, is a cluster
+of three with the default policy (mesh): heartbeats, gossip, Raft and the watch over two
+holders are in it; keepalived has no cluster. Processor time is user and system time of all
 processes of a daemon, in percent of one core; memory is the PSS of all of them; gaps are those
 between adverts of one virtual router in the capture. Made by `+"`make bench-cost`"+`.
 
@@ -87,10 +106,10 @@ between adverts of one virtual router in the capture. Made by `+"`make bench-cos
 		took := time.Since(begin)
 		deviation, longest, err := gaps(s.watcher.Since(begin), instances)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.program.name, err)
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		percent := func(i int) float64 { return 100 * (after[i].cpu - s.before[i].cpu).Seconds() / took.Seconds() }
-		fmt.Fprintf(out, "| %s | %.2f | %.2f | %.1f | %.1f | %.3f | %s |\n", s.program.name, percent(0), percent(1),
+		fmt.Fprintf(out, "| %s | %.2f | %.2f | %.1f | %.1f | %.3f | %s |\n", s.name, percent(0), percent(1),
 			float64(after[0].pss)/1024, float64(after[1].pss)/1024, float64(deviation)/float64(time.Millisecond), milli(longest))
 	}
 	return nil
@@ -100,7 +119,7 @@ func manyInstances(n int) string {
 	var b strings.Builder
 	b.WriteString("global_defs {\n\tvrrp_version 3\n}\n")
 	for i := 1; i <= n; i++ {
-		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n\tinterface eth0\n\tvirtual_router_id %d\n\t@a priority 150\n\t@b priority 100\n"+
+		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n\tinterface eth0\n\tvirtual_router_id %d\n\t@a priority 150\n\t@b priority 100\n\t@c priority 50\n"+
 			"\tadvert_int 1\n\tvirtual_ipaddress {\n\t\t198.18.0.%d\n\t}\n}\n", i, i, i)
 	}
 	return b.String()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -66,37 +68,47 @@ func failover(t lab.T, out io.Writer, runs int) error {
 		}
 		for batch := range slices.Chunk(together, at) {
 			t.Logf("advert interval %v: %d cells, %d runs each", advert, len(batch), runs)
-			if err := measure(batch, runs); err != nil {
+			if err := atOnce(batch, func(t lab.T, c *cell) error { return c.measure(t, runs) }); err != nil {
 				return err
 			}
 		}
 	}
-	return writeFailover(t, out, table, runs)
+	clusters, err := clusterFailover(t, min(runs, clusterRuns))
+	if err != nil {
+		return err
+	}
+	writeFailover(t, out, table, runs)
+	writeClusterFailover(out, clusters, min(runs, clusterRuns))
+	return nil
 }
 
-func measure(cells []*cell, runs int) error {
+// atOnce measures some cells at the same time, each with a T of its own.
+func atOnce[C fmt.Stringer](cells []C, measure func(lab.T, C) error) error {
 	errs := make([]error, len(cells))
 	var group sync.WaitGroup
 	for i, c := range cells {
 		group.Go(func() {
-			name := fmt.Sprintf("bench%d-%v", i, c.advert)
-			errs[i] = lab.Run(name, io.Discard, func(t lab.T) { c.times = c.measure(t, runs) })
-			if errs[i] != nil {
-				errs[i] = fmt.Errorf("%s, %v, %s: %w", c.program.name, c.advert, c.fault.name, errs[i])
+			var log bytes.Buffer // of the daemons, when it failed
+			err := lab.Run(fmt.Sprintf("bench%d", i), &log, func(t lab.T) {
+				if err := measure(t, c); err != nil {
+					t.Errorf("%v", err)
+				}
+			})
+			if err != nil {
+				errs[i] = fmt.Errorf("%v: %w\n%s", c, err, log.Bytes())
 			}
 		})
 	}
 	group.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func (c *cell) String() string {
+	return fmt.Sprintf("%s, %v, %s", c.program.name, c.advert, c.fault.name)
 }
 
 // measure lets a pair lose its master again and again.
-func (c *cell) measure(t lab.T, runs int) []time.Duration {
+func (c *cell) measure(t lab.T, runs int) error {
 	lan := lab.New(t)
 	a, b := lan.Node("a"), lan.Node("b")
 	w := lan.Watch()
@@ -111,14 +123,13 @@ vrrp_instance VI_1 {
 	@b priority 100
 	advert_int %g
 	virtual_ipaddress {
-		192.0.2.100
+		%v
 	}
 }
-`, vrid, c.advert.Seconds())
+`, vrid, c.advert.Seconds(), vip)
 	patience := 10*c.advert + 10*time.Second
 	c.program.start(b, conf)
 	master := c.program.start(a, conf)
-	var times []time.Duration
 	for range runs {
 		w.WantMaster(a, 4, vrid, patience)
 		lab.During(2*c.advert + 200*time.Millisecond)
@@ -128,9 +139,9 @@ vrrp_instance VI_1 {
 		w.WantMaster(b, 4, vrid, patience)
 		took, ok := w.Since(since).Takeover(4, vrid, a, b)
 		if !ok {
-			t.Fatalf("no take-over seen: %v", w.Since(since).Reigns(4, vrid))
+			return fmt.Errorf("no take-over seen: %v", w.Since(since).Reigns(4, vrid))
 		}
-		times = append(times, took)
+		c.times = append(c.times, took)
 
 		if c.fault.restart {
 			master.WantExit(patience)
@@ -139,10 +150,10 @@ vrrp_instance VI_1 {
 			a.RestoreLink(lab.Service)
 		}
 	}
-	return times
+	return nil
 }
 
-func writeFailover(t lab.T, out io.Writer, table []*cell, runs int) error {
+func writeFailover(t lab.T, out io.Writer, table []*cell, runs int) {
 	fmt.Fprintf(out, `# Fail-over beside keepalived
 
 %s
@@ -161,14 +172,11 @@ from outside. Made by `+"`make bench-failover`"+`.
 		due := limit(pair[0].advert, pair[0].fault.goodbye)
 		fmt.Fprintf(out, "| %v | %s | %s |", pair[0].advert, pair[0].fault.name, milli(due))
 		for _, c := range pair {
-			slices.Sort(c.times)
-			median := c.times[len(c.times)/2]
-			fmt.Fprintf(out, " %s (%s–%s) | %+.2f |", milli(median), milli(c.times[0]), milli(c.times[len(c.times)-1]),
-				float64(median-due)/float64(time.Millisecond))
+			times := spread(c.times) // sorts them
+			fmt.Fprintf(out, " %s | %+.2f |", times, float64(c.times[len(c.times)/2]-due)/float64(time.Millisecond))
 		}
 		fmt.Fprintln(out)
 	}
-	return nil
 }
 
 func milli(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }

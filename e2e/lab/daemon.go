@@ -2,6 +2,7 @@ package lab
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -126,6 +127,30 @@ func (d *Daemon) CtlJSON(into any, args ...string) {
 	if err := json.Unmarshal([]byte(out), into); err != nil {
 		d.Node.t.Fatalf("%s: haclusterctl %s -o json: %v in\n%s", d.Name, strings.Join(args, " "), err, out)
 	}
+}
+
+// WantAlive waits until the daemon answers and says that so many nodes of its
+// cluster, itself among them, are alive.
+func (d *Daemon) WantAlive(nodes int, within time.Duration) {
+	d.Node.t.Helper()
+	Want(d.Node.t, within, fmt.Sprintf("%s knows %d nodes alive", d.Name, nodes), func() (string, bool) {
+		r := d.Ctl("status", "-o", "json")
+		var status struct {
+			Nodes []struct {
+				Alive bool `json:"alive"`
+			} `json:"nodes"`
+		}
+		if err := json.Unmarshal([]byte(r.Stdout), &status); err != nil {
+			return r.String(), false
+		}
+		alive := 0
+		for _, n := range status.Nodes {
+			if n.Alive {
+				alive++
+			}
+		}
+		return fmt.Sprintf("%d of %d nodes alive", alive, len(status.Nodes)), alive == nodes
+	})
 }
 
 // Form makes a cluster of running members: init with the document on the

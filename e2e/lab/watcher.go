@@ -215,16 +215,37 @@ func (w *Watcher) WantMaster(node *Node, family, vrid int, limit time.Duration) 
 	})
 }
 
-// WantHolder waits until the node alone answers for the address, to both kinds
-// of probes.
+// WantHolder waits until the node alone answers for the address, to the latest
+// probes of both kinds.
 func (w *Watcher) WantHolder(node *Node, addr netip.Addr, limit time.Duration) {
 	w.t.Helper()
 	Want(w.t, limit, fmt.Sprintf("%s alone answers for %v", node.Name, addr), func() (string, bool) {
-		now := w.Since(time.Now().Add(-5 * probeEvery))
+		now := w.Since(w.lately(addr))
 		a, b := now.Series(addr, ByNeighbour), now.Series(addr, ByEcho)
 		only := []string{node.Name}
 		return fmt.Sprintf("%v; %v", a, b), slices.Equal(a.Nodes(), only) && slices.Equal(b.Nodes(), only)
 	})
+}
+
+// lately is the moment of the fifth-last round of probes for an address, but not
+// longer than some rounds ago on a machine that has hardly run the prober.
+func (w *Watcher) lately(addr netip.Addr) time.Time {
+	const rounds, most = 5, 50
+	w.cap.mu.Lock()
+	defer w.cap.mu.Unlock()
+	begin := time.Now().Round(0).Add(-most * probeEvery)
+	seen := 0
+	for _, p := range slices.Backward(w.probes) {
+		if p.at.Before(begin) {
+			break
+		}
+		if p.addr == addr && p.kind == ByNeighbour {
+			if seen++; seen == rounds {
+				return p.at
+			}
+		}
+	}
+	return begin
 }
 
 // WantNeverTwo fails the story when two nodes held an address at once for
