@@ -71,7 +71,11 @@ func (l lifecycleService) Init(ctx context.Context, req *pb.InitRequest) (*pb.In
 		text = firstDocument
 	}
 	findings := checkDocument(req.GetFile(), text, []string{l.s.o.Node})
-	findings = append(findings, l.s.o.Runner.Prepare(ctx, req.GetFile(), text)...)
+	trial := l.s.o.Runner.Prepare(ctx, req.GetFile(), text)
+	for i := range trial {
+		trial[i].Node = l.s.o.Node
+	}
+	findings = append(findings, trial...)
 	if err := acceptable(findings, req.GetAcceptUnsupported()); err != nil {
 		return nil, err
 	}

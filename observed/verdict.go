@@ -99,13 +99,18 @@ func (s *Snapshot) spareVoters() int {
 	if !s.Cluster.Majority {
 		return 0
 	}
+	return max(s.answering()-(len(s.Cluster.Voters)/2+1), 0)
+}
+
+// answering is how many voters are alive.
+func (s *Snapshot) answering() int {
 	answer := 0
 	for _, name := range s.Cluster.Voters {
 		if n, ok := s.Node(name); ok && n.Alive {
 			answer++
 		}
 	}
-	return max(answer-(len(s.Cluster.Voters)/2+1), 0)
+	return answer
 }
 
 // outside says that the observer is in no cluster, but could be.
@@ -315,6 +320,8 @@ func clusterRisk(s *Snapshot) (reason, next string) {
 		}
 	}
 	switch {
+	case !s.Cluster.Majority && s.Cluster.Leader == "" && s.answering() > len(s.Cluster.Voters)/2:
+		return "the voters are choosing a leader: virtual addresses stay and fail over, the configuration is read-only until then", "haclusterctl nodes"
 	case !s.Cluster.Majority:
 		return "no majority of the voters answers: virtual addresses stay and fail over, the configuration is read-only", "haclusterctl nodes"
 	case len(off) > 0:

@@ -69,6 +69,12 @@ func TestJudgeSaysWhatIsWrongAndHowMuchMoreMayFail(t *testing.T) {
 		snapshot: with(three(), func(s *Snapshot) { s.Cluster.Majority = false }),
 		want:     AtRisk, reason: "no majority of the voters answers", tolerance: 2,
 	}, {
+		name: "an election",
+		snapshot: with(three(), func(s *Snapshot) {
+			s.Cluster.Majority, s.Cluster.Voters = false, []string{"lb1", "lb2", "lb3"}
+		}),
+		want: AtRisk, reason: "the voters are choosing a leader", tolerance: 2,
+	}, {
 		name:     "a member cannot run the revision",
 		snapshot: with(three(), func(s *Snapshot) { s.Nodes[1].RevisionError = "no interface eth7" }),
 		want:     AtRisk, reason: "lb2 does not run revision 3", tolerance: 2,

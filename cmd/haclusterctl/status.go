@@ -152,7 +152,7 @@ func whyInStatus(st *pb.ClusterStatus, v *pb.Vip) string {
 			return alert.GetCode() + ", see below"
 		}
 	}
-	if address, _, ok := strings.Cut(v.GetAddress(), "/"); ok && st.GetReason() == address+": "+v.GetReason() && why != v.GetReason() {
+	if address, _, ok := strings.Cut(v.GetAddress(), "/"); ok && st.GetReason() == address+": "+v.GetReason() {
 		return "see above"
 	}
 	return why
@@ -169,6 +169,8 @@ func clusterLine(st *pb.ClusterStatus) string {
 	}
 	words := []string{"cluster " + c.GetName(), count(len(st.GetNodes()), "node")}
 	switch {
+	case !c.GetMajority() && c.GetLeader() == "":
+		words = append(words, "no leader")
 	case !c.GetMajority():
 		words = append(words, "no majority")
 	case c.GetLeader() != "":
@@ -183,7 +185,7 @@ func clusterLine(st *pb.ClusterStatus) string {
 // toleranceLine says how many more nodes may fail, and what for: addresses need
 // a node that can hold them, edits a majority of the voters.
 func toleranceLine(st *pb.ClusterStatus) string {
-	edits := "the configuration is read-only until a majority answers"
+	edits := "the configuration is read-only until there is a majority"
 	spare := st.GetEditFailureTolerance()
 	if len(st.GetVips()) == 0 {
 		if st.GetCluster().GetMajority() {

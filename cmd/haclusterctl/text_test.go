@@ -137,7 +137,7 @@ func TestTheToleranceSaysWhatItIsFor(t *testing.T) {
 	}{
 		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "1 more node may fail for the addresses, none for edits"},
 		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 2, EditFailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "2 more nodes may fail for the addresses, 1 for edits"},
-		{&pb.ClusterStatus{Vips: vips, Cluster: &pb.Cluster{}}, "no more node may fail for the addresses, the configuration is read-only until a majority answers"},
+		{&pb.ClusterStatus{Vips: vips, Cluster: &pb.Cluster{}}, "no more node may fail for the addresses, the configuration is read-only until there is a majority"},
 		{&pb.ClusterStatus{EditFailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "1 more node may fail for edits"},
 	} {
 		if got := toleranceLine(tt.st); got != tt.want {
