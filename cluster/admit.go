@@ -241,7 +241,12 @@ func (s *session) promoteMember(ctx context.Context, m store.Member, applied uin
 		return errBehind
 	}
 	if m.Role.Votes() {
-		if err := s.store.AddServer(ctx, store.Server{ID: m.ID, Addr: m.Addr.String(), Voter: true}); err != nil {
+		err := s.store.AddServer(ctx, store.Server{ID: m.ID, Addr: m.Addr.String(), Voter: true})
+		if err != nil && !s.store.Leads() {
+			// It may have been done; to do it again, at the next leader, changes nothing.
+			return fmt.Errorf("%w: %w", store.ErrNotLeader, err)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -72,8 +72,9 @@ func (c *Cluster) CanLeave(ctx context.Context) error {
 // would be no majority.
 const CodeMajorityAtRisk store.Code = "majority-at-risk"
 
-// askTime is how long a voter has to say that it is there.
-const askTime = time.Second
+// askTime is how long a voter has to say that it is there. One that is off is given
+// up sooner, and one that is busy must not be taken for it.
+const askTime = 3 * time.Second
 
 // canRemove asks the voters that would remain whether they are there. Without a
 // majority of them the removal itself could not be committed, and would block every
