@@ -26,8 +26,8 @@ const (
 	HandoverFailed AlertKind = "handover_failed"
 )
 
-// Alert is one condition that began, or ended (Resolved). Kind, Unit and Peer
-// together name it.
+// Alert is one condition that began, looks other than before, or ended
+// (Resolved). Kind, Unit and Peer together name it.
 type Alert struct {
 	Kind     AlertKind
 	Unit     string // empty: it concerns the node

@@ -26,7 +26,8 @@ type Options struct {
 	// Send sends one datagram of at most MaxPayload bytes to a member, on
 	// every path that there is. The payload is not changed afterwards.
 	Send func(member string, payload []byte)
-	// Alert tells of a condition that began or ended.
+	// Alert tells of a condition that began, looks other than before, or
+	// ended.
 	Alert func(Alert)
 	// Publish gives the newest view of the members: after each change of
 	// substance, and once a second.
@@ -152,8 +153,8 @@ func (a *Arbiter) Receive(payload []byte, path string, at time.Time) error {
 	return err
 }
 
-// Observe takes an advert as evidence. What a unit accepted as its last advert
-// need not be told: it stands in UnitView.Heard.
+// Observe takes an advert as evidence. All that reception accepts should be
+// told: UnitView.Heard is only as new as the view that it came in.
 func (a *Arbiter) Observe(ev AdvertEvidence) {
 	a.put(func(in *inbox) {
 		if len(in.adverts) < maxQueued {

@@ -8,9 +8,9 @@ import (
 
 // Waits of the alerts that concern members and strangers.
 const (
-	startGrace   = 5 * time.Second  // after our start, while records may still be missing
+	startGrace   = 10 * time.Second // after our start, while records may still be missing
 	silentGrace  = 10 * time.Second // for members that were never heard
-	doubtGrace   = time.Second      // for which a channel must look broken
+	doubtGrace   = 2 * time.Second  // for which a channel must look broken
 	gossipGrace  = 15 * time.Second // gossip takes so long to notice a death
 	strayMemory  = 3                // Master_Down_Intervals that a stranger is remembered
 	maxStrangers = 64
@@ -28,11 +28,30 @@ type stray struct {
 	ev          AdvertEvidence
 }
 
-// Observe takes an advert as evidence (R10).
+// Observe takes an advert as evidence (R10). Views of a unit are given when
+// something changes, so it is here that adverts in steady state are noted.
 func (c *Core) Observe(ev AdvertEvidence) {
-	if c.units[ev.Unit] == nil || !ev.From.IsValid() {
+	u := c.units[ev.Unit]
+	if u == nil || !ev.From.IsValid() {
 		return
 	}
+	if ev.Refused == "" {
+		u.hear(Advert{From: ev.From, Priority: ev.Priority, At: ev.At})
+	}
+	if c.ours(u, ev.From) {
+		return
+	}
+	c.noteStray(ev)
+}
+
+// hear notes an accepted advert, unless a later one is known.
+func (u *ownUnit) hear(a Advert) {
+	if a.At.After(u.view.Heard.At) {
+		u.view.Heard = a
+	}
+}
+
+func (c *Core) noteStray(ev AdvertEvidence) {
 	key := strayKey{ev.Unit, ev.From}
 	s := c.strays[key]
 	if s == nil {
@@ -68,20 +87,51 @@ func (c *Core) judge(now time.Time, out *Output) {
 	}
 	c.strangers(now, standing)
 	for key, a := range standing {
-		if old, ok := c.alerts[key]; ok {
-			a.Since = old.Since
+		s := c.alerts[key]
+		if s == nil {
+			s = &shownAlert{}
+			c.alerts[key] = s
 		} else {
+			a.Since = s.Since
+		}
+		if s.show(now, a) {
 			out.Alerts = append(out.Alerts, a)
 		}
-		c.alerts[key] = a
 	}
-	for key, a := range c.alerts {
+	for key, s := range c.alerts {
 		if _, ok := standing[key]; ok {
 			continue
 		}
 		delete(c.alerts, key)
-		out.Alerts = append(out.Alerts, resolved(now, a))
+		out.Alerts = append(out.Alerts, resolved(now, s.Alert))
 	}
+}
+
+// shownAlert is a condition that stands.
+type shownAlert struct {
+	Alert
+	summary, remedy string    // as last told
+	differs         time.Time // since when Alert says otherwise; zero: it does not
+}
+
+// show takes the present text, and reports whether it is to be told: at first,
+// and when the diagnosis has been another one for a while.
+func (s *shownAlert) show(now time.Time, a Alert) bool {
+	first := s.Kind == ""
+	s.Alert = a
+	switch {
+	case first:
+	case a.Summary == s.summary && a.Remedy == s.remedy:
+		s.differs = time.Time{}
+		return false
+	case s.differs.IsZero():
+		s.differs = now
+		return false
+	case now.Sub(s.differs) < doubtGrace:
+		return false
+	}
+	s.summary, s.remedy, s.differs = a.Summary, a.Remedy, time.Time{}
+	return true
 }
 
 // resolved is the end of a condition.
@@ -106,7 +156,7 @@ func (c *Core) noteAccepted(u *ownUnit) {
 	if s := c.strays[strayKey{u.view.Name, h.From}]; s != nil && !s.last.Before(h.At) {
 		return
 	}
-	c.Observe(AdvertEvidence{Unit: u.view.Name, From: h.From, Priority: h.Priority, VIPs: u.view.VIPs, At: h.At})
+	c.noteStray(AdvertEvidence{Unit: u.view.Name, From: h.From, Priority: h.Priority, VIPs: u.view.VIPs, At: h.At})
 }
 
 // ours reports whether an address is this node's, a member's, or allowed.
@@ -132,7 +182,7 @@ func (c *Core) strangers(now time.Time, standing map[alertKey]Alert) {
 			delete(c.strays, key)
 			continue
 		}
-		if !c.settled(now) {
+		if !c.settled(now, u) {
 			continue
 		}
 		a := c.foreign(now, u, s)
@@ -142,12 +192,13 @@ func (c *Core) strangers(now time.Time, standing map[alertKey]Alert) {
 
 // settled reports whether every member was heard, or had the time: until then
 // a member could be taken for a stranger.
-func (c *Core) settled(now time.Time) bool {
-	if now.Sub(c.started) >= startGrace {
+func (c *Core) settled(now time.Time, u *ownUnit) bool {
+	if now.Sub(c.started) >= max(startGrace, strayMemory*u.view.masterDown()) {
 		return true
 	}
 	for _, m := range c.table.members {
-		if m.boot == 0 {
+		// A record that comes in parts names the addresses in one of them.
+		if m.boot == 0 || now.Sub(m.begun) < c.interval {
 			return false
 		}
 	}
@@ -197,6 +248,7 @@ func (c *Core) channel(now time.Time, m *member) (Alert, bool) {
 		return c.neverDirect(now, m)
 	}
 	direct := now.Sub(m.directAt) <= window
+	arrives := now.Sub(m.directAt) <= 3*max(c.interval, m.interval)
 	// What it heard of us is judged as of its last word.
 	back := m.heardDirectAt
 	heard := m.directAt.Sub(later(back, m.begun)) <= window
@@ -206,6 +258,14 @@ func (c *Core) channel(now time.Time, m *member) (Alert, bool) {
 	a := Alert{Kind: MeshChannelLost, Peer: m.Name, Since: m.directAt}
 	said := fmt.Sprintf("mesh: last record of %s received directly %v ago", m.Name, now.Sub(m.directAt).Round(time.Millisecond))
 	if direct {
+		if !arrives {
+			// Lost datagrams, or the last ones of a member that has just died:
+			// too early to say anything new.
+			if s := c.alerts[a.key()]; s != nil {
+				return s.Alert, true
+			}
+			return Alert{}, false
+		}
 		a.Since = now
 		if heard {
 			a.Summary = fmt.Sprintf("gossip has lost %s, but its heartbeats arrive; nothing moves", m.Name)

@@ -169,21 +169,18 @@ func (d *decider) unheard(p *Peer) {
 		d.wake(due)
 		return
 	}
-	last := "never"
 	since := d.Unit.Since
-	if c.Heard.IsValid() {
-		at := p.At.Add(-c.HeardAge)
-		last = d.ago(at)
-		if at.After(since) {
-			since = at
-		}
+	var last time.Time
+	if d.Unit.sends(c.Heard) {
+		last = p.heard().At
+		since = later(since, last)
 	}
 	d.Alerts = append(d.Alerts, Alert{
 		Kind: VRRPChannelLost, Unit: d.Unit.Name, Peer: p.Node, Since: since,
 		Summary: fmt.Sprintf("%s: adverts of %s do not reach %s; the mesh keeps it from taking over", d.Unit.Name, d.Node, p.Node),
 		Evidence: []string{
 			fmt.Sprintf("mesh: %s says that its timer ended, in %s", p.Node, d.heard(p)),
-			fmt.Sprintf("vrrp: %s heard its last advert %s", p.Node, last),
+			d.lastAdvert(d.Node, p.Node, last),
 		},
 		Remedy: fmt.Sprintf("look for a firewall that drops IP protocol 112 on %s or %s, and at IGMP snooping on the switch", d.Node, p.Node),
 	})

@@ -40,7 +40,7 @@ type Core struct {
 	refusals []datedRefusal
 	invites  []datedInvite
 	strays   map[strayKey]*stray
-	alerts   map[alertKey]Alert
+	alerts   map[alertKey]*shownAlert
 	pruned   time.Time // when old claims were last dropped
 	judged   time.Time // when the alerts were last brought up to date
 
@@ -119,7 +119,7 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 		table:  NewTable(node, boot, cluster),
 		units:  make(map[string]*ownUnit),
 		strays: make(map[strayKey]*stray),
-		alerts: make(map[alertKey]Alert),
+		alerts: make(map[alertKey]*shownAlert),
 		urgent: true,
 	}
 	c.pace()
@@ -146,7 +146,9 @@ func (c *Core) SetUnits(units []UnitView) {
 			u = &ownUnit{}
 			c.units[v.Name] = u
 		}
+		heard := u.view.Heard
 		u.view, u.dirty = v, true
+		u.hear(heard)
 		u.vips.update(v.VIPs)
 		c.order = append(c.order, u)
 		for _, a := range v.Sources {

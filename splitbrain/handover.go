@@ -169,7 +169,7 @@ func (d *decider) answerRequests() {
 		}
 		d.yield(p.Node, fmt.Sprintf("hand-over: %s %s", p.Node, why))
 		// The former holder comes last, and not before the reservation ends.
-		d.reserve(d.Now.Add(span+yieldPatience+d.Heartbeat), d.rank(own), "handed over to "+p.Node)
+		d.reserve(d.Now.Add(span+yieldPatience+d.Heartbeat), d.rank(own), "handed over to "+p.Node+", which did not take it")
 	}
 }
 
@@ -267,7 +267,7 @@ func (d *decider) noteRelease() {
 	free := m.released.Add(r.span + d.Heartbeat)
 	if d.Now.Before(free) {
 		d.wake(free)
-		d.reserve(free, d.rank(m.holder), "handed over to "+r.node)
+		d.reserve(free, d.rank(m.holder), "handed over to "+r.node+", which did not take it")
 		return
 	}
 	m.acted = m.holder

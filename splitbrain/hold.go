@@ -47,7 +47,8 @@ func (d *decider) hold(holder *Peer) {
 	until := d.freshUntil(holder)
 	d.wake(until.Add(1))
 	if rank := d.rank(TenureID{Boot: holder.Boot}); d.news(until, rank) {
-		d.reserve(until, rank, holder.Node+" claims MASTER: "+d.heard(holder))
+		d.reserve(until, rank, fmt.Sprintf("%s claimed MASTER and has not repeated it for %v",
+			holder.Node, until.Sub(holder.At).Round(time.Millisecond)))
 	}
 	if d.Unit.Wants != WantHeld || d.advertises(holder) {
 		return
@@ -78,7 +79,8 @@ func (d *decider) heldElsewhere() bool {
 		return false
 	}
 	d.wake(until)
-	d.reserve(until, d.rank(TenureID{}), fmt.Sprintf("%s holds an address of it in %s: its record %s", e.Node, e.Unit, d.ago(e.At)))
+	d.reserve(until, d.rank(TenureID{}), fmt.Sprintf("%s held an address of it in %s and has not repeated that for %v",
+		e.Node, e.Unit, until.Sub(e.At).Round(time.Millisecond)))
 	return true
 }
 
@@ -118,7 +120,7 @@ func (d *decider) deaf(holder *Peer) Alert {
 			u.Name, holder.Node, d.Node, d.Node),
 		Evidence: []string{
 			fmt.Sprintf("mesh: %s claims MASTER in %s", holder.Node, d.heard(holder)),
-			"vrrp: last advert of " + holder.Node + " " + d.ago(heardFrom(u, holder)),
+			d.lastAdvert(holder.Node, d.Node, heardFrom(u, holder)),
 		},
 	}
 	hear, deaf := 0, 0
@@ -127,14 +129,11 @@ func (d *decider) deaf(holder *Peer) Alert {
 		if p == holder || !d.candidate(p) {
 			continue
 		}
-		if at := p.At.Add(-p.Claim.HeardAge); p.Claim.Heard.IsValid() &&
-			p.Claim.Heard == holder.Claim.Primary && p.Claim.Wants != WantHeld &&
-			d.Now.Sub(at) <= u.masterDown()+d.fresh {
+		// By its own word: half an interval later it has missed one.
+		if holder.has(p.heard()) && p.Claim.HeardAge <= u.AdvertInterval*3/2 {
 			hear++
-			a.Evidence = append(a.Evidence, fmt.Sprintf("vrrp: %s heard %s %s", p.Node, holder.Node, d.ago(at)))
-			continue
-		}
-		if p.Claim.Wants == WantHeld {
+			a.Evidence = append(a.Evidence, "vrrp: "+p.Node+" hears "+holder.Node)
+		} else {
 			deaf++
 			a.Evidence = append(a.Evidence, "vrrp: "+p.Node+" does not hear "+holder.Node+" either")
 		}
@@ -148,6 +147,20 @@ func (d *decider) deaf(holder *Peer) Alert {
 		a.Remedy = fmt.Sprintf("look for a firewall that drops IP protocol 112 on %s or %s, at the cable between them, and at IGMP snooping on the switch", holder.Node, d.Node)
 	}
 	return a
+}
+
+// lastAdvert says when a node last heard an advert of another; zero: never.
+func (d *decider) lastAdvert(from, to string, at time.Time) string {
+	if at.IsZero() {
+		return fmt.Sprintf("vrrp: %s has heard no advert of %s", to, from)
+	}
+	return fmt.Sprintf("vrrp: %s heard the last advert of %s %s", to, from, d.ago(at))
+}
+
+// heard is the last advert that the peer heard.
+func (p *Peer) heard() Advert {
+	c := p.Claim
+	return Advert{From: c.Heard, Priority: c.HeardPriority, At: p.At.Add(-c.HeardAge)}
 }
 
 func heardFrom(u *UnitView, p *Peer) time.Time {
@@ -174,7 +187,7 @@ func (d *decider) succeed() {
 		free := m.letGo.Add(min(r.Span, maxReservation) + d.Heartbeat)
 		if d.Now.Before(free) {
 			d.wake(free)
-			d.reserve(free, d.rank(m.holder), fmt.Sprintf("%s handed the unit to another member %s", former.Node, d.ago(m.letGo)))
+			d.reserve(free, d.rank(m.holder), former.Node+" handed the unit to another member, which did not take it")
 			return
 		}
 	} else if d.claimedByAdverts(former) {
@@ -231,7 +244,5 @@ func (d *decider) claimedByAdverts(former *Peer) bool {
 		return from.From.IsValid() && from.Priority > 0 && !former.has(from) &&
 			from.At.After(former.MasterSince) && d.Now.Sub(from.At) <= d.Unit.masterDown()
 	}
-	c := former.Claim
-	return recent(d.Unit.Heard) ||
-		recent(Advert{From: c.Heard, Priority: c.HeardPriority, At: former.At.Add(-c.HeardAge)})
+	return recent(d.Unit.Heard) || recent(former.heard())
 }

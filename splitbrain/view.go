@@ -16,8 +16,8 @@ func (c *Core) View(now time.Time) PeerView {
 	for _, u := range c.order {
 		v.hears(c.node, u.view.Name, u.view.Heard, c.table)
 	}
-	for _, a := range c.alerts {
-		v.Alerts = append(v.Alerts, a)
+	for _, s := range c.alerts {
+		v.Alerts = append(v.Alerts, s.Alert)
 	}
 	slices.SortFunc(v.Alerts, func(a, b Alert) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Peer, b.Peer))
