@@ -10,7 +10,7 @@ PKG      = github.com/hacluster/hacluster
 # A Debian version starts with a digit; one that is not released sorts below all
 # that are.
 DEBVERSION = $(if $(filter dev,$(VERSION)),0~$(or $(shell TZ=UTC0 git log -1 --date=format-local:%Y%m%d%H%M%S --format=%cd 2>/dev/null),dev).$(COMMIT),$(VERSION))
-COUNT    = $(GO) build -o dist/testcount ./internal/testcount && dist/testcount -needs e2e/needs.txt
+COUNT    = { $(GO) build -o dist/testcount ./internal/testcount || { echo '0 passed, 1 failed'; exit 1; }; } && dist/testcount -needs e2e/needs.txt
 
 # Debian packages that the suite uses: a C compiler for the race detector,
 # keepalived as the peer to work with, and what boots a Debian to install on.
@@ -20,7 +20,11 @@ DEBS = gcc libc6-dev keepalived mmdebstrap systemd-container
 UNIT = $(shell $(GO) list ./... | grep -v '/e2e')
 E2E  = $(shell $(GO) list ./... | grep '/e2e')
 
-.PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e \
+# The scenarios that make soak repeats: whatever could make or lose a holder.
+CORE   = ^Test(U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusals|Alerts)
+REPEAT ?= 5
+
+.PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e soak \
 	bench-failover bench-cost bench-apply demo package generate generate-check vuln clean
 
 help: ## list the targets
@@ -29,8 +33,9 @@ help: ## list the targets
 build: ## build bin/haclusterd and bin/haclusterctl, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-test: deps ## everything: build, lint, race, fuzz, e2e; ends with `N passed, N failed` (root)
+test: ## everything: build, lint, race, fuzz, e2e; ends with `N passed, N failed` (root)
 	@$(COUNT) \
+		'step deps $(MAKE) -s deps' \
 		'step package $(MAKE) -s package' \
 		'step gofmt $(MAKE) -s gofmt' \
 		'step vet $(MAKE) -s vet' \
@@ -82,6 +87,11 @@ fuzz: ## each fuzz target for a few seconds, a minute together
 
 e2e: deps package ## real daemons in network namespaces (root)
 	@$(COUNT) 'tests e2e $(MAKE) -s e2e-json'
+
+soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (root)
+	@$(COUNT) \
+		'tests kills env HACLUSTER_KILLS=200 $(GO) test -json -count=1 -timeout 20m -run TestKills ./e2e' \
+		'tests scenarios $(GO) test -json -count=$(REPEAT) -parallel 4 -timeout 24m -run $(CORE) ./e2e'
 
 e2e-json:
 	@$(GO) test -json -count=1 -p 1 -parallel 4 -timeout 12m $(E2E)

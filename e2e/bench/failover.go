@@ -47,6 +47,7 @@ type cell struct {
 	fault   fault
 	program program
 	times   []time.Duration
+	void    int // runs in which the master had let go before the fault
 }
 
 // failover measures each cell. With adverts of 100 ms and more all cells of an
@@ -130,18 +131,20 @@ vrrp_instance VI_1 {
 	patience := 10*c.advert + 10*time.Second
 	c.program.start(b, conf)
 	master := c.program.start(a, conf)
-	for range runs {
+	for len(c.times) < runs {
 		w.WantMaster(a, 4, vrid, patience)
 		lab.During(2*c.advert + 200*time.Millisecond)
 
 		since := time.Now().Add(-2*c.advert - 100*time.Millisecond)
 		c.fault.strike(a, master)
 		w.WantMaster(b, 4, vrid, patience)
-		took, ok := w.Since(since).Takeover(4, vrid, a, b)
-		if !ok {
+		// On a machine with other work the master may have let go by itself
+		// before the fault, which measures nothing.
+		if took, ok := w.Since(since).Takeover(4, vrid, a, b); ok {
+			c.times = append(c.times, took)
+		} else if c.void++; c.void > runs {
 			return fmt.Errorf("no take-over seen: %v", w.Since(since).Reigns(4, vrid))
 		}
-		c.times = append(c.times, took)
 
 		if c.fault.restart {
 			master.WantExit(patience)
@@ -168,14 +171,19 @@ from outside. Made by `+"`make bench-failover`"+`.
 | advert | fault | limit ms | haclusterd ms: median (min–max) | late ms | keepalived ms: median (min–max) | late ms |
 | --- | --- | --- | --- | --- | --- | --- |
 `, machine(t), runs)
+	void := 0
 	for pair := range slices.Chunk(table, len(programs())) {
 		due := limit(pair[0].advert, pair[0].fault.goodbye)
 		fmt.Fprintf(out, "| %v | %s | %s |", pair[0].advert, pair[0].fault.name, milli(due))
 		for _, c := range pair {
+			void += c.void
 			times := spread(c.times) // sorts them
 			fmt.Fprintf(out, " %s | %+.2f |", times, float64(c.times[len(c.times)/2]-due)/float64(time.Millisecond))
 		}
 		fmt.Fprintln(out)
+	}
+	if void > 0 {
+		fmt.Fprintf(out, "\n%d runs measured nothing and were repeated: the master had let go by itself before the fault.\n", void)
 	}
 }
 

@@ -81,6 +81,10 @@ func (c *counter) line(line []byte) {
 	case "output":
 		t.output.WriteString(ev.Output)
 	case "run":
+		if t.action != "" { // once more, by -count: each time counts
+			delete(c.tests, [2]string{ev.Package, ev.Test})
+			t = c.test(ev.Package, ev.Test)
+		}
 		t.started = true
 		c.markParent(ev.Package, ev.Test)
 	case "pass", "fail", "skip":

@@ -57,6 +57,17 @@ func TestCounting(t *testing.T) {
 `,
 		want: "failed: p TestA\n0 passed, 1 failed\n",
 	}, {
+		name: "each repeat counts",
+		events: `{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"fail","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"fail","Package":"p"}
+`,
+		want: "failed: p TestA\n2 passed, 1 failed\n",
+	}, {
 		name: "a package that does not build fails once",
 		events: `{"ImportPath":"p","Action":"build-output","Output":"x.go:1: syntax error\n"}
 {"ImportPath":"p","Action":"build-fail"}
