@@ -92,7 +92,7 @@ func (h *Hub) Raise(a Alert) bool {
 		if !open {
 			return false
 		}
-		a.Since = old.Since
+		a.Since, a.Summary = old.Since, old.Summary // what it was; Resolved says that it is over
 		a.Seq = h.alerts.added + 1
 		delete(h.open, a.ID)
 	case open && old.Summary == a.Summary && old.Severity == a.Severity && old.Next == a.Next:

@@ -35,7 +35,7 @@ func TestAnAlertOpensOnceAndResolvesOnce(t *testing.T) {
 	if s, _ := h.Latest(); len(s.Alerts) != 1 {
 		t.Errorf("open alerts = %d, want 1", len(s.Alerts))
 	}
-	a.Since, a.Resolved = time.Time{}, now.Add(time.Second)
+	a.Since, a.Resolved, a.Summary = time.Time{}, now.Add(time.Second), "over after 1s: two holders"
 	if !h.Raise(a) || h.Raise(a) {
 		t.Error("Raise of the end: want a change the first time only")
 	}
@@ -43,8 +43,8 @@ func TestAnAlertOpensOnceAndResolvesOnce(t *testing.T) {
 		t.Errorf("open alerts = %d, want 0", len(s.Alerts))
 	}
 	changes, _ := h.Alerts(0)
-	if len(changes) != 2 || changes[1].Seq != 2 || !changes[1].Since.Equal(now) {
-		t.Errorf("Alerts = %v; want the opening, and the end with its beginning", changes)
+	if len(changes) != 2 || changes[1].Seq != 2 || !changes[1].Since.Equal(now) || changes[1].Summary != "two holders" {
+		t.Errorf("Alerts = %v; want the opening, and the end with its beginning and what it was", changes)
 	}
 }
 

@@ -117,8 +117,11 @@ func (s *Snapshot) answering() int {
 func (s *Snapshot) outside() bool { return s.Cluster.Name == "" && !s.Standalone }
 
 func served(n int) string {
-	if n == 1 {
+	switch n {
+	case 1:
 		return "the virtual address has one holder"
+	case 2:
+		return "both virtual addresses have one holder each"
 	}
 	return fmt.Sprintf("all %d virtual addresses have one holder each", n)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,7 +153,7 @@ func whyInStatus(st *pb.ClusterStatus, v *pb.Vip) string {
 			return alert.GetCode() + ", see below"
 		}
 	}
-	if address, _, ok := strings.Cut(v.GetAddress(), "/"); ok && st.GetReason() == address+": "+v.GetReason() {
+	if strings.HasSuffix(st.GetReason(), ": "+v.GetReason()) {
 		return "see above"
 	}
 	return why
@@ -169,7 +170,7 @@ func clusterLine(st *pb.ClusterStatus) string {
 	}
 	words := []string{"cluster " + c.GetName(), count(len(st.GetNodes()), "node")}
 	switch {
-	case !c.GetMajority() && c.GetLeader() == "":
+	case !c.GetMajority() && electing(st):
 		words = append(words, "no leader")
 	case !c.GetMajority():
 		words = append(words, "no majority")
@@ -180,6 +181,18 @@ func clusterLine(st *pb.ClusterStatus) string {
 	}
 	words = append(words, fmt.Sprintf("revision %d", c.GetRevision()))
 	return strings.Join(words, ", ") + "; " + toleranceLine(st)
+}
+
+// electing says whether enough voters are up for a majority, which has no leader
+// yet.
+func electing(st *pb.ClusterStatus) bool {
+	up := 0
+	for _, n := range st.GetNodes() {
+		if n.GetAlive() && slices.Contains(st.GetCluster().GetVoters(), n.GetName()) {
+			up++
+		}
+	}
+	return up > len(st.GetCluster().GetVoters())/2
 }
 
 // toleranceLine says how many more nodes may fail, and what for: addresses need
