@@ -202,6 +202,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Publish: m.peersChanged,
 	})
+	m.paths = nil // this membership's session knows none yet
 	m.arbiter.set(arbiter)
 	m.setMembers(arbiter)
 	m.runner.fromCache(ctx, m.cluster.CachedRevision)
