@@ -139,7 +139,7 @@ func TestTotalPartitionEndsAtTheHeal(t *testing.T) {
 func TestF17ControlNetworkDown(t *testing.T) {
 	t.Parallel()
 	s := newTrio(t, lab.Control, trioConf(""))
-	lab.During(2 * time.Second) // the paths are learned from heartbeats
+	s.watch.WantHeartbeats(5*time.Second, s.nodes()...)
 	down := time.Now()
 	for _, n := range s.nodes() {
 		n.CutLink(lab.Control)

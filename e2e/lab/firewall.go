@@ -20,7 +20,7 @@ type Channel struct {
 var (
 	VRRP       = Channel{"protocol 112", 112, 0}
 	GossipUDP  = Channel{"udp/7112", unix.IPPROTO_UDP, 7112}
-	Heartbeats = Channel{"udp/7113", unix.IPPROTO_UDP, 7113}
+	Heartbeats = Channel{"udp/7113", unix.IPPROTO_UDP, heartbeatPort}
 	API        = Channel{"tcp/7112", unix.IPPROTO_TCP, 7112}
 	ICMP       = Channel{"icmp", unix.IPPROTO_ICMP, 0}
 	AllIP      = Channel{"all IP packets", 0, 0}

@@ -51,6 +51,7 @@ type event struct {
 	announcement *Announcement
 	probe        *probe
 	answer       *answer
+	heartbeat    netip.Addr // whose heartbeat port it is for
 }
 
 type probe struct {
@@ -76,8 +77,11 @@ const (
 	etherIPv6 = 0x86dd
 
 	protoICMP   = 1
+	protoUDP    = 17
 	protoICMPv6 = 58
 	protoVRRP   = 112
+
+	heartbeatPort = 7113
 )
 
 // decode says what a frame means; asker is the node whose probes count.
@@ -136,6 +140,8 @@ func decodeIP(f Frame, proto, ttl int, src, dst netip.Addr, b []byte, asker stri
 	switch {
 	case proto == protoVRRP && len(b) >= 8:
 		return event{advert: decodeAdvert(f, ttl, src, dst, b)}
+	case proto == protoUDP && len(b) >= 8 && binary.BigEndian.Uint16(b[2:]) == heartbeatPort:
+		return event{heartbeat: dst}
 	case proto == protoICMP && len(b) >= 8, proto == protoICMPv6 && len(b) >= 8:
 		return decodeICMP(f, src, dst, b, asker)
 	}

@@ -22,13 +22,14 @@ type Watcher struct {
 	announcements []Announcement
 	probes        []probe
 	answers       []answer
+	heartbeats    map[[2]string]time.Time // newest by sending node and receiving address
 }
 
 // Watch starts to watch; each address is asked for every 10 ms. The capture is
 // kept as a file when the test fails.
 func (l *LAN) Watch(addrs ...netip.Addr) *Watcher {
 	l.t.Helper()
-	w := &Watcher{t: l.t, addrs: addrs, host: l.Host("watcher")}
+	w := &Watcher{t: l.t, addrs: addrs, host: l.Host("watcher"), heartbeats: make(map[[2]string]time.Time)}
 	c, err := newCapture(l.sw, w.see)
 	if err != nil {
 		l.t.Fatalf("lab: %v", err)
@@ -74,6 +75,8 @@ func (w *Watcher) see(f Frame) {
 		w.announcements = append(w.announcements, *ev.announcement)
 	case ev.probe != nil:
 		w.probes = append(w.probes, *ev.probe)
+	case ev.heartbeat.IsValid():
+		w.heartbeats[[2]string{f.Node, ev.heartbeat.String()}] = f.At
 	case ev.answer != nil && slices.Contains(w.addrs, ev.answer.addr):
 		w.answers = append(w.answers, *ev.answer)
 	}
@@ -246,6 +249,25 @@ func (w *Watcher) lately(addr netip.Addr) time.Time {
 		}
 	}
 	return begin
+}
+
+// WantHeartbeats waits until each of the nodes has sent heartbeats to each other
+// one over the service network lately.
+func (w *Watcher) WantHeartbeats(limit time.Duration, nodes ...*Node) {
+	w.t.Helper()
+	begin := time.Now()
+	Want(w.t, limit, "heartbeats on the service network", func() (string, bool) {
+		w.cap.mu.Lock()
+		defer w.cap.mu.Unlock()
+		for _, from := range nodes {
+			for _, to := range nodes {
+				if from != to && !w.heartbeats[[2]string{from.Name, to.Addr4(Service).String()}].After(begin) {
+					return fmt.Sprintf("none of %s to %s", from.Name, to.Name), false
+				}
+			}
+		}
+		return "", true
+	})
 }
 
 // WantNeverTwo fails the story when two nodes held an address at once for
