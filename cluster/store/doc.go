@@ -16,5 +16,6 @@
 //
 // The package knows nothing of certificates, gossip or what a configuration
 // says: revisions are text. It starts Raft's goroutines, one that owns writes to
-// the disk, and two that watch disk and leadership; Close ends them.
+// the disk, one that watches leadership, and one that stops Raft when the disk
+// stalls and opens it anew when the disk answers again; Close ends them.
 package store
