@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -115,6 +116,36 @@ func TestF1HolderDiesWhileAdvertsAreBlocked(t *testing.T) {
 			w.want(t, "n2", 1, 11*3610*time.Millisecond/10+500*time.Millisecond,
 				splitbrain.VRRPChannelLost, splitbrain.MemberSilent)
 		})
+	}
+}
+
+// The backups of a dead holder do not take over together, although its last
+// records reached them at different times and their engines are slow.
+func TestF1DeadHolderIsFollowedByOne(t *testing.T) {
+	for seed := range uint64(min(1000, runs())) {
+		rng := rand.New(rand.NewPCG(seed, 0xf1))
+		c := config{nodes: 3, interval: time.Second, heartbeat: 200 * time.Millisecond, preempt: true,
+			latency: time.Duration(rng.IntN(3000)) * time.Microsecond}
+		w := newWorld(c, seed)
+		w.quiet = true
+		for i, n := range w.nodes {
+			w.at(time.Duration(i)*10*time.Millisecond, n.boot1)
+		}
+		w.cutLinks(5*time.Second, long, "all", vrrpNet, everywhere)
+		killed := 9*time.Second + time.Duration(rng.Int64N(int64(time.Second)))
+		late := 5*time.Millisecond + time.Duration(rng.Int64N(int64(55*time.Millisecond)))
+		w.shape(killed-600*time.Millisecond, 500*time.Millisecond+time.Duration(rng.Int64N(int64(200*time.Millisecond))), "late records", meshNet, func(l *link) { l.jitter = late })
+		w.at(killed, func() { w.nodes[0].crash(); w.check.relink() })
+		w.run(killed - time.Millisecond)
+		if w.holders() != "n1" {
+			t.Fatalf("seed %d: %q holds before the kill", seed, w.holders())
+		}
+		w.check.moves, w.check.twoMax, w.check.vacMax = 0, 0, 0
+		w.run(killed + 5*time.Second)
+		if w.holders() != "n2" || w.check.moves != 1 || w.check.twoMax != 0 || w.check.vacMax > 3*time.Second || w.check.violation != "" {
+			t.Errorf("seed %d: %q holds, %d moves, two for %v, none for %v, %s", seed,
+				w.holders(), w.check.moves, w.check.twoMax, w.check.vacMax, w.check.violation)
+		}
 	}
 }
 

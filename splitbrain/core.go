@@ -468,7 +468,7 @@ func (c *Core) gather(v *View) {
 			Addrs: m.sources, RTT: m.rtt,
 			Claim: &h.Claim, At: h.at, Via: m.via, Regained: m.regained,
 			MasterSeq: h.masterSeq, MasterSince: h.masterSince, MasterCount: h.masterCount,
-			Knows: m.heardSeq, KnownAt: m.heardAt,
+			Acks: m.acks, AckedAt: m.at, Knows: m.heardSeq, KnownAt: m.heardAt,
 		})
 		for _, r := range m.refusals {
 			if r.To == c.table.boot {

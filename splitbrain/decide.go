@@ -46,6 +46,8 @@ type Peer struct {
 	MasterSince time.Time // when that was first heard of
 	MasterCount int       // records that said so
 
+	Acks    []Ack     // what its latest record says of others
+	AckedAt time.Time // when that was made
 	Knows   uint64    // our highest record that it acknowledges
 	KnownAt time.Time // when we sent that
 }
@@ -242,18 +244,22 @@ func (d *decider) rtt() time.Duration {
 // rank is this node's wait in the order of succession (R9): by priority and
 // address among those that could serve, the former holder last.
 func (d *decider) rank(former TenureID) time.Duration {
-	self := d.Unit
 	better := 0
 	for i := range d.Peers {
 		p := &d.Peers[i]
 		switch {
 		case !d.candidate(p), p.Boot == former.Boot:
-		case former.Boot == d.Boot,
-			outranks(p.Claim.Priority, p.Claim.Primary, self.Priority, self.Primary):
+		case former.Boot == d.Boot, d.before(p):
 			better++
 		}
 	}
 	return time.Duration(better) * d.step()
+}
+
+// before reports whether the peer comes before this node in the order of
+// succession.
+func (d *decider) before(p *Peer) bool {
+	return outranks(p.Claim.Priority, p.Claim.Primary, d.Unit.Priority, d.Unit.Primary)
 }
 
 // ago says how old a moment is, for people.

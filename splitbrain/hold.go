@@ -46,9 +46,10 @@ func (d *decider) hold(holder *Peer) {
 	}
 	until := d.freshUntil(holder)
 	d.wake(until.Add(1))
+	until = later(until, d.lapsesForBetter(holder))
 	if rank := d.rank(TenureID{Boot: holder.Boot}); d.news(until, rank) {
 		d.reserve(until, rank, fmt.Sprintf("%s claimed MASTER and has not repeated it for %v",
-			holder.Node, until.Sub(holder.At).Round(time.Millisecond)))
+			holder.Node, d.freshUntil(holder).Sub(holder.At).Round(time.Millisecond)))
 	}
 	if d.Unit.Wants != WantHeld || d.advertises(holder) {
 		return
@@ -60,6 +61,30 @@ func (d *decider) hold(holder *Peer) {
 		return
 	}
 	d.Alerts = append(d.Alerts, d.deaf(holder))
+}
+
+// lapsesForBetter is when the holder's claim grows old for the last of those
+// that come before this node in the order of succession, by their own word:
+// ranks are counted from there. Records reach one node sooner than another, and
+// may be read later still. The zero time: for all of them about as soon as here.
+func (d *decider) lapsesForBetter(holder *Peer) time.Time {
+	heard := holder.At
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if p == holder || !d.candidate(p) || !d.before(p) {
+			continue
+		}
+		for _, a := range p.Acks {
+			if a.Boot == holder.Boot && a.Direct != 0 {
+				heard = later(heard, p.AckedAt.Add(-a.Age))
+			}
+		}
+	}
+	more := heard.Sub(holder.At)
+	if more < d.step()/4 {
+		return time.Time{} // not worth another word to the unit at each record
+	}
+	return d.freshUntil(holder).Add(min(more, 3*max(d.Heartbeat, holder.Interval)))
 }
 
 // news reports whether a Hold would say more than the last one did.
