@@ -35,6 +35,7 @@ const aliveFor = 3 * time.Second
 // what that member claims in its heartbeats.
 func Build(in Input) Snapshot {
 	s := Snapshot{Time: in.Now, Observer: in.Self.Name, Standalone: in.Standalone, Cluster: in.Cluster}
+	s.Links = links(&in)
 	self := in.Self
 	self.Alive = true
 	s.Nodes = append(s.Nodes, self)
@@ -45,18 +46,17 @@ func Build(in Input) Snapshot {
 			}
 			continue
 		}
-		s.Nodes = append(s.Nodes, peerNode(m, &in))
+		s.Nodes = append(s.Nodes, peerNode(m, &in, s.Links))
 	}
 	slices.SortFunc(s.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range s.Nodes {
 		// A node may run a revision that this one has not received yet.
 		s.Cluster.Revision = max(s.Cluster.Revision, s.Nodes[i].Revision)
 	}
-	s.Links = links(&in)
 	return s
 }
 
-func peerNode(m Member, in *Input) Node {
+func peerNode(m Member, in *Input, links []Link) Node {
 	n := Node{Name: m.Name, Address: m.Address, Role: m.Role, Version: m.Version}
 	i := slices.IndexFunc(in.Peers.Members, func(v splitbrain.MemberView) bool { return v.Name == m.Name })
 	if i < 0 {
@@ -74,13 +74,17 @@ func peerNode(m Member, in *Input) Node {
 	mesh.Alive = recent(in.Now, view.Direct)
 	n.Channels = append(n.Channels, mesh)
 	n.LastSeen = view.At
-	if at := latestAdvert(in.Peers.Reach, m.Name, in.Self.Name); !at.IsZero() {
-		n.Channels = append(n.Channels, Channel{Kind: VRRP, LastSeen: at, Alive: in.Now.Sub(at) < in.advertsFor("")})
-		if at.After(n.LastSeen) {
-			n.LastSeen = at
+	adverts := false
+	for _, l := range links {
+		if l.From == in.Self.Name && l.To == m.Name && l.Channel == VRRP {
+			n.Channels = append(n.Channels, Channel{Kind: VRRP, LastSeen: l.LastSeen, Alive: l.Alive})
+			adverts = l.Alive
+			if l.LastSeen.After(n.LastSeen) {
+				n.LastSeen = l.LastSeen
+			}
 		}
 	}
-	n.Alive = !view.Leaving && recent(in.Now, n.LastSeen)
+	n.Alive = !view.Leaving && (adverts || recent(in.Now, n.LastSeen))
 	for _, c := range view.Claims {
 		n.Units = append(n.Units, claimedUnit(c, in.Self.Units))
 	}
@@ -88,16 +92,6 @@ func peerNode(m Member, in *Input) Node {
 }
 
 func recent(now, at time.Time) bool { return !at.IsZero() && now.Sub(at) < aliveFor }
-
-func latestAdvert(reach []splitbrain.Reach, from, to string) time.Time {
-	var at time.Time
-	for _, r := range reach {
-		if r.From == from && r.To == to && r.Channel == splitbrain.ChannelVRRP && r.At.After(at) {
-			at = r.At
-		}
-	}
-	return at
-}
 
 // claimedUnit says of a peer's unit what its claim says. The instances are
 // this node's own of the same name: one document describes both.
@@ -135,25 +129,30 @@ func claimedUnit(c splitbrain.ClaimView, own []vrrp.UnitStatus) vrrp.UnitStatus 
 const advertSlack = 2 * time.Second
 
 // advertsFor is how long an advert of a unit proves that its sender is heard:
-// until three are missing and the next heartbeats have told so. An empty name
-// means the unit of the longest interval.
+// until three are missing and the next heartbeats have told so.
 func (in *Input) advertsFor(unit string) time.Duration {
 	interval := time.Second
-	for _, u := range in.Self.Units {
+	if u, ok := in.Self.Unit(unit); ok {
 		for _, inst := range u.Instances {
-			if unit == "" || u.Name == unit {
-				interval = max(interval, inst.AdvertInterval)
-			}
+			interval = max(interval, inst.AdvertInterval)
 		}
 	}
 	return 3*interval + advertSlack
 }
 
-// master says whether a node is MASTER of a unit, as far as it is known.
-func (in *Input) master(node, unit string) (is, known bool) {
+// stand is what a node does with a unit, as far as it is known.
+type stand struct {
+	state splitbrain.State
+	wants splitbrain.Want
+}
+
+func (in *Input) stand(node, unit string) (s stand, known bool) {
 	if node == in.Self.Name {
 		u, ok := in.Self.Unit(unit)
-		return ok && u.State == vrrp.Master, ok
+		if !ok {
+			return stand{}, false
+		}
+		return stand{splitbrain.State(u.State), splitbrain.Want(u.Wants)}, true
 	}
 	for _, m := range in.Peers.Members {
 		if m.Name != node {
@@ -161,24 +160,20 @@ func (in *Input) master(node, unit string) (is, known bool) {
 		}
 		for _, c := range m.Claims {
 			if c.Unit == unit {
-				return c.State == splitbrain.Master, true
+				return stand{c.State, c.Wants}, true
 			}
 		}
 	}
-	return false, false
+	return stand{}, false
 }
 
-// links says who hears whom. Only a MASTER sends adverts: what was heard of one
-// that is BACKUP by now says nothing, and nor does its silence.
+// links says who hears whom.
 func links(in *Input) []Link {
 	var out []Link
 	for _, r := range in.Peers.Reach {
 		l := Link{From: r.To, To: r.From, Channel: ChannelKind(r.Channel), LastSeen: r.At, Alive: recent(in.Now, r.At)}
-		if l.Channel == VRRP {
-			if is, known := in.master(r.From, r.Unit); known && !is {
-				continue
-			}
-			l.Alive = in.Now.Sub(r.At) < in.advertsFor(r.Unit)
+		if l.Channel == VRRP && !in.adverts(&l, r.Unit) {
+			continue
 		}
 		// Several units share the channel vrrp; the best of them counts.
 		i := slices.IndexFunc(out, func(o Link) bool { return o.From == l.From && o.To == l.To && o.Channel == l.Channel })
@@ -190,4 +185,25 @@ func links(in *Input) []Link {
 		}
 	}
 	return out
+}
+
+// adverts judges a link by the adverts of a unit, and reports whether there is
+// anything to judge: only a MASTER sends adverts, so what was heard of one that
+// is BACKUP by now says nothing, and nor does its silence.
+//
+// While adverts arrive steadily nobody notes the time of each. A BACKUP whose
+// timer has not ended hears them: that is what keeps it BACKUP.
+func (in *Input) adverts(l *Link, unit string) bool {
+	if sender, known := in.stand(l.To, unit); known && sender.state != splitbrain.Master {
+		return false
+	}
+	listener, known := in.stand(l.From, unit)
+	if known && listener.state == splitbrain.Backup {
+		if l.Alive = listener.wants != splitbrain.WantHeld; l.Alive {
+			l.LastSeen = time.Time{}
+		}
+		return true
+	}
+	l.Alive = in.Now.Sub(l.LastSeen) < in.advertsFor(unit)
+	return true
 }

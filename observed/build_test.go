@@ -49,25 +49,28 @@ func TestBuildTellsOfOthersWhatTheirHeartbeatsClaim(t *testing.T) {
 	}
 }
 
-func TestAdvertsCountForThreeIntervalsAndOnlyOfAMaster(t *testing.T) {
-	slow := node("lb1", vrrp.Backup, 110)
-	slow.Units[0].Instances[0].AdvertInterval = 10 * time.Second
+func TestALinkByVRRPIsJudgedByWhatSenderAndListenerAre(t *testing.T) {
 	claims := func(state splitbrain.State) []splitbrain.MemberView {
 		return []splitbrain.MemberView{{Name: "lb2", Claims: []splitbrain.ClaimView{{Claim: splitbrain.Claim{Unit: "vi_1", State: state}}}}}
 	}
 	for _, tt := range []struct {
-		name  string
-		peers []splitbrain.MemberView
-		age   time.Duration
-		want  string
+		name     string
+		listener vrrp.State
+		wants    vrrp.Want
+		peers    []splitbrain.MemberView
+		age      time.Duration
+		want     string
 	}{
-		{"an advert of the last interval", claims(splitbrain.Master), 11 * time.Second, "alive"},
-		{"two adverts are missing", claims(splitbrain.Master), 31 * time.Second, "alive"},
-		{"more than three are missing", claims(splitbrain.Master), 33 * time.Second, "silent"},
-		{"of one that is BACKUP by now", claims(splitbrain.Backup), time.Second, "nothing"},
-		{"of one that claims nothing", nil, time.Second, "alive"},
+		{"a BACKUP whose timer runs, noted long ago", vrrp.Backup, vrrp.WantNothing, claims(splitbrain.Master), time.Hour, "alive"},
+		{"a BACKUP whose timer ended", vrrp.Backup, vrrp.WantHeld, claims(splitbrain.Master), time.Second, "silent"},
+		{"two adverts of ten seconds are missing", vrrp.Fault, vrrp.WantNothing, claims(splitbrain.Master), 31 * time.Second, "alive"},
+		{"more than three are missing", vrrp.Fault, vrrp.WantNothing, claims(splitbrain.Master), 33 * time.Second, "silent"},
+		{"the sender is BACKUP by now", vrrp.Backup, vrrp.WantNothing, claims(splitbrain.Backup), time.Second, "nothing"},
+		{"the sender claims nothing", vrrp.Fault, vrrp.WantNothing, nil, time.Second, "alive"},
 	} {
-		s := Build(Input{Now: now, Self: slow, Peers: splitbrain.PeerView{Members: tt.peers, Reach: []splitbrain.Reach{
+		self := node("lb1", tt.listener, 110)
+		self.Units[0].Wants, self.Units[0].Instances[0].AdvertInterval = tt.wants, 10*time.Second
+		s := Build(Input{Now: now, Self: self, Peers: splitbrain.PeerView{Members: tt.peers, Reach: []splitbrain.Reach{
 			{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "vi_1", At: now.Add(-tt.age)}}}})
 		got := "nothing"
 		if len(s.Links) == 1 {
@@ -76,6 +79,24 @@ func TestAdvertsCountForThreeIntervalsAndOnlyOfAMaster(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: the link is %s, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestAHolderWhoseAdvertsArriveIsAliveWithoutHeartbeats(t *testing.T) {
+	in := Input{
+		Now: now, Self: node("lb1", vrrp.Backup, 110), Members: []Member{{Name: "lb1"}, {Name: "lb2"}},
+		Peers: splitbrain.PeerView{
+			Members: []splitbrain.MemberView{{Name: "lb2", At: now.Add(-time.Minute), Claims: []splitbrain.ClaimView{{
+				Claim: splitbrain.Claim{Unit: "vi_1", State: splitbrain.Master}}}}},
+			Reach: []splitbrain.Reach{{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "vi_1", At: now.Add(-time.Minute)}},
+		},
+	}
+	if lb2 := Build(in).Nodes[1]; !lb2.Alive {
+		t.Errorf("lb2 = %+v; want it alive by its adverts", lb2)
+	}
+	in.Self.Units[0].Wants = vrrp.WantHeld
+	if lb2 := Build(in).Nodes[1]; lb2.Alive {
+		t.Errorf("lb2 = %+v; want it silent when they do not arrive", lb2)
 	}
 }
 

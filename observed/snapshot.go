@@ -88,7 +88,7 @@ const (
 type Channel struct {
 	Kind      ChannelKind
 	Alive     bool
-	LastSeen  time.Time
+	LastSeen  time.Time     // zero: as for a Link
 	RoundTrip time.Duration // 0: not measured
 }
 
@@ -97,7 +97,7 @@ type Link struct {
 	From, To string // From listens to To
 	Channel  ChannelKind
 	Alive    bool
-	LastSeen time.Time
+	LastSeen time.Time // zero: adverts arrive steadily, and the time of each is not noted
 }
 
 // Event is something that happened on one node.

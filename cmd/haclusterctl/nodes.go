@@ -125,6 +125,9 @@ func (a *app) printNode(n *pb.Node) {
 	}
 	for _, c := range n.GetChannels() {
 		line := "heard by " + c.GetKind() + " " + a.ago(c.GetLastSeen())
+		if c.GetLastSeen() == nil {
+			line = "heard by " + c.GetKind() + " steadily"
+		}
 		if rtt := c.GetRoundTrip(); rtt != nil {
 			line += fmt.Sprintf(", round trip %.1f ms", float64(rtt.AsDuration().Microseconds())/1000)
 		}

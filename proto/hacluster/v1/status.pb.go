@@ -921,7 +921,8 @@ type Channel struct {
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Whether it works just now.
 	Alive bool `protobuf:"varint,2,opt,name=alive,proto3" json:"alive,omitempty"`
-	// When something was last heard on it.
+	// When something was last heard on it; not set while advertisements arrive
+	// steadily, because the time of each is not noted.
 	LastSeen *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
 	// Round-trip time, if the channel measures it.
 	RoundTrip     *durationpb.Duration `protobuf:"bytes,4,opt,name=round_trip,json=roundTrip,proto3" json:"round_trip,omitempty"`
@@ -1378,7 +1379,8 @@ type Vip struct {
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The nodes that hold it: one when all is well.
 	Holders []string `protobuf:"bytes,8,rep,name=holders,proto3" json:"holders,omitempty"`
-	// Since when the holder holds it.
+	// Since when the holder is MASTER of the unit; an address that an edit added
+	// later is younger.
 	Since *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=since,proto3" json:"since,omitempty"`
 	// Why the holder took it.
 	ChangeReason string `protobuf:"bytes,10,opt,name=change_reason,json=changeReason,proto3" json:"change_reason,omitempty"`
@@ -1570,7 +1572,8 @@ type Link struct {
 	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
 	// Whether it is heard.
 	Alive bool `protobuf:"varint,4,opt,name=alive,proto3" json:"alive,omitempty"`
-	// When it was last heard.
+	// When it was last heard; not set while advertisements arrive steadily,
+	// because the time of each is not noted.
 	LastSeen      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
