@@ -19,7 +19,7 @@ import (
 const (
 	exitDone      = 0
 	exitRefused   = 1 // refused or failed; nothing changed
-	exitUsage     = 2
+	exitUsage     = 2 // also: what must be confirmed was not
 	exitNoDaemon  = 3 // daemon not reachable, or no right
 	exitNotEvery  = 4 // committed, but not running on every live node
 	exitUncertain = 5 // outcome unknown
@@ -117,7 +117,7 @@ func (a *app) root() *cobra.Command {
 
 Reads need membership of the group haclusterd, changes need root. Every read
 takes -o json. Exit status: 0 done; 1 refused or failed, nothing changed;
-2 wrong usage; 3 daemon not reachable or no right; 4 committed, but not
+2 wrong usage, or --yes is needed; 3 daemon not reachable or no right; 4 committed, but not
 running on every live node; 5 outcome unknown (the request id is printed).`,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -236,12 +236,14 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// broken says whether a live node does not hear another live node's heartbeats.
+// broken says whether a live node does not hear another live node: its
+// heartbeats, or the adverts that it sends.
 func broken(st *pb.ClusterStatus) bool {
 	heard := reach(st)
 	for _, from := range st.GetNodes() {
 		for _, to := range st.GetNodes() {
-			if from != to && from.GetAlive() && to.GetAlive() && !strings.Contains(heard[[2]string{from.GetName(), to.GetName()}], "m") {
+			way := heard[[2]string{from.GetName(), to.GetName()}]
+			if from != to && from.GetAlive() && to.GetAlive() && (!way.mesh || way.lost) {
 				return true
 			}
 		}
@@ -249,14 +251,25 @@ func broken(st *pb.ClusterStatus) bool {
 	return false
 }
 
-// reach gives for each pair (listener, heard) the channels that work.
-func reach(st *pb.ClusterStatus) map[[2]string]string {
-	out := make(map[[2]string]string)
+// ways are the channels by which one node hears another.
+type ways struct {
+	mesh, vrrp bool
+	lost       bool // adverts are sent, and do not arrive
+}
+
+// reach gives the channels for each pair (listener, heard).
+func reach(st *pb.ClusterStatus) map[[2]string]ways {
+	out := make(map[[2]string]ways)
 	for _, l := range st.GetLinks() {
-		if l.GetAlive() && l.GetChannel() != "" {
-			key := [2]string{l.GetFrom(), l.GetTo()}
-			out[key] += l.GetChannel()[:1]
+		key := [2]string{l.GetFrom(), l.GetTo()}
+		way := out[key]
+		switch {
+		case l.GetChannel() == "mesh":
+			way.mesh = l.GetAlive()
+		case l.GetChannel() == "vrrp":
+			way.vrrp, way.lost = l.GetAlive(), !l.GetAlive()
 		}
+		out[key] = way
 	}
 	return out
 }
@@ -272,18 +285,20 @@ func (a *app) printReach(w io.Writer, st *pb.ClusterStatus) {
 	for _, from := range st.GetNodes() {
 		row := plain(from.GetName())
 		for _, to := range st.GetNodes() {
-			channels := heard[[2]string{from.GetName(), to.GetName()}]
+			way := heard[[2]string{from.GetName(), to.GetName()}]
 			switch {
 			case from == to:
 				row = append(row, cell{text: "."})
 			case !from.GetAlive():
 				row = append(row, cell{text: "?"}) // it cannot be asked
-			case strings.Contains(channels, "m") && strings.Contains(channels, "v"):
+			case way.mesh && way.vrrp:
 				row = append(row, cell{"mesh vrrp", green})
-			case strings.Contains(channels, "m"):
-				row = append(row, cell{"mesh", green})
-			case strings.Contains(channels, "v"):
-				row = append(row, cell{"vrrp", yellow})
+			case way.mesh && way.lost && to.GetAlive():
+				row = append(row, cell{"mesh, no vrrp", yellow})
+			case way.mesh:
+				row = append(row, cell{"mesh", green}) // a BACKUP sends no adverts
+			case way.vrrp:
+				row = append(row, cell{"vrrp, no mesh", yellow})
 			default:
 				row = append(row, cell{"nothing", red})
 			}
