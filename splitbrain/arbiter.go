@@ -116,9 +116,8 @@ func New(opts Options) *Arbiter {
 // SetUnits gives the state of all units of this node; the newest call counts,
 // and the views are not changed afterwards. It must be called after each change
 // of state, tenure, wish, priority or addresses. A unit whose name has more
-// than MaxUnitName bytes follows plain VRRP. A unit that is shut down should be
-// given once more, in INIT and with Released, before it is left out: otherwise
-// the others wait until its last claim is old.
+// than MaxUnitName bytes follows plain VRRP. A unit may be left out when it has
+// let go of its addresses: the others are told so, and may take over at once.
 func (a *Arbiter) SetUnits(units []UnitView) {
 	a.put(func(in *inbox) { in.units, in.hasUnits = units, true })
 }

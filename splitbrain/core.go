@@ -17,6 +17,7 @@ const (
 	maxInvites       = 64
 	claimMemory      = time.Minute            // that a claim is remembered while its author lives on
 	goodbyes         = 3                      // records that say goodbye
+	farewells        = 5                      // records that say that a unit is no more
 	stallMargin      = 250 * time.Millisecond // by which a timer may be late
 	drainTime        = 500 * time.Millisecond // in which what waited in sockets is read
 	burst            = 8                      // records that may go without any spacing
@@ -34,6 +35,7 @@ type Core struct {
 
 	units   map[string]*ownUnit
 	order   []*ownUnit // as given
+	parted  []parted
 	sources []netip.Addr
 	facts   []byte
 
@@ -72,6 +74,12 @@ type ownUnit struct {
 	claimed uint64 // tenure for which first stands
 	first   uint64 // our first record that claimed it
 	said    uint64 // fingerprint of the claim last sent
+}
+
+// parted is a unit that is no more, for some records to say so.
+type parted struct {
+	*ownUnit
+	records int
 }
 
 type datedRefusal struct {
@@ -126,9 +134,10 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 	return c
 }
 
-// SetUnits gives the state of all units of this node. A unit whose name has
-// more than MaxUnitName bytes cannot be told to the others and is left out: it
-// follows plain VRRP.
+// SetUnits gives the state of all units of this node. A unit that is left out
+// has let go of its addresses, and the others are told so. One whose name has
+// more than MaxUnitName bytes cannot be told to them and is ignored: it follows
+// plain VRRP.
 func (c *Core) SetUnits(units []UnitView) {
 	gone := make(map[string]bool, len(c.units))
 	for name := range c.units {
@@ -161,9 +170,23 @@ func (c *Core) SetUnits(units []UnitView) {
 		c.noteAccepted(u)
 	}
 	for name := range gone {
+		c.part(c.units[name])
 		delete(c.units, name)
 		c.changed = true
 	}
+	c.parted = slices.DeleteFunc(c.parted, func(p parted) bool { return c.units[p.view.Name] != nil })
+}
+
+// part makes the next records say that a unit is no more.
+func (c *Core) part(u *ownUnit) {
+	if u.said == 0 {
+		return // nobody heard of it
+	}
+	v := &u.view
+	v.Released = v.Released || v.State == Master
+	v.State, v.Since, v.Wants, v.Eligible = Init, later(c.started, c.lastRun), WantNothing, false
+	c.parted = append(c.parted, parted{u, farewells})
+	c.urgent = true
 }
 
 func (c *Core) addSource(a netip.Addr) {
@@ -510,6 +533,11 @@ func (c *Core) send(now time.Time, out *Output) {
 		}
 		c.noteAnswers(u)
 	}
+	for i := range c.parted {
+		r.Claims = append(r.Claims, c.parted[i].claim(now))
+		c.parted[i].records--
+	}
+	c.parted = slices.DeleteFunc(c.parted, func(p parted) bool { return p.records == 0 })
 	for _, f := range c.refusals {
 		r.Refusals = append(r.Refusals, f.Refusal)
 	}

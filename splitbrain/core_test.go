@@ -102,6 +102,47 @@ func TestCoreRefusesARequestOnceForEachNumber(t *testing.T) {
 	}
 }
 
+// Nobody waits until the last claim of a unit that was removed is old.
+func TestAUnitThatIsLeftOutIsReleased(t *testing.T) {
+	c, other := newCore(Master), newCore(Backup)
+	c.node, c.table.self, c.table.boot = "n2", "n2", 20
+	tell := func(at time.Time) *Record {
+		out := c.Step(at)
+		if out.Record != nil {
+			other.Receive(at, &Datagram{Record: *out.Record}, "eth0")
+		}
+		return out.Record
+	}
+	tell(t0)
+	other.Step(t0)
+
+	c.SetUnits(nil)
+	tell(at(ms))
+	took := false
+	for _, v := range other.Step(at(ms)).Verdicts {
+		_, ok := v.Verdict.(TakeOver)
+		took = took || ok
+	}
+	if !took {
+		t.Error("the other node is not told to take over")
+	}
+	for i := range farewells - 1 {
+		if r := tell(at(time.Duration(i+1) * time.Second)); len(r.Claims) != 1 || r.Claims[0].State != Init || !r.Claims[0].Released {
+			t.Errorf("record %d claims %+v; want INIT, released", i, r.Claims)
+		}
+	}
+	if r := tell(at(time.Minute)); len(r.Claims) != 0 {
+		t.Errorf("a minute later it claims %+v; want nothing", r.Claims)
+	}
+
+	c.SetUnits([]UnitView{*ownView(Backup)})
+	c.SetUnits(nil)
+	c.SetUnits([]UnitView{*ownView(Backup)})
+	if r := tell(at(2 * time.Minute)); len(r.Claims) != 1 || r.Claims[0].State != Backup {
+		t.Errorf("back again it claims %+v; want BACKUP alone", r.Claims)
+	}
+}
+
 func TestUnitsWithoutAUsableNameAreLeftToVRRP(t *testing.T) {
 	c := newCore(Backup)
 	u := *ownView(Backup)
