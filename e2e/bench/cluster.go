@@ -23,6 +23,7 @@ type clusterCell struct {
 	fault    fault
 	takeover []time.Duration // last advert of the old master to the first of the new one
 	dark     []time.Duration // longest time without an answer, by ARP or echo
+	two      time.Duration   // longest time with two answers, over all runs
 }
 
 // clusterFailover measures clusters of three: the cells of one interval at
@@ -91,9 +92,7 @@ vrrp_instance VI_1 {
 		}
 		c.takeover = append(c.takeover, took)
 		c.dark = append(c.dark, w.Since(begin.Add(-100*time.Millisecond)).Dark(vip))
-		if two := w.Since(begin).E(vip); two > 0 {
-			return fmt.Errorf("two nodes held the address for %v", two)
-		}
+		c.two = max(c.two, w.Since(begin).E(vip))
 
 		if c.fault.restart {
 			master.WantExit(patience)
@@ -113,15 +112,16 @@ The same faults strike the holder in a cluster of three haclusterd with the defa
 (mesh), priorities 150, 100 and 50; mesh and Raft have a network of their own, "link cut" is
 that of the network of the virtual address. %d runs of each cell. The take-over is measured as
 above; "dark" is the longest time for which a client that asks every 10 ms by ARP and by echo
-had no answer. Two answers at once would have ended the run. There is no column beside it:
-keepalived has no cluster.
+had no answer, "two" the longest time for which two nodes answered in any of the runs: the
+address of a killed daemon stays for its lifetime of a second or two, which a take-over at
+100 ms does not wait for. There is no column beside it: keepalived has no cluster.
 
-| advert | fault | protocol's limit ms | take-over ms: median (min–max) | dark ms: median (min–max) |
-| --- | --- | --- | --- | --- |
+| advert | fault | protocol's limit ms | take-over ms: median (min–max) | dark ms: median (min–max) | two ms: worst |
+| --- | --- | --- | --- | --- | --- |
 `, runs)
 	for _, c := range table {
-		fmt.Fprintf(out, "| %v | %s | %s | %s | %s |\n", c.advert, c.fault.name,
-			milli(limit(c.advert, c.fault.goodbye)), spread(c.takeover), spread(c.dark))
+		fmt.Fprintf(out, "| %v | %s | %s | %s | %s | %s |\n", c.advert, c.fault.name,
+			milli(limit(c.advert, c.fault.goodbye)), spread(c.takeover), spread(c.dark), milli(c.two))
 	}
 }
 

@@ -73,8 +73,10 @@ func machine(t lab.T) string {
 	daemon, _ := exec.Command(lab.Binary(t, "haclusterd"), "--version").Output()
 	peer, _ := exec.Command(lab.KeepalivedPath, "--version").CombinedOutput()
 	first, _, _ := strings.Cut(string(peer), "\n")
-	return fmt.Sprintf("Made %s on %d cores, Linux %s; %s; %s.",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), kernel, strings.TrimSpace(string(daemon)), first)
+	load, _ := os.ReadFile("/proc/loadavg")
+	minute, _, _ := strings.Cut(string(load), " ")
+	return fmt.Sprintf("Made %s on %d cores, Linux %s, load average of the last minute at the end %s; %s; %s.",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), kernel, minute, strings.TrimSpace(string(daemon)), first)
 }
 
 // program is one of the two daemons.
