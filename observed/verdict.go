@@ -331,10 +331,23 @@ func clusterRisk(s *Snapshot) (reason, next string) {
 		return plural(off, "is", "are") + " not heard", "haclusterctl nodes"
 	case len(behind) > 0:
 		return fmt.Sprintf("%s not run revision %d", plural(behind, "does", "do"), s.Cluster.Revision), "haclusterctl nodes"
+	case len(s.Nodes) > 1 && s.troubled() != nil:
+		return s.troubled().Summary, "haclusterctl alerts"
 	case len(s.Nodes) == 1:
 		return "the cluster has one node: nothing takes over when it fails", "haclusterctl token create"
 	}
 	return "", ""
+}
+
+// troubled is the newest open alert that concerns the nodes and not one unit;
+// nil when there is none. What it tells of may be what the next failure needs.
+func (s *Snapshot) troubled() *Alert {
+	for i := range s.Alerts {
+		if a := &s.Alerts[i]; a.Unit == "" && a.Severity >= Warning {
+			return a
+		}
+	}
+	return nil
 }
 
 func plural(names []string, one, many string) string {

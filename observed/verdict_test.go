@@ -85,6 +85,12 @@ func TestJudgeSaysWhatIsWrongAndHowMuchMoreMayFail(t *testing.T) {
 		}),
 		want: AtRisk, reason: "held by lb1; adverts of lb1 do not arrive", tolerance: 2,
 	}, {
+		name: "an open alert on a channel between nodes",
+		snapshot: with(three(), func(s *Snapshot) {
+			s.Alerts = []Alert{{Severity: Warning, Summary: "heartbeats of lb2 do not reach lb1"}}
+		}),
+		want: AtRisk, reason: "heartbeats of lb2 do not reach lb1", tolerance: 2,
+	}, {
 		name: "a router outside the cluster holds it",
 		snapshot: with(cluster(node("lb1", vrrp.Backup, 120), node("lb2", vrrp.Backup, 110)), func(s *Snapshot) {
 			s.Nodes[0].Units[0].Instances[0].LastAdvert = vrrp.AdvertSeen{
