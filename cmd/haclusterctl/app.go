@@ -117,8 +117,9 @@ func (a *app) root() *cobra.Command {
 
 Reads need membership of the group haclusterd, changes need root. Every read
 takes -o json. Exit status: 0 done; 1 refused or failed, nothing changed;
-2 wrong usage, or --yes is needed; 3 daemon not reachable or no right; 4 committed, but not
-running on every live node; 5 outcome unknown (the request id is printed).`,
+2 wrong usage, or --yes is needed; 3 daemon not reachable or no right;
+4 committed, but not running on every live node; 5 outcome unknown (the request
+id is printed).`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noCommand,

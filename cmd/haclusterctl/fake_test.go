@@ -190,7 +190,8 @@ func (s statuses) Get(context.Context, *pb.GetStatusRequest) (*pb.ClusterStatus,
 }
 
 func (s statuses) Watch(_ *pb.WatchStatusRequest, stream grpc.ServerStreamingServer[pb.ClusterStatus]) error {
-	return stream.Send(picture())
+	stream.Send(picture())
+	return stream.Send(picture()) // a new picture, and nothing new in it
 }
 
 func (n nodes) List(_ context.Context, req *pb.ListNodesRequest) (*pb.ListNodesResponse, error) {

@@ -84,6 +84,7 @@ func (a *app) watchStatus(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		last := ""
 		for {
 			st, err := stream.Recv()
 			if ctx.Err() != nil {
@@ -102,7 +103,11 @@ func (a *app) watchStatus(ctx context.Context) error {
 				text := "\x1b[H" + strings.ReplaceAll(page.String(), "\n", "\x1b[K\n") + "\x1b[J"
 				_, err = io.WriteString(a.out, text)
 			default:
-				a.printf("%s  %s  %s\n", a.when(st.GetTime()), word(st.GetVerdict()), st.GetReason())
+				line := word(st.GetVerdict()) + "  " + st.GetReason()
+				if line != last {
+					a.printf("%s  %s\n", a.when(st.GetTime()), line)
+				}
+				last = line
 			}
 			if err != nil {
 				return err
