@@ -114,7 +114,9 @@ that of the network of the virtual address. %d runs of each cell. The take-over 
 above; "dark" is the longest time for which a client that asks every 10 ms by ARP and by echo
 had no answer, "two" the longest time for which two nodes answered in any of the runs: the
 address of a killed daemon stays for its lifetime of a second or two, which a take-over at
-100 ms does not wait for. There is no column beside it: keepalived has no cluster.
+100 ms does not wait for. The fault comes some ten milliseconds after an advert: the mesh
+tells of a cut link, and that time is most of the take-over then. There is no column beside it:
+keepalived has no cluster.
 
 | advert | fault | protocol's limit ms | take-over ms: median (min–max) | dark ms: median (min–max) | two ms: worst |
 | --- | --- | --- | --- | --- | --- |

@@ -183,7 +183,7 @@ from outside. Made by `+"`make bench-failover`"+`.
 		fmt.Fprintln(out)
 	}
 	if void > 0 {
-		fmt.Fprintf(out, "\n%d runs measured nothing and were repeated: the master had let go by itself before the fault.\n", void)
+		fmt.Fprintf(out, "\nRuns repeated because the master had let go by itself before the fault, for want of a\nprocessor: %d.\n", void)
 	}
 }
 
