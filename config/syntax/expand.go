@@ -258,11 +258,19 @@ func (e *expansion) count(t text) error {
 // include returns the pattern of an include line.
 func include(s string) (pattern string, ok bool) {
 	w := firstWord(s)
-	switch w {
-	case "include", "includer", "includem", "includew", "includeb", "includea":
-		return strings.Trim(strings.TrimSpace(s[len(w):]), `"`), true
+	if !includes(w) {
+		return "", false
 	}
-	return "", false
+	return strings.Trim(strings.TrimSpace(s[len(w):]), `"`), true
+}
+
+// includes says whether a line that starts with the word is an include line.
+func includes(word string) bool {
+	switch word {
+	case "include", "includer", "includem", "includew", "includeb", "includea":
+		return true
+	}
+	return false
 }
 
 // include expands the files that an include line names.

@@ -18,7 +18,11 @@ func printNodes(b *strings.Builder, nodes []*Node, depth int) {
 		}
 		indent := strings.Repeat("    ", depth)
 		b.WriteString(indent)
-		b.WriteString(quotePlain(n.Word.Text))
+		if includes(n.Word.Text) {
+			b.WriteString(`"` + n.Word.Text + `"`) // a statement of that name, as in `include{`
+		} else {
+			b.WriteString(quotePlain(n.Word.Text))
+		}
 		for _, a := range n.Args {
 			b.WriteByte(' ')
 			if isCommand(n.Word.Text) {
