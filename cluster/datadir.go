@@ -53,6 +53,17 @@ func (d *dataDir) node() string { return filepath.Join(d.path, "node.json") }
 
 // openDataDir makes the directory when it is missing and takes its lock.
 func openDataDir(path string) (*dataDir, error) {
+	lock, err := LockDir(path)
+	if err != nil {
+		return nil, err
+	}
+	return &dataDir{path: path, lock: lock}, nil
+}
+
+// LockDir takes a data directory for this process, until the result is closed, and
+// makes it when it is missing. The error is a *RunningError when another daemon has
+// it. Open does this itself; a daemon without a cluster does it by LockDir.
+func LockDir(path string) (*os.File, error) {
 	if path == "" {
 		return nil, errors.New("no data directory: give --data-dir")
 	}
@@ -77,7 +88,7 @@ func openDataDir(path string) (*dataDir, error) {
 	if err := errors.Join(lock.Truncate(0), writeAt(lock, strconv.Itoa(os.Getpid())+"\n")); err != nil {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", name, err), lock.Close())
 	}
-	return &dataDir{path: path, lock: lock}, nil
+	return lock, nil
 }
 
 func writeAt(f *os.File, text string) error {

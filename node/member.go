@@ -3,14 +3,11 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"reflect"
-	"strconv"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -245,76 +242,6 @@ func (m *member) sayGoodbye() {
 	}
 }
 
-// followMembers tells the arbiter who the members are, and people what is
-// known of the cluster.
-func (m *member) followMembers(ctx context.Context, a *splitbrain.Arbiter) error {
-	// Who leads, and who answers, is not told but asked.
-	refresh := time.NewTicker(time.Second)
-	defer refresh.Stop()
-	for {
-		members, gossip := m.cluster.MembersChanged(), m.cluster.MeshChanged()
-		m.setMembers(a)
-		select {
-		case <-members:
-		case <-gossip:
-		case <-refresh.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (m *member) setMembers(a *splitbrain.Arbiter) {
-	var others []splitbrain.Member
-	var all []observed.Member
-	opinions := make(map[string]splitbrain.Gossip)
-	for _, g := range m.cluster.MeshMembers() {
-		opinions[g.Name] = gossipOpinion(g.State)
-	}
-	for _, mem := range m.cluster.Members() {
-		all = append(all, observed.Member{Name: mem.Name, Address: mem.Addr.String(), Role: observed.Role(mem.Role), Version: mem.Version})
-		if mem.Name != m.o.Name {
-			others = append(others, splitbrain.Member{Name: mem.Name, Addrs: []netip.Addr{mem.Addr.Addr()}, Gossip: opinions[mem.Name]})
-		}
-	}
-	a.SetMembers(others)
-	st := m.cluster.Status()
-	m.view.update(func(in *observed.Input) {
-		in.Members = all
-		in.Self.Address = st.Advertise.String()
-		in.Cluster = clusterView(st)
-	})
-}
-
-func gossipOpinion(s mesh.State) splitbrain.Gossip {
-	switch s {
-	case mesh.Alive:
-		return splitbrain.GossipAlive
-	case mesh.Suspect, mesh.Dead:
-		return splitbrain.GossipLost
-	case mesh.Left:
-		return splitbrain.GossipLeft
-	default:
-		return splitbrain.GossipUnknown
-	}
-}
-
-// voterAnswersFor is how long an answer of a voter counts, for people.
-const voterAnswersFor = 3 * time.Second
-
-func clusterView(st cluster.Status) observed.Cluster {
-	c := observed.Cluster{Name: st.ClusterName, ID: st.ClusterID, Leader: st.Leader, Revision: st.Revision}
-	answering := 0
-	for _, v := range st.Voters {
-		c.Voters = append(c.Voters, v.Name)
-		if v.Name == st.Name || time.Since(v.LastSeen) < voterAnswersFor {
-			answering++
-		}
-	}
-	c.Majority = st.Leader != "" && answering > len(st.Voters)/2
-	return c
-}
-
 // receive runs on the mesh's goroutine.
 func (m *member) receive(r mesh.Receipt) {
 	a := m.arbiter.get()
@@ -390,39 +317,4 @@ func incarnation(clusterID string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(clusterID))
 	return h.Sum64()
-}
-
-// advertiseAddr is where the other members reach this node: what --advertise
-// says, else the source address of the default route. It is the zero value when
-// there is none: init and join then ask for it.
-func advertiseAddr(o Options) (netip.AddrPort, error) {
-	_, portText, err := net.SplitHostPort(o.Listen)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("--listen %s: %w", o.Listen, err)
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 {
-		return netip.AddrPort{}, fmt.Errorf("--listen %s: port %s is not 1 to 65535", o.Listen, portText)
-	}
-	if o.Advertise != "" {
-		if ap, err := netip.ParseAddrPort(o.Advertise); err == nil {
-			return ap, nil
-		}
-		addr, err := netip.ParseAddr(o.Advertise)
-		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("--advertise %s is not an address or address:port", o.Advertise)
-		}
-		return netip.AddrPortFrom(addr, uint16(port)), nil
-	}
-	// Connecting a UDP socket asks the routing table and sends nothing.
-	for _, far := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
-		c, err := net.Dial("udp", far)
-		if err != nil {
-			continue
-		}
-		local := c.LocalAddr().(*net.UDPAddr).AddrPort()
-		c.Close()
-		return netip.AddrPortFrom(local.Addr().Unmap(), uint16(port)), nil
-	}
-	return netip.AddrPort{}, nil
 }

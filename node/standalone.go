@@ -12,6 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/hacluster/hacluster/api"
+	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/version"
@@ -27,11 +28,11 @@ type standalone struct {
 }
 
 func runStandalone(ctx context.Context, o Options) error {
-	release, err := lockDir(o.DataDir)
+	lock, err := cluster.LockDir(o.DataDir)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer lock.Close()
 	s := &standalone{o: o}
 	state, text, err := s.load()
 	if err != nil {

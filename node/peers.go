@@ -1,0 +1,85 @@
+package node
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/hacluster/hacluster/cluster"
+	"github.com/hacluster/hacluster/cluster/mesh"
+	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/splitbrain"
+)
+
+// This file is the seam between cluster, which knows who the members are, and
+// those who ask: the arbiter and people.
+
+// followMembers tells the arbiter who the members are, and people what is
+// known of the cluster.
+func (m *member) followMembers(ctx context.Context, a *splitbrain.Arbiter) error {
+	// Who leads, and who answers, is not told but asked.
+	refresh := time.NewTicker(time.Second)
+	defer refresh.Stop()
+	for {
+		members, gossip := m.cluster.MembersChanged(), m.cluster.MeshChanged()
+		m.setMembers(a)
+		select {
+		case <-members:
+		case <-gossip:
+		case <-refresh.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (m *member) setMembers(a *splitbrain.Arbiter) {
+	var others []splitbrain.Member
+	var all []observed.Member
+	opinions := make(map[string]splitbrain.Gossip)
+	for _, g := range m.cluster.MeshMembers() {
+		opinions[g.Name] = gossipOpinion(g.State)
+	}
+	for _, mem := range m.cluster.Members() {
+		all = append(all, observed.Member{Name: mem.Name, Address: mem.Addr.String(), Role: observed.Role(mem.Role), Version: mem.Version})
+		if mem.Name != m.o.Name {
+			others = append(others, splitbrain.Member{Name: mem.Name, Addrs: []netip.Addr{mem.Addr.Addr()}, Gossip: opinions[mem.Name]})
+		}
+	}
+	a.SetMembers(others)
+	st := m.cluster.Status()
+	m.view.update(func(in *observed.Input) {
+		in.Members = all
+		in.Self.Address = st.Advertise.String()
+		in.Cluster = clusterView(st)
+	})
+}
+
+func gossipOpinion(s mesh.State) splitbrain.Gossip {
+	switch s {
+	case mesh.Alive:
+		return splitbrain.GossipAlive
+	case mesh.Suspect, mesh.Dead:
+		return splitbrain.GossipLost
+	case mesh.Left:
+		return splitbrain.GossipLeft
+	default:
+		return splitbrain.GossipUnknown
+	}
+}
+
+// voterAnswersFor is how long an answer of a voter counts, for people.
+const voterAnswersFor = 3 * time.Second
+
+func clusterView(st cluster.Status) observed.Cluster {
+	c := observed.Cluster{Name: st.ClusterName, ID: st.ClusterID, Leader: st.Leader, Revision: st.Revision}
+	answering := 0
+	for _, v := range st.Voters {
+		c.Voters = append(c.Voters, v.Name)
+		if v.Name == st.Name || time.Since(v.LastSeen) < voterAnswersFor {
+			answering++
+		}
+	}
+	c.Majority = st.Leader != "" && answering > len(st.Voters)/2
+	return c
+}
