@@ -126,7 +126,7 @@ func (m *mutant) run(t *testing.T) (string, bool) {
 	}
 	var all string
 	for _, pkg := range []string{"../splitbrain", "."} { // the quick one first
-		cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", file, "-timeout", "60s", pkg)
+		cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-failfast", "-overlay", file, "-timeout", "60s", pkg)
 		cmd.Env = append(os.Environ(), "SIM_MUTANT=1", "SIM_RUNS=400")
 		out, err := cmd.CombinedOutput()
 		if strings.Contains(string(out), "[build failed]") {
