@@ -33,7 +33,7 @@ help: ## list the targets
 build: ## build bin/haclusterd and bin/haclusterctl, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-test: ## everything: build, lint, race, fuzz, e2e; ends with `N passed, N failed` (root)
+test: ## everything: build, lint, race, sim, e2e, fuzz; ends with `N passed, N failed` (root)
 	@$(COUNT) \
 		'step deps $(MAKE) -s deps' \
 		'step package $(MAKE) -s package' \
@@ -42,6 +42,7 @@ test: ## everything: build, lint, race, fuzz, e2e; ends with `N passed, N failed
 		'step staticcheck $(MAKE) -s staticcheck' \
 		'step gofix $(MAKE) -s gofix' \
 		'tests race $(MAKE) -s race-json' \
+		'tests sim $(MAKE) -s sim-json' \
 		'tests e2e $(MAKE) -s e2e-json' \
 		'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
 
@@ -61,6 +62,12 @@ race: ## unit tests with the race detector
 
 race-json:
 	@CGO_ENABLED=1 $(GO) test -json -race -timeout 10m $(UNIT)
+
+sim: ## random faults in virtual time: N schedules (20,000), and mutants
+	@$(COUNT) 'tests sim $(MAKE) -s sim-json'
+
+sim-json:
+	@SIM_RUNS=$(N) $(GO) test -json -count=1 -timeout 20m ./sim
 
 lint: ## gofmt, go vet, staticcheck, go fix -diff
 	@$(COUNT) 'step gofmt $(MAKE) -s gofmt' 'step vet $(MAKE) -s vet' \

@@ -124,7 +124,7 @@ func (m *mutant) run(t *testing.T) (string, bool) {
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var all string
+	var all strings.Builder
 	for _, pkg := range []string{"../splitbrain", "."} { // the quick one first
 		cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-failfast", "-overlay", file, "-timeout", "60s", pkg)
 		cmd.Env = append(os.Environ(), "SIM_MUTANT=1", "SIM_RUNS=400")
@@ -135,7 +135,7 @@ func (m *mutant) run(t *testing.T) (string, bool) {
 		if err != nil {
 			return string(out), true
 		}
-		all += string(out)
+		all.WriteString(string(out))
 	}
-	return all, false
+	return all.String(), false
 }

@@ -3,6 +3,7 @@ package splitbrain
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -161,10 +162,8 @@ func (c *Core) noteAccepted(u *ownUnit) {
 
 // ours reports whether an address is this node's, a member's, or allowed.
 func (c *Core) ours(u *ownUnit, a netip.Addr) bool {
-	for _, own := range c.sources {
-		if own == a {
-			return true
-		}
+	if slices.Contains(c.sources, a) {
+		return true
 	}
 	for _, p := range u.view.AllowForeign {
 		if p.Contains(a) {
@@ -208,11 +207,8 @@ func (c *Core) settled(now time.Time, u *ownUnit) bool {
 func (c *Core) foreign(now time.Time, u *ownUnit, s *stray) Alert {
 	shared := 0
 	for _, vip := range s.ev.VIPs {
-		for _, own := range u.vips.of {
-			if vip == own {
-				shared++
-				break
-			}
+		if slices.Contains(u.vips.of, vip) {
+			shared++
 		}
 	}
 	who := s.ev.From.String()

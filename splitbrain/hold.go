@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -124,10 +125,8 @@ func (d *decider) advertises(p *Peer) bool {
 }
 
 func (p *Peer) has(a Advert) bool {
-	for _, own := range p.Addrs {
-		if own == a.From {
-			return true
-		}
+	if slices.Contains(p.Addrs, a.From) {
+		return true
 	}
 	return a.From.IsValid() && a.From == p.Claim.Primary
 }

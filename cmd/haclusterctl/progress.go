@@ -150,13 +150,14 @@ func (p *progress) finish(r *pb.ApplyResult) error {
 func (p *progress) why(nodes []string) string {
 	var words []string
 	for _, name := range nodes {
-		word := name
+		var word strings.Builder
+		word.WriteString(name)
 		for _, n := range p.nodes {
 			if n.GetNode() == name && n.GetDetail() != "" {
-				word += " (" + n.GetDetail() + ")"
+				word.WriteString(" (" + n.GetDetail() + ")")
 			}
 		}
-		words = append(words, word)
+		words = append(words, word.String())
 	}
 	return strings.Join(words, ", ")
 }

@@ -99,7 +99,7 @@ func wrap(text string, columns, used int) []string {
 	room := max(columns-used, narrowest)
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
 			lines = append(lines, line)
 			line = ""

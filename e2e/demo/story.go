@@ -276,7 +276,7 @@ func (p *play) instructions() {
 	p.l.say("ip netns exec %s nft 'table inet t { chain c { type filter hook input priority 0; meta l4proto 112 drop; }; }'", p.b.Namespace())
 	p.l.say("ip netns exec %s nft delete table inet t", p.b.Namespace())
 	p.l.pause()
-	p.l.say("The next make demo, make e2e or make test cleans up. To do it now:")
+	p.l.say("The next make demo cleans up. To do it now:")
 	p.l.pause()
 	common := strings.TrimSuffix(p.a.Namespace(), p.a.Name)
 	p.l.say("kill %d %d %d", p.a.daemon.PID(), p.b.daemon.PID(), p.c.daemon.PID())
