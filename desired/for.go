@@ -73,11 +73,29 @@ func daemon(cfg *config.Config) Daemon {
 
 // unit is one instance in no group.
 func unit(in config.Instance) Unit {
-	return Unit{
+	u := Unit{
 		Spec:       vrrp.UnitSpec{Name: in.Name, Instances: []vrrp.InstanceSpec{instance(in, nil)}},
 		Instances:  map[string]Notify{in.Name: notify(in.Notify)},
 		Alerts:     map[string]bool{in.Name: in.SMTPAlert},
 		SplitBrain: splitBrain(in.SplitBrain, in.AdvertInterval),
+	}
+	u.judgeStrangers()
+	return u
+}
+
+// judgeStrangers says what the unit's instances do with adverts of routers that
+// are no members of the cluster.
+func (u *Unit) judgeStrangers() {
+	strangers := vrrp.RefuseDisjoint
+	switch {
+	case u.SplitBrain.Policy == string(config.PolicyOff):
+		strangers = vrrp.FollowStrangers
+	case !u.SplitBrain.FollowForeign:
+		strangers = vrrp.IgnoreStrangers
+	}
+	for i := range u.Spec.Instances {
+		wire := &u.Spec.Instances[i].Wire
+		wire.Strangers, wire.AllowForeign = strangers, u.SplitBrain.AllowForeign
 	}
 }
 
@@ -99,6 +117,7 @@ func groupUnit(g *config.SyncGroup, instances map[string]config.Instance) Unit {
 		slowest = max(slowest, in.AdvertInterval)
 	}
 	u.SplitBrain = splitBrain(g.SplitBrain, slowest)
+	u.judgeStrangers()
 	return u
 }
 

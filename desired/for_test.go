@@ -106,7 +106,7 @@ func TestAnInstanceInNoGroupIsAUnit(t *testing.T) {
 		Addresses: []vrrp.Address{{Prefix: netip.MustParsePrefix("192.0.2.100/32"), Interface: "eth0"}},
 		// Its own interface is watched without a weight, whatever track_interface says of it.
 		Tracks:   []vrrp.Track{{Key: "interface:eth0"}, {Key: "script:chk", Weight: -5}, {Key: "interface:eth3", Weight: -7, Reverse: true}},
-		Wire:     vrrp.Wire{Auth: packet.AuthPass, AuthData: auth, Group: netip.MustParseAddr("224.0.0.103")},
+		Wire:     vrrp.Wire{Auth: packet.AuthPass, AuthData: auth, Group: netip.MustParseAddr("224.0.0.103"), Strangers: vrrp.RefuseDisjoint},
 		Announce: vrrp.Announce{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1, LowerPrioRepeat: 5, LowerPrioDelay: 5 * time.Second},
 	}}})
 	equal(t, "notify", u.Instances["alone"].Master, desired.Command{Argv: []string{"/bin/m", "a b"}, User: desired.User{Name: "nobody"}})

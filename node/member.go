@@ -37,6 +37,7 @@ type member struct {
 	state   latest[applied]
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
 	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
+	kin     vrrp.Kin                    // given to the engine last; the arbiter's goroutine only
 }
 
 // applied is the configuration that runs, with what is looked up in it often.
@@ -199,7 +200,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Publish: m.peersChanged,
 	})
-	m.paths = nil // this membership's session knows none yet
+	m.paths, m.kin = nil, vrrp.Kin{} // this membership's session knows none yet
 	m.arbiter.set(arbiter)
 	m.setMembers(arbiter)
 	m.runner.fromCache(ctx, m.cluster.CachedRevision)
@@ -256,6 +257,7 @@ func (m *member) receive(r mesh.Receipt) {
 // peersChanged runs on the arbiter's goroutine.
 func (m *member) peersChanged(p splitbrain.PeerView) {
 	m.view.peers(p)
+	m.tellKin(p)
 	// A member's adverts come from the networks of its virtual addresses:
 	// heartbeats take them, too, so that no one network silences it.
 	paths := make(map[string][]netip.Addr)
@@ -269,6 +271,26 @@ func (m *member) peersChanged(p splitbrain.PeerView) {
 	if !reflect.DeepEqual(paths, m.paths) {
 		m.paths = paths
 		m.cluster.SetPaths(paths)
+	}
+}
+
+// tellKin tells the engine who is no stranger: all configured members, also those
+// that are not heard at present.
+func (m *member) tellKin(p splitbrain.PeerView) {
+	witness := make(map[string]bool)
+	for _, mem := range m.cluster.Members() {
+		witness[mem.Name] = mem.Role == store.RoleWitness
+	}
+	kin := vrrp.Kin{Complete: true}
+	for _, peer := range p.Members {
+		kin.Addrs = append(kin.Addrs, peer.Addrs...)
+		// A member that has never said where it sends from may yet do so.
+		kin.Complete = kin.Complete && (len(peer.Addrs) > 0 || witness[peer.Name])
+	}
+	if !reflect.DeepEqual(kin, m.kin) {
+		m.kin = kin
+		// An engine that has stopped hears nobody.
+		_ = m.plane.engine.SetKin(context.Background(), kin)
 	}
 }
 

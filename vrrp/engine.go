@@ -160,6 +160,12 @@ func (e *Engine) SetLink(ctx context.Context, links ...Link) error {
 	})
 }
 
+// SetKin replaces what is known of the members of the cluster. Without it nobody
+// is a stranger.
+func (e *Engine) SetKin(ctx context.Context, k Kin) error {
+	return e.do(ctx, func(l *loop) { l.setKin(k) })
+}
+
 // Status returns what was published last: exact in all but counters and the
 // time of the last advert. Nobody may change the slice.
 func (e *Engine) Status() []UnitStatus {

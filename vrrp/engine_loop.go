@@ -27,6 +27,7 @@ type loop struct {
 	links    map[string]Link
 	sockets  map[socketKey]*openSocket
 	virtual  map[virtualKey]bool // addresses that no instance may send from
+	kin      map[netip.Addr]bool // members' addresses; nil: not all known
 
 	ops       []op // kernel work, and what must follow it, oldest first
 	nextOp    int

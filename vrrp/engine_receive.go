@@ -36,6 +36,12 @@ func (l *loop) hear(s *openSocket, p *Packet) {
 		l.reject(i, p, v)
 		return
 	}
+	if why := l.estranged(i, p, v); why != "" {
+		refused := *v // the receiver remembers its own
+		refused.reason, refused.detail = reasonStranger, why
+		l.reject(i, p, &refused)
+		return
+	}
 	i.received++
 	if v.differs {
 		i.differs++

@@ -106,6 +106,17 @@ type Track struct {
 	Reverse bool   // up and down are swapped
 }
 
+// Strangers is what an instance does with adverts, right in themselves, of routers
+// that are no members of the cluster (see Kin).
+type Strangers uint8
+
+// What to do with strangers.
+const (
+	FollowStrangers Strangers = iota // plain VRRP
+	RefuseDisjoint                   // refuse those that have none of our addresses
+	IgnoreStrangers                  // refuse all but peers and AllowForeign
+)
+
 // Wire is how an instance speaks.
 type Wire struct {
 	Auth             packet.Auth
@@ -119,6 +130,8 @@ type Wire struct {
 	UnicastTTL       int  // 0: 255
 	CheckSource      bool // unicast adverts must come from a peer
 	SkipCheckAddrs   bool
+	Strangers        Strangers
+	AllowForeign     []netip.Addr // never strangers
 }
 
 // Peer is one unicast peer.
