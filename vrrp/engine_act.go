@@ -171,7 +171,7 @@ func (l *loop) setClaimed(i *instanceShell, claimed bool) {
 	}
 	l.claims++
 	if l.claims == 1 {
-		l.renewAt = l.now.Add(l.opts.RenewEvery)
+		l.renewIn(l.opts.RenewEvery)
 		if l.opts.Suspended != nil {
 			l.suspended = l.opts.Suspended()
 		}

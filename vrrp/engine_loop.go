@@ -36,6 +36,7 @@ type loop struct {
 
 	claims  int       // instances that hold addresses
 	renewAt time.Time // counts while claims > 0
+	renewBy time.Time // then it waits for no advert any more
 	retryAt time.Time // zero: nothing to try again
 
 	giveUpAt time.Time // end of the shutdown; zero: it has not begun
@@ -274,13 +275,32 @@ func (l *loop) arm() {
 	l.opts.Alarm.Set(at)
 }
 
+// passTime is what a pass over the addresses of 255 routers may take, and
+// passPatience for how long a pass waits for adverts in all.
+const (
+	passTime     = 3 * time.Millisecond
+	passPatience = 30 * time.Millisecond
+)
+
+func (l *loop) renewIn(d time.Duration) {
+	l.renewAt = l.now.Add(d)
+	l.renewBy = l.renewAt.Add(passPatience)
+}
+
 // renew prolongs what is held. Nobody else does it: when the loop hangs, the
 // kernel lets the addresses go.
 func (l *loop) renew() {
 	if l.claims == 0 || l.now.Before(l.renewAt) {
 		return
 	}
-	l.renewAt = l.now.Add(l.opts.RenewEvery)
+	// A pass over many addresses takes long enough to unsettle an advert that is
+	// due meanwhile: that one goes first, and the pass follows it.
+	next := l.schedule.earliest()
+	if next.After(l.now) && next.Sub(l.now) < passTime && next.Before(l.renewBy) {
+		l.renewAt = next
+		return
+	}
+	l.renewIn(l.opts.RenewEvery)
 	err := l.opts.Kernel.Renew()
 	if err == nil {
 		return

@@ -191,6 +191,7 @@ type memoryKernel struct {
 	announced []Announcement
 	batches   int // calls of Announce
 	renewed   int
+	renewedAt []time.Time
 }
 
 func newMemoryKernel() *memoryKernel { return &memoryKernel{held: make(map[netip.Prefix]string)} }
@@ -222,6 +223,7 @@ func (k *memoryKernel) Renew() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.renewed++
+	k.renewedAt = append(k.renewedAt, time.Now())
 	return k.renewErr
 }
 
@@ -267,6 +269,7 @@ type testNode struct {
 	observed    []Observation
 	published   int
 	suspended   time.Duration
+	renewEvery  time.Duration // 0: the engine's default
 }
 
 // startNode runs an engine on interface eth0 with the given address until the
@@ -293,6 +296,8 @@ func (n *testNode) start(kernel Kernel) {
 		Network: n.network,
 		Kernel:  kernel,
 		Alarm:   kclock.NewTimer(),
+
+		RenewEvery: n.renewEvery,
 		Notify: func(tr Transition) {
 			n.mu.Lock()
 			defer n.mu.Unlock()

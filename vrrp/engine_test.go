@@ -295,6 +295,31 @@ func TestMasterThatWasSuspendedBecomesBackupBeforeItSends(t *testing.T) {
 	})
 }
 
+func TestAnAdvertThatIsDueGoesBeforeAPassOverTheAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := newMemoryLAN()
+		a := newTestNode(t, lan, "a", "192.0.2.1")
+		// Passes come due a millisecond before adverts.
+		a.renewEvery = 299 * time.Millisecond
+		a.start(a.kernel)
+		a.apply(unitSpec(51, 150, func(i *InstanceSpec) { i.Version, i.AdvertInterval = 3, 300*time.Millisecond }))
+		time.Sleep(3 * time.Second)
+		a.wantState("vi_51", Master)
+		time.Sleep(350 * time.Millisecond)
+		a.kernel.with(func() {
+			last := a.kernel.renewedAt[len(a.kernel.renewedAt)-1]
+			if sent := lan.lastSent("a"); !last.Equal(sent) {
+				t.Errorf("last pass %v before the last advert, want right behind it", sent.Sub(last))
+			}
+			for n := 1; n < len(a.kernel.renewedAt); n++ {
+				if gap := a.kernel.renewedAt[n].Sub(a.kernel.renewedAt[n-1]); gap > 340*time.Millisecond {
+					t.Errorf("%v between two passes", gap)
+				}
+			}
+		})
+	})
+}
+
 func TestMasterWhoseAddressesLapsedBecomesBackup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lan := newMemoryLAN()
