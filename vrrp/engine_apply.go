@@ -65,6 +65,8 @@ func (l *loop) apply(specs []UnitSpec, opts ApplyOptions) {
 		case !reflect.DeepEqual(u.spec, spec):
 			l.respec(u, spec)
 		}
+		u.order = len(l.units)
+		u.machine.Stagger(u.order)
 		l.units = append(l.units, u)
 		l.byName[spec.Name] = u
 	}

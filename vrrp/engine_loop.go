@@ -53,8 +53,9 @@ type unitShell struct {
 	shortest  time.Duration   // least Advert_Int of its instances
 	tracks    map[string]bool // keys of what its instances track
 
-	due  time.Time // its deadline, while in the schedule
-	slot int       // index in the schedule, or -1
+	order int       // place among the units
+	due   time.Time // its deadline, while in the schedule
+	slot  int       // index in the schedule, or -1
 	// doubted says that the deadline came late and was put off, which is done
 	// once.
 	doubted bool

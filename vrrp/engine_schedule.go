@@ -5,7 +5,10 @@ import (
 	"time"
 )
 
-// schedule orders units by deadline. Units without one are not in it.
+// schedule orders units by deadline, those of one moment always in the same
+// order: adverts that are due together leave one behind the other, and each would
+// otherwise leave a little earlier or later every time. Units without a deadline
+// are not in it.
 type schedule []*unitShell
 
 // earliest is the first deadline, or the zero time.
@@ -38,8 +41,14 @@ func (s *schedule) remove(u *unitShell) {
 
 // Len, Less, Swap, Push and Pop are for package heap only.
 
-func (s schedule) Len() int           { return len(s) }
-func (s schedule) Less(i, j int) bool { return s[i].due.Before(s[j].due) }
+func (s schedule) Len() int { return len(s) }
+
+func (s schedule) Less(i, j int) bool {
+	if s[i].due.Equal(s[j].due) {
+		return s[i].order < s[j].order
+	}
+	return s[i].due.Before(s[j].due)
+}
 
 func (s schedule) Swap(i, j int) {
 	s[i], s[j] = s[j], s[i]

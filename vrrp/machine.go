@@ -28,7 +28,8 @@ type machine struct {
 
 	// In MASTER.
 	adverTimer time.Time
-	answered   time.Time // when a lower priority was last answered
+	lead       time.Duration // by how much the second advert comes early
+	answered   time.Time     // when a lower priority was last answered
 	announce   announceTimers
 
 	last AdvertSeen
@@ -75,7 +76,7 @@ func (m *machine) leaveMaster() {
 
 // enterMaster starts Adver_Timer and the announcements.
 func (m *machine) enterMaster(now time.Time) {
-	m.adverTimer = now.Add(m.spec.AdvertInterval)
+	m.adverTimer = now.Add(m.spec.AdvertInterval - m.lead)
 	m.masterDownTimer = time.Time{}
 	m.answered = time.Time{}
 	m.announce.start(now, m.spec.Announce)

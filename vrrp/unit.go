@@ -43,6 +43,17 @@ func NewUnit(spec UnitSpec) *Unit {
 	return u
 }
 
+// Stagger makes the second advert of each tenure, and with it all later ones, come
+// a little early: by place modulo 16 times 1/256 of the interval. Units that became
+// MASTER in one moment would otherwise send all their adverts in one batch for ever,
+// and the time that the kernel takes for a batch of hundreds varies by a
+// millisecond.
+func (u *Unit) Stagger(place int) {
+	for _, m := range u.machines {
+		m.lead = time.Duration(place%16) * m.spec.AdvertInterval / 256
+	}
+}
+
 // Deadline is when the shell must next deliver a Tick; zero means never.
 func (u *Unit) Deadline() time.Time { return u.deadline }
 
