@@ -106,7 +106,18 @@ func TestNodeWhoseDiskAnswersAgainVotesAgain(t *testing.T) {
 
 		rev, err := revisions.Watch(ctx, 1)
 		if err != nil || rev.Number != 2 || rev.Text != "meanwhile" {
+			for _, n := range l.nodes {
+				second, err := n.Revisions().Get(2)
+				t.Logf("%s (the stalled one: %t, the new leader: %t): revision 2 is %q, %v", n.id, n == old, n == next, second.Text, err)
+			}
 			t.Fatalf("Watch on the node that came back = %d %q, %v", rev.Number, rev.Text, err)
+		}
+		// Raft applies what it finds before the store has taken it over.
+		for range 100 {
+			if old.Err() == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
 		if err := old.Err(); err != nil {
 			t.Errorf("Err of the node that came back = %v", err)
