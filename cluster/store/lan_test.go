@@ -71,7 +71,7 @@ func (l *lan) start(id string, logs *raft.InmemStore, change func(*Options, *par
 		Server: Server{ID: id, Addr: id}, Forward: forwarder{node}, Logger: slog.New(slog.DiscardHandler),
 	}
 	p := &parts{
-		transport: lastingTransport{transport}, logs: logs, stable: logs, snapshots: node.snapshots,
+		transport: transport, logs: logs, stable: logs, snapshots: node.snapshots,
 		close: func() error { return nil },
 	}
 	o.open = func(Options) (*parts, error) { // the same at each opening
@@ -93,11 +93,6 @@ func (l *lan) start(id string, logs *raft.InmemStore, change func(*Options, *par
 	l.nodes = append(l.nodes, node)
 	return node
 }
-
-// lastingTransport stays when the store that used it ends, for the next one.
-type lastingTransport struct{ *raft.InmemTransport }
-
-func (lastingTransport) Close() error { return nil }
 
 func (l *lan) close() {
 	for _, node := range l.nodes {

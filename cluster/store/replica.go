@@ -36,7 +36,7 @@ func openReplica(o Options, f *fsm) (*replica, error) {
 	var r *raft.Raft
 	var starting sync.WaitGroup
 	starting.Go(func() { // a goroutine of its own, because disk.must may end it
-		r, err = raft.NewRaft(raftConfig(o), f, d, d, p.snapshots, p.transport)
+		r, err = raft.NewRaft(raftConfig(o), f, d, d, p.snapshots, transport{p.transport, p.transport})
 	})
 	starting.Wait()
 	if r == nil {

@@ -60,7 +60,7 @@ type Options struct {
 
 // parts are what Raft works with.
 type parts struct {
-	transport raft.Transport
+	transport wire
 	logs      raft.LogStore
 	stable    raft.StableStore
 	snapshots raft.SnapshotStore
@@ -170,11 +170,8 @@ func openParts(o Options) (*parts, error) {
 		return nil, errors.Join(fmt.Errorf("open snapshots in %s: %w", o.Dir, err), logs.Close())
 	}
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:  o.Stream(),
-		MaxPool: 3,
-		// No pipelining: at this rate of writes it gains nothing, and followers were
-		// seen stuck with it (hashicorp/raft#612).
-		MaxRPCsInFlight:         1,
+		Stream:                  o.Stream(),
+		MaxPool:                 3,
 		Timeout:                 10 * o.Timing.Heartbeat,
 		Logger:                  logger,
 		MsgpackUseNewTimeFormat: true,
