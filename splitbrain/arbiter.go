@@ -89,6 +89,7 @@ type inbox struct {
 	datagrams []received
 	adverts   []AdvertEvidence
 	wishes    []wish
+	disarmed  *time.Time    // nil: as before
 	leave     chan struct{} // closed when the goodbyes are sent
 	dropped   uint64        // datagrams refused by Decode, or too many at once
 }
@@ -170,6 +171,12 @@ func (a *Arbiter) RequestHandover(unit, to string) {
 			in.wishes = append(in.wishes, wish{unit, to})
 		}
 	})
+}
+
+// SetDisarmed freezes quick take-over and fencing until the given time; the zero
+// time arms again.
+func (a *Arbiter) SetDisarmed(until time.Time) {
+	a.put(func(in *inbox) { in.disarmed = &until })
 }
 
 // Leave says goodbye to all members, three times over, and returns when that

@@ -53,7 +53,8 @@ type Core struct {
 	urgent  bool      // the next record goes as soon as the spacing allows
 	leaving int       // goodbyes still to send
 	left    bool
-	changed bool // something that people would see
+	frozen  time.Time // until then a person has disarmed this node; zero: armed
+	changed bool      // something that people would see
 	relays  []OutRelay
 	peers   []Peer // scratch
 }
@@ -207,6 +208,17 @@ func (c *Core) SetFacts(facts []byte) {
 	c.facts = slices.Clone(facts)
 	c.urgent = true
 }
+
+// SetDisarmed freezes quick take-over (R9) and fencing (R11) until the given
+// time, for planned work on the network; the zero time, or one that has passed,
+// arms again. VRRP's own timers, hand-overs (R4) and leases are not touched.
+func (c *Core) SetDisarmed(until time.Time) {
+	c.frozen = until
+	c.allDirty()
+}
+
+// disarmed reports whether a person has frozen R9 and R11.
+func (c *Core) disarmed(now time.Time) bool { return now.Before(c.frozen) }
 
 // Leave makes the next records say goodbye.
 func (c *Core) Leave() {
@@ -373,6 +385,9 @@ func (c *Core) counts(now time.Time, m *member) bool {
 func (c *Core) Step(now time.Time) Output {
 	var out Output
 	c.ran(now)
+	if !c.frozen.IsZero() && !c.disarmed(now) {
+		c.SetDisarmed(time.Time{}) // what was held back is decided now
+	}
 	decided := false
 	for _, u := range c.order {
 		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {
@@ -427,7 +442,7 @@ func (c *Core) earliest() time.Time { return c.credit.Add(-(burst - 1) * c.spaci
 func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 	v := View{
 		Now: now, Node: c.node, Boot: c.table.boot, Heartbeat: c.interval,
-		Unit: &u.view, Memory: u.memory,
+		Unit: &u.view, Memory: u.memory, Disarmed: c.disarmed(now),
 	}
 	if u.claimed == u.view.Tenure.Seq {
 		v.First = u.first

@@ -152,3 +152,17 @@ func TestUnitsWithoutAUsableNameAreLeftToVRRP(t *testing.T) {
 		t.Errorf("verdicts %v, claims %v; want none", out.Verdicts, out.Record.Claims)
 	}
 }
+
+func TestDisarmingEndsByItself(t *testing.T) {
+	c := newCore(Backup)
+	c.SetDisarmed(now.Add(time.Minute))
+	for _, tt := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {time.Minute - 1, true}, {time.Minute, false}, {time.Hour, false}} {
+		c.Step(now.Add(tt.after))
+		if got := c.disarmed(now.Add(tt.after)); got != tt.want {
+			t.Errorf("disarmed after %v = %v, want %v", tt.after, got, tt.want)
+		}
+	}
+}

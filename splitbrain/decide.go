@@ -25,6 +25,9 @@ type View struct {
 	First    uint64
 	Requests []PeerRequest // to hand the unit over, of all members
 	Answers  []Refusal     // to requests of this node
+
+	// Disarmed says that a person has frozen quick take-over and fencing.
+	Disarmed bool
 	Memory   Memory
 }
 

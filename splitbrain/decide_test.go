@@ -329,6 +329,12 @@ func TestReleaseStartsTheOrderOfSuccession(t *testing.T) {
 			v.Peers = append(v.Peers, sick)
 		}, []Verdict{TakeOver{}}},
 		{"once", func(v *View) { v.Memory.acted = TenureID{2, 7} }, nil},
+		{"not while disarmed", func(v *View) { v.Disarmed = true }, nil},
+		{"a reservation holds while disarmed", func(v *View) {
+			v.Disarmed = true
+			v.Peers[0].Claim.Reserved = Reservation{Request: 5, For: 3, Span: 500 * ms, Age: 100 * ms}
+			v.Peers[0].At = now
+		}, []Verdict{Hold{Until: now.Add(600 * ms)}}},
 		{"not of a tenure that was over before", func(v *View) { v.Memory.holder = TenureID{3, 1} }, nil},
 		{"not while addresses linger", func(v *View) { v.Peers[0].Claim.Released = false }, nil},
 		{"not while reserved for another", func(v *View) {

@@ -220,6 +220,9 @@ func (d *decider) succeed() {
 	if y := c.Yielded; y != (TenureID{}) && !d.hasEnded(y) {
 		return
 	}
+	if d.Disarmed {
+		return // VRRP's own timer takes over, and a priority of zero ends it
+	}
 	m.acted = m.holder
 	m.hold = Hold{}
 	d.say(TakeOver{

@@ -83,6 +83,9 @@ func feed(core *Core, in *inbox) {
 	if in.hasUnits {
 		core.SetUnits(in.units)
 	}
+	if in.disarmed != nil {
+		core.SetDisarmed(*in.disarmed)
+	}
 	for i := range in.datagrams {
 		r := &in.datagrams[i]
 		core.Receive(r.at, &r.datagram, r.path)
