@@ -86,6 +86,7 @@ func (u *ownUnit) claim(now time.Time) Claim {
 // others should hear of it at once.
 func (c Claim) fingerprint() uint64 {
 	c.StateAge, c.HeardAge, c.Reserved.Age = 0, 0, 0
+	c.PathAge, c.Sight.Age = 0, 0
 	c.Heard, c.HeardPriority = netip.Addr{}, 0
 	var b [512]byte
 	h := fnv.New64a()

@@ -37,6 +37,7 @@ const (
 	sectionRequest = 5
 	sectionRefusal = 6
 	sectionInvite  = 7
+	sectionMACs    = 8
 )
 
 // wrapperSize is what a relay may add in front of another node's datagram.
@@ -48,6 +49,7 @@ const (
 	claimReleased
 	claimReserved
 	claimYielded
+	claimProbed
 )
 
 // Errors of Decode that a caller may want to count apart.
@@ -120,6 +122,13 @@ func (r *Record) items(add func(section byte, body []byte)) {
 		add(sectionAddrs, item)
 		addrs = addrs[n:]
 	}
+	if len(r.MACs) > 0 {
+		item = item[:0]
+		for _, m := range r.MACs {
+			item = append(item, m[:]...)
+		}
+		add(sectionMACs, item)
+	}
 	if len(r.Facts) > 0 {
 		add(sectionFacts, r.Facts)
 	}
@@ -186,6 +195,9 @@ func appendClaim(b []byte, c *Claim) []byte {
 	if c.Yielded != (TenureID{}) {
 		flags |= claimYielded
 	}
+	if c.probed() {
+		flags |= claimProbed
+	}
 	b = append(b, byte(c.Policy), byte(c.State), byte(c.Wants), flags)
 	b = appendTime(b, c.StateAge)
 	b = binary.AppendUvarint(b, c.Tenure.Seq)
@@ -210,17 +222,34 @@ func appendClaim(b []byte, c *Claim) []byte {
 	for _, a := range c.VIPs {
 		b = appendAddr(b, a)
 	}
+	if flags&claimProbed != 0 {
+		b = append(b, byte(c.Path))
+		b = appendTime(b, c.PathAge)
+		b = append(b, byte(c.Sight.Kind))
+		b = binary.BigEndian.AppendUint64(b, uint64(c.Sight.Of))
+		b = appendTime(b, c.Sight.Age)
+	}
 	return b
+}
+
+// probed reports whether the author's probes show anything.
+func (c *Claim) probed() bool {
+	return c.Path != PathUnknown || c.PathAge != 0 || c.Sight != (Sight{})
 }
 
 func appendRequest(b []byte, r *Request) []byte {
 	b = binary.BigEndian.AppendUint64(b, r.ID)
 	b = appendString(b, r.Unit)
 	b = appendTenureID(b, r.Tenure)
+	var preempt byte
 	if r.Preempt {
-		return append(b, 1)
+		preempt = 1
 	}
-	return append(b, 0)
+	b = append(b, preempt)
+	if r.Silence == SilenceNone {
+		return b
+	}
+	return append(b, byte(r.Silence))
 }
 
 func appendRefusal(b []byte, r *Refusal) []byte {
@@ -274,6 +303,8 @@ func (r *Record) check() error {
 		return bad("facts have %d bytes; at most %d", len(r.Facts), MaxFacts)
 	case len(r.Acks) > MaxAcks:
 		return bad("%d members are acknowledged; at most %d", len(r.Acks), MaxAcks)
+	case len(r.MACs) > MaxMACs:
+		return bad("%d hardware addresses; at most %d", len(r.MACs), MaxMACs)
 	case len(r.Addrs) > MaxAddrs:
 		return bad("%d source addresses; at most %d", len(r.Addrs), MaxAddrs)
 	}

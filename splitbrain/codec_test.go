@@ -33,11 +33,14 @@ func fullRecord() Record {
 			Reserved: Reservation{Request: 77, For: 43, Span: 500 * time.Millisecond, Age: time.Millisecond},
 			VIPHash:  98,
 			Heard:    addr("fe80::2"), HeardPriority: 200, HeardAge: 1500 * time.Millisecond,
+			Path: PathSuspended, PathAge: 70 * time.Millisecond,
+			Sight: Sight{Kind: SightOne, Of: 43, Age: 20 * time.Millisecond},
 		}},
-		Requests: []Request{{ID: 5, Unit: "VI_2", Tenure: TenureID{44, 6}, Preempt: true}},
+		Requests: []Request{{ID: 5, Unit: "VI_2", Tenure: TenureID{44, 6}, Preempt: true, Silence: SilenceSaid}},
 		Refusals: []Refusal{{ID: 6, To: 43, Reason: "lb02 is leaving"}},
 		Invites:  []Invite{{ID: 8, Unit: "VI_1", To: "lb03"}},
 		Addrs:    []netip.Addr{addr("192.0.2.1"), addr("fe80::1")},
+		MACs:     []MAC{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}},
 		Facts:    []byte("revision 7"),
 	}
 }
@@ -137,6 +140,7 @@ func TestEncodeRefusesWhatDoesNotFit(t *testing.T) {
 		{"no node name", func(r *Record) { r.Node = "" }},
 		{"large facts", func(r *Record) { r.Facts = make([]byte, MaxFacts+1) }},
 		{"many acks", func(r *Record) { r.Acks = make([]Ack, MaxAcks+1) }},
+		{"many hardware addresses", func(r *Record) { r.MACs = make([]MAC, MaxMACs+1) }},
 		{"many addresses", func(r *Record) { r.Addrs = make([]netip.Addr, MaxAddrs+1) }},
 		{"long unit name", func(r *Record) { r.Claims[0].Unit = strings.Repeat("u", MaxUnitName+1) }},
 		{"long VIP list", func(r *Record) { r.Claims[0].VIPs = make([]netip.Addr, MaxClaimVIPs+1) }},

@@ -42,9 +42,10 @@ func anyRecord(rng *rand.Rand) *Datagram {
 			Priority: uint8(num()), Primary: ip(), Yielded: TenureID{boot(), num()},
 			Reserved: Reservation{num(), boot(), dur(), dur()},
 			VIPs:     []netip.Addr{addr("192.0.2.100")}, Heard: ip(), HeardPriority: uint8(num()), HeardAge: dur(),
+			Path: PathState(rng.IntN(4)), PathAge: dur(), Sight: Sight{SightKind(rng.IntN(5)), boot(), dur()},
 		}
 		d.Record.Claims = append(d.Record.Claims, c)
-		d.Record.Requests = append(d.Record.Requests, Request{num(), "VI_1", TenureID{boot(), num()}, rng.IntN(2) == 0})
+		d.Record.Requests = append(d.Record.Requests, Request{num(), "VI_1", TenureID{boot(), num()}, rng.IntN(2) == 0, Silence(rng.IntN(4))})
 		d.Record.Refusals = append(d.Record.Refusals, Refusal{num(), boot(), "no"})
 		d.Record.Invites = append(d.Record.Invites, Invite{num(), "VI_1", "n1"})
 	}

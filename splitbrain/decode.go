@@ -110,6 +110,16 @@ func (p *parser) section(kind byte, r *Record) {
 			}
 			r.Addrs = append(r.Addrs, p.addr())
 		}
+	case sectionMACs:
+		for p.err == nil && len(p.b) > 0 {
+			if len(r.MACs) >= MaxMACs {
+				p.fail("more than %d hardware addresses", MaxMACs)
+				return
+			}
+			var m MAC
+			copy(m[:], p.bytes(uint64(len(m))))
+			r.MACs = append(r.MACs, m)
+		}
 	case sectionFacts:
 		if len(p.b) > MaxFacts {
 			p.fail("facts of %d bytes", len(p.b))
@@ -130,6 +140,7 @@ func (p *parser) section(kind byte, r *Record) {
 			Unit:    p.str(MaxUnitName),
 			Tenure:  p.tenureID(),
 			Preempt: p.u8() != 0,
+			Silence: Silence(p.optional()),
 		})
 	case sectionRefusal:
 		r.Refusals = append(r.Refusals, Refusal{
@@ -185,12 +196,19 @@ func (p *parser) claim() Claim {
 		}
 		c.VIPs = append(c.VIPs, p.addr())
 	}
+	if flags&claimProbed != 0 {
+		c.Path = PathState(p.u8())
+		c.PathAge = p.time()
+		c.Sight = Sight{Kind: SightKind(p.u8()), Of: BootID(p.u64()), Age: p.time()}
+	}
 	switch {
 	case p.err != nil:
 	case c.Unit == "":
 		p.fail("claim without a unit")
 	case c.State > Fault:
 		p.fail("unit %q in state %d", c.Unit, c.State)
+	case c.Path > PathSuspended || c.Sight.Kind > SightStranger:
+		p.fail("unit %q with path %d and sight %d", c.Unit, c.Path, c.Sight.Kind)
 	case c.State == Master && c.Tenure.Seq == 0:
 		p.fail("unit %q is MASTER without a tenure", c.Unit)
 	case vipBytes(c.VIPs) > MaxClaimVIPs:
@@ -218,6 +236,14 @@ func (p *parser) u8() uint8 {
 		return b[0]
 	}
 	return 0
+}
+
+// optional reads a byte that is left out when it is 0.
+func (p *parser) optional() uint8 {
+	if len(p.b) == 0 {
+		return 0
+	}
+	return p.u8()
 }
 
 func (p *parser) u64() uint64 {

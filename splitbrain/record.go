@@ -16,6 +16,7 @@ const (
 	MaxReason    = 120  // bytes of a refusal's reason
 	MaxAcks      = 16   // members known to one node
 	MaxAddrs     = 64   // source addresses of one node
+	MaxMACs      = 64   // hardware addresses of one node
 	MaxClaimVIPs = 200  // bytes of addresses listed in a claim: 40 of IPv4, 11 of IPv6
 	MaxParts     = 1024 // datagrams of one record
 	MaxAge       = time.Hour
@@ -40,6 +41,7 @@ type Record struct {
 	Refusals []Refusal
 	Invites  []Invite
 	Addrs    []netip.Addr // all addresses that its adverts come from; in part 0 only
+	MACs     []MAC        // hardware addresses of all its interfaces; in part 0 only
 	Facts    []byte       // opaque to this package: revision, version, …; in part 0 only
 }
 
@@ -81,6 +83,14 @@ type Claim struct {
 	Heard         netip.Addr
 	HeardPriority uint8
 	HeardAge      time.Duration
+
+	// What its own probes show on the unit's networks, and how long before
+	// sending the latest probe that was answered had been sent; 0 also where
+	// none ever was.
+	Path    PathState
+	PathAge time.Duration
+	// What its probes of the unit's addresses show, while it does not hold it.
+	Sight Sight
 }
 
 // Reservation is the right of one requester to take over a released unit
@@ -97,8 +107,20 @@ type Request struct {
 	ID      uint64
 	Unit    string
 	Tenure  TenureID // asked to end
-	Preempt bool     // by priority; otherwise a person or a drain asks
+	Preempt bool     // by priority; otherwise a person or a drain asks, or
+	Silence Silence  // what does not answer there
 }
+
+// Silence is what a request says of the holder's data path.
+type Silence uint8
+
+// Silences.
+const (
+	SilenceNone Silence = iota
+	SilenceVIP          // its own address answers the requester, the unit's addresses do not
+	SilencePath         // neither does, while others answer the requester
+	SilenceSaid         // the holder itself says that its path is lost
+)
 
 // Refusal answers a request.
 type Refusal struct {
