@@ -56,8 +56,9 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 		return sendResult(stream, &pb.ApplyResult{Revision: revisionToProto(present), Unchanged: true})
 	}
 
-	nodes := names(s.o.Cluster.Members())
-	findings := checkDocument(p.file, p.Text, nodes)
+	members := s.o.Cluster.Members()
+	nodes := names(members)
+	findings := checkDocument(p.file, p.Text, configMembers(members))
 	if err := acceptable(findings, p.acceptUnsupported); err != nil {
 		return err
 	}

@@ -76,12 +76,22 @@ func (c configService) Render(ctx context.Context, req *pb.RenderConfigRequest) 
 	return &pb.RenderConfigResponse{Node: node, Revision: revisionToProto(rev), Text: text}, nil
 }
 
-// compiledFor are the nodes that a document is compiled for.
-func (s *Server) compiledFor() []string {
+// documentMembers are the members that a document is for; before there is a
+// cluster, this node alone.
+func (s *Server) documentMembers() []config.Member {
 	if s.member() != nil {
-		return []string{s.o.Node}
+		return config.Members(s.o.Node)
 	}
-	return names(s.o.Cluster.Members())
+	return configMembers(s.o.Cluster.Members())
+}
+
+// compiledFor are the names of the nodes that a document is compiled for.
+func (s *Server) compiledFor() []string {
+	var names []string
+	for _, m := range s.documentMembers() {
+		names = append(names, m.Name)
+	}
+	return names
 }
 
 func revisionFile(r store.Revision) string { return fmt.Sprintf("revision %d", r.Number) }
@@ -89,7 +99,7 @@ func revisionFile(r store.Revision) string { return fmt.Sprintf("revision %d", r
 // Check implements pb.ConfigServiceServer.
 func (c configService) Check(ctx context.Context, req *pb.CheckConfigRequest) (*pb.CheckConfigResponse, error) {
 	resp := &pb.CheckConfigResponse{Nodes: c.s.compiledFor()}
-	findings := checkDocument(req.GetFile(), req.GetText(), resp.GetNodes())
+	findings := checkDocument(req.GetFile(), req.GetText(), c.s.documentMembers())
 	if findings.Err() == nil {
 		var trials config.Findings
 		for p := range c.s.prepare(ctx, req.GetFile(), req.GetText()) {
@@ -135,7 +145,7 @@ func (c configService) Plan(_ context.Context, req *pb.PlanConfigRequest) (*pb.P
 	nodes := c.s.compiledFor()
 	resp := &pb.PlanConfigResponse{
 		Base:     base.Number,
-		Findings: findingsToProto(checkDocument(req.GetFile(), req.GetText(), nodes)),
+		Findings: findingsToProto(checkDocument(req.GetFile(), req.GetText(), c.s.documentMembers())),
 		Diff:     config.Diff(revisionFile(base), base.Text, req.GetFile(), req.GetText()),
 	}
 	gone := compareCluster(base.Text, req.GetText(), nodes)

@@ -5,14 +5,24 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 )
 
 // checkDocument compiles a document for every named member.
-func checkDocument(file, text string, nodes []string) config.Findings {
+func checkDocument(file, text string, nodes []config.Member) config.Findings {
 	_, findings := config.CompileCluster(syntax.Parse(file, text), nodes)
 	return findings
+}
+
+// configMembers are the members that a document is for, by what they do.
+func configMembers(members []store.Member) []config.Member {
+	out := make([]config.Member, len(members))
+	for i, m := range members {
+		out[i] = config.Member{Name: m.Name, Role: config.Role(m.Role)}
+	}
+	return out
 }
 
 // joinNodes makes one finding of those that several nodes share, and names them

@@ -70,7 +70,7 @@ func (l lifecycleService) Init(ctx context.Context, req *pb.InitRequest) (*pb.In
 	if text == "" {
 		text = firstDocument
 	}
-	findings := checkDocument(req.GetFile(), text, []string{l.s.o.Node})
+	findings := checkDocument(req.GetFile(), text, []config.Member{{Name: l.s.o.Node, Role: config.RoleVoter}})
 	trial := l.s.o.Runner.Prepare(ctx, req.GetFile(), text)
 	for i := range trial {
 		trial[i].Node = l.s.o.Node

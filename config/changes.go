@@ -136,6 +136,9 @@ func instanceChange(a, b Instance) Change {
 		if k := slices.IndexFunc(effects, func(e effect) bool { return e.field == name }); k >= 0 {
 			e = effects[k]
 		}
+		if name == "SplitBrain" {
+			e.mayMove = moves(a.SplitBrain, b.SplitBrain)
+		}
 		if e.word != "" && !slices.Contains(c.Fields, e.word) {
 			c.Fields = append(c.Fields, e.word)
 		}
@@ -171,6 +174,13 @@ func fieldWord(field string) string {
 	return field
 }
 
+// moves reports whether a virtual address can move when split_brain changes:
+// fencing acts on a node that does not let go, and on no other.
+func moves(a, b SplitBrain) bool {
+	a.Fencing, b.Fencing = Fencing{}, Fencing{}
+	return !a.equal(b)
+}
+
 func groupChange(a, b SyncGroup) Change {
 	var c Change
 	if !slices.Equal(a.Members, b.Members) {
@@ -180,7 +190,7 @@ func groupChange(a, b SyncGroup) Change {
 		c.Fields, c.MayMove = append(c.Fields, "track_interface or track_script"), true
 	}
 	if !a.SplitBrain.equal(b.SplitBrain) {
-		c.Fields, c.MayMove, c.Risky = append(c.Fields, "split_brain"), true, true
+		c.Fields, c.MayMove, c.Risky = append(c.Fields, "split_brain"), c.MayMove || moves(a.SplitBrain, b.SplitBrain), true
 	}
 	if !reflect.DeepEqual(a.Notify, b.Notify) {
 		c.Fields = append(c.Fields, "notify_*")

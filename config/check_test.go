@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "rewrite what the files of testdata expect")
 
 // Each file of testdata/check is a document and its findings. A line `nodes: A B`
-// in the comment compiles it for a cluster.
+// in the comment compiles it for a cluster; NAME:ROLE says what a node does.
 func TestFindingsOfDocuments(t *testing.T) {
 	files, err := filepath.Glob("testdata/check/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -31,7 +31,7 @@ func TestFindingsOfDocuments(t *testing.T) {
 			doc := syntax.Parse(ar.Files[0].Name, string(ar.Files[0].Data))
 			var findings config.Findings
 			if nodes, ok := strings.CutPrefix(strings.SplitN(string(ar.Comment), "\n", 2)[0], "nodes: "); ok {
-				_, findings = config.CompileCluster(doc, strings.Fields(nodes))
+				_, findings = config.CompileCluster(doc, members(strings.Fields(nodes)))
 			} else {
 				_, findings = config.Compile(doc, "lb01")
 			}
@@ -51,6 +51,16 @@ func TestFindingsOfDocuments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// members reads names with roles.
+func members(words []string) []config.Member {
+	out := make([]config.Member, len(words))
+	for i, w := range words {
+		name, role, _ := strings.Cut(w, ":")
+		out[i] = config.Member{Name: name, Role: config.Role(role)}
+	}
+	return out
 }
 
 // users returns the documents of testdata/users with their text.
@@ -74,7 +84,7 @@ func users(t *testing.T) map[string]*syntax.Document {
 func TestShapesThatUsersHavePass(t *testing.T) {
 	for name, doc := range users(t) {
 		t.Run(name, func(t *testing.T) {
-			_, findings := config.CompileCluster(doc, doc.Nodes())
+			_, findings := config.CompileCluster(doc, config.Members(doc.Nodes()...))
 			if err := findings.Err(); err != nil {
 				t.Errorf("refused:\n%v", err)
 			}

@@ -15,6 +15,9 @@ type Options struct {
 	Node   string        // whose view; empty: a machine that no condition names
 	Files  syntax.Opener // nil: include is refused, as in a cluster document
 	Limits syntax.Limits
+	// Witness: the node votes and runs nothing, so that only global_defs and
+	// cluster are compiled, and what the rest says for it does not matter.
+	Witness bool
 }
 
 // Compile gives the configuration of one node of a cluster, and everything that
@@ -27,10 +30,13 @@ func Compile(doc *syntax.Document, node string) (*Config, Findings) {
 // CompileWith is Compile for documents that may include files, such as the
 // keepalived.conf of a machine without cluster.
 func CompileWith(doc *syntax.Document, o Options) (*Config, Findings) {
-	nodes, errs := doc.Expand(syntax.Options(o))
+	nodes, errs := doc.Expand(syntax.Options{Node: o.Node, Files: o.Files, Limits: o.Limits})
 	c := newCompiler(o.Node)
 	for _, e := range errs {
 		c.add(Error, e.Pos, "%s", e.Msg)
+	}
+	if o.Witness {
+		nodes = slices.DeleteFunc(nodes, func(n *syntax.Node) bool { return n.Word.Text != "global_defs" && n.Word.Text != "cluster" })
 	}
 	c.document(nodes)
 	c.finish()

@@ -17,6 +17,7 @@ func (c *compiler) finish() {
 		c.cfg.Groups[i].Tracks = c.finishTracks(c.cfg.Groups[i].Tracks, "")
 	}
 	c.finishGroups()
+	c.finishQuorum()
 	c.forgetTrackPlaces()
 	c.uniqueRouters()
 	c.uniqueAddresses()
@@ -30,14 +31,22 @@ func (c *compiler) finish() {
 		c.errorf(c.cfg.Place("cluster", "alone_after"), "alone_after is shorter than heartbeat_interval; make it several times as long")
 	}
 	for _, p := range c.cfg.Cluster.GatewayProbe {
-		for _, in := range c.cfg.Instances {
-			for _, a := range slices.Concat(in.Addresses, in.Excluded) {
-				if a.Prefix.Addr() == p {
-					c.errorf(c.cfg.Place("cluster", "gateway_probe"), "gateway_probe %s is a virtual address of %s; name a machine outside the cluster", p, in.Name)
-				}
+		if in := c.cfg.holderOf(p); in != "" {
+			c.errorf(c.cfg.Place("cluster", "gateway_probe"), "gateway_probe %s is a virtual address of %s; name a machine outside the cluster", p, in)
+		}
+	}
+}
+
+// holderOf returns the instance that a virtual address belongs to, or "".
+func (c *Config) holderOf(p netip.Addr) string {
+	for _, in := range c.Instances {
+		for _, a := range slices.Concat(in.Addresses, in.Excluded) {
+			if a.Prefix.Addr() == p {
+				return in.Name
 			}
 		}
 	}
+	return ""
 }
 
 // uniqueRouters holds that a virtual router is (interface, family, VRID).

@@ -44,7 +44,7 @@ func (c *compiler) group(n *syntax.Node) {
 		case "sync_group_tracking_weight":
 			c.weighted[name] = c.flag(s)
 		case "split_brain":
-			g.SplitBrain = c.splitBrain(s)
+			g.SplitBrain = c.splitBrain(n, s)
 			c.cfg.places[n.Path()+"\x00own split_brain"] = s.Word.Pos
 		default:
 			if !c.notifying(&g.Notify, s) {

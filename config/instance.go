@@ -260,7 +260,7 @@ func (c *compiler) behaviour(in *Instance, f *facts, s *syntax.Node) bool {
 	case "smtp_alert":
 		in.SMTPAlert = c.boolean(s)
 	case "split_brain":
-		in.SplitBrain = c.splitBrain(s)
+		in.SplitBrain = c.splitBrain(f.node, s)
 		f.splitBrain = true
 	default:
 		return false

@@ -8,32 +8,61 @@ import (
 	"github.com/hacluster/hacluster/config/syntax"
 )
 
+// Role is what a member does in the cluster.
+type Role string
+
+// Roles. The zero Role is a member of which it is not known whether it votes.
+const (
+	RoleVoter    Role = "voter"
+	RoleNonVoter Role = "non-voter"
+	RoleWitness  Role = "witness" // votes, and runs nothing that the document says
+)
+
+// Member is one node of the cluster that a document is for.
+type Member struct {
+	Name string
+	Role Role
+}
+
+// Members are nodes of which it is not known whether they vote.
+func Members(names ...string) []Member {
+	out := make([]Member, len(names))
+	for i, n := range names {
+		out[i].Name = n
+	}
+	return out
+}
+
 // CompileCluster compiles the document for every member and compares the
 // results. A finding that all members share stands once; others name the node.
 // Without members it takes the names that the document's conditions mention (at
-// most 100), or, if there are none, one machine without a name.
-func CompileCluster(doc *syntax.Document, nodes []string) (map[string]*Config, Findings) {
-	nodes = unique(nodes)
+// most 100), or, if there are none, one machine without a name. A witness has the
+// settings of the cluster and nothing else; whether there are enough voters for
+// policy quorum is judged where every role is known.
+func CompileCluster(doc *syntax.Document, nodes []Member) (map[string]*Config, Findings) {
 	if len(nodes) == 0 {
-		nodes = doc.Nodes()
-		nodes = nodes[:min(len(nodes), maxViews)]
+		names := doc.Nodes()
+		nodes = Members(names[:min(len(names), maxViews)]...)
 	}
 	if len(nodes) == 0 {
-		nodes = []string{""}
+		nodes = Members("")
 	}
+	nodes = slices.Clone(nodes)
+	slices.SortFunc(nodes, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	nodes = slices.CompactFunc(nodes, func(a, b Member) bool { return a.Name == b.Name })
 	cfgs := make(map[string]*Config, len(nodes))
 	count := map[Finding]int{}
 	var order Findings
 	byNode := map[Finding][]string{}
 	for _, node := range nodes {
-		cfg, fs := Compile(doc, node)
-		cfgs[node] = cfg
+		cfg, fs := CompileWith(doc, Options{Node: node.Name, Witness: node.Role == RoleWitness})
+		cfgs[node.Name] = cfg
 		for _, f := range fs {
 			if count[f] == 0 {
 				order = append(order, f)
 			}
 			count[f]++
-			byNode[f] = append(byNode[f], node)
+			byNode[f] = append(byNode[f], node.Name)
 		}
 	}
 	for i, f := range order {
@@ -45,19 +74,40 @@ func CompileCluster(doc *syntax.Document, nodes []string) (map[string]*Config, F
 	m.strangers()
 	m.instances()
 	m.addresses()
+	m.probes()
+	m.voters()
+	m.fencing()
 	return cfgs, append(order, m.findings...).sorted()
 }
 
 // members compares the configurations of the nodes of a cluster.
 type members struct {
 	doc      *syntax.Document
-	nodes    []string
+	nodes    []Member // by name
 	cfgs     map[string]*Config
 	findings Findings
 }
 
+func (m *members) errorf(at syntax.Pos, format string, args ...any) {
+	m.findings = append(m.findings, Finding{Severity: Error, Pos: at, Msg: fmt.Sprintf(format, args...)})
+}
+
 func (m *members) warnf(at syntax.Pos, format string, args ...any) {
 	m.findings = append(m.findings, Finding{Severity: Warning, Pos: at, Msg: fmt.Sprintf(format, args...)})
+}
+
+// has reports whether a node is a member.
+func (m *members) has(node string) bool {
+	return slices.ContainsFunc(m.nodes, func(n Member) bool { return n.Name == node })
+}
+
+// names lists the members.
+func (m *members) names() string {
+	names := make([]string, len(m.nodes))
+	for i, n := range m.nodes {
+		names[i] = n.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // strangers reports conditions for machines that are no members.
@@ -65,13 +115,13 @@ func (m *members) strangers() {
 	done := map[string]bool{}
 	for _, l := range m.doc.Lines {
 		n := l.Cond.Node
-		if n == "" || done[n] || slices.Contains(m.nodes, n) {
+		if n == "" || done[n] || m.has(n) {
 			continue
 		}
 		done[n] = true
 		at := l.Pos
 		at.Col += strings.IndexByte(l.Text, '@')
-		m.warnf(at, "@%s names no member of the cluster; members are %s", n, strings.Join(m.nodes, ", "))
+		m.warnf(at, "@%s names no member of the cluster; members are %s", n, m.names())
 	}
 }
 
@@ -91,11 +141,11 @@ func (m *members) seats() ([]string, map[string][]seat) {
 	var names []string
 	out := map[string][]seat{}
 	for _, n := range m.nodes {
-		for _, in := range m.cfgs[n].Instances {
+		for _, in := range m.cfgs[n.Name].Instances {
 			if out[in.Name] == nil {
 				names = append(names, in.Name)
 			}
-			out[in.Name] = append(out[in.Name], seat{n, m.cfgs[n], in})
+			out[in.Name] = append(out[in.Name], seat{n.Name, m.cfgs[n.Name], in})
 		}
 	}
 	return names, out
@@ -143,8 +193,7 @@ func (m *members) pair(a, b seat) {
 		m.warnf(b.place("authentication"), "authentication of %s differs between %s and %s; they would refuse each other's adverts", a.in.Name, a.node, b.node)
 	}
 	if !a.in.SplitBrain.equal(b.in.SplitBrain) {
-		m.findings = append(m.findings, Finding{Severity: Error, Pos: b.place("split_brain"),
-			Msg: fmt.Sprintf("split_brain of %s differs between %s and %s; members of one unit follow one policy", a.in.Name, a.node, b.node)})
+		m.errorf(b.place("split_brain"), "split_brain of %s differs between %s and %s; members of one unit follow one policy", a.in.Name, a.node, b.node)
 	}
 }
 
@@ -162,7 +211,8 @@ func (m *members) addresses() {
 	type owner struct{ instance, node string }
 	first := map[string]owner{}
 	reported := map[string]bool{}
-	for _, n := range m.nodes {
+	for _, member := range m.nodes {
+		n := member.Name
 		for _, in := range m.cfgs[n].Instances {
 			for _, a := range addrs(slices.Concat(in.Addresses, in.Excluded)) {
 				o, ok := first[a]

@@ -245,4 +245,35 @@ type SplitBrain struct {
 	KernelLease   bool          // on
 	AllowForeign  []netip.Addr  // routers outside the cluster that may share the virtual router
 	FollowForeign bool          // `foreign follow`; off with `foreign ignore`
+	Fencing       Fencing
 }
+
+// Fencing is the fence_* words of split_brain. Without Agents nobody is fenced.
+type Fencing struct {
+	Agents  []FenceAgent  // in document order, one for each node
+	After   time.Duration // 1 s to 600 s; 10 s: how long a target holds before it is fenced
+	First   string        // with two nodes and policy mesh: the one that fences at once
+	Delay   time.Duration // 6 s to 900 s; Timeout + 5 s: how long the other one waits
+	Timeout time.Duration // 1 s to 300 s; 30 s: for one run of an agent
+}
+
+// FenceAgent is one fence_agent block: how to take the power from a node, by the
+// convention of ClusterLabs.
+type FenceAgent struct {
+	Node    string // the target
+	Program string // a name such as fence_ipmilan, or a path
+	Action  FenceAction
+	Options []FenceOption // in document order, without action
+}
+
+// FenceAction is what an agent does to its target.
+type FenceAction string
+
+// Actions.
+const (
+	FenceReboot FenceAction = "reboot"
+	FenceOff    FenceAction = "off"
+)
+
+// FenceOption is one option of an agent. Its value may be a secret.
+type FenceOption struct{ Name, Value string }

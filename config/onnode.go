@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Env is what a machine knows that a document does not.
@@ -53,6 +54,13 @@ func CheckOnNode(cfg *Config, env Env, strict bool) Findings {
 	}
 	n.iface("cluster", "mesh_interface", cfg.Cluster.MeshInterface)
 	n.program("cluster", "alert_script", cfg.Cluster.Alerts.Script)
+	for _, u := range cfg.unitViews() {
+		for _, a := range u.sb.Fencing.Agents {
+			if a.Node != cfg.Node { // a node does not fence itself
+				n.program(u.path, inSplitBrain("fence_agent "+a.Node), Command{Argv: []string{a.Program}})
+			}
+		}
+	}
 	return n.findings.sorted()
 }
 
@@ -105,7 +113,7 @@ func (n *nodeCheck) program(path, word string, c Command) {
 		return
 	}
 	if err := n.env.Program(c.Argv[0], c.User); err != nil {
-		n.add(path, word, "program "+c.Argv[0]+" "+c.User.Name, "%s of %s: %v", word, path, err)
+		n.add(path, word, "program "+c.Argv[0]+" "+c.User.Name, "%s of %s: %v", strings.TrimPrefix(word, inSplitBrain("")), path, err)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // secrets are the patterns of Redact: what comes before a secret, and itself.
-type secrets struct{ line, list, statement, parameter, definition *regexp.Regexp }
+type secrets struct{ line, list, option, statement, parameter, definition *regexp.Regexp }
 
 var secretPatterns = sync.OnceValue(func() secrets {
 	const value = `("(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\$\{[^}\n]*\}|[^\s{}"'])`
@@ -14,6 +14,8 @@ var secretPatterns = sync.OnceValue(func() secrets {
 		// The values that a repetition gives a statement with a secret.
 		line: regexp.MustCompile(`(?m)^[-+ \t]*(?:@\S+[ \t]+)?~.*\b(?:auth_pass|alert_webhook)\b`),
 		list: regexp.MustCompile(`\([^)]*\)`),
+		// Options of fence agents are told by their names: passwd, snmp_priv_passwd, password_script, token, aws_secret_key.
+		option: regexp.MustCompile(`((?m:^|\{)[-+ \t]*(?:@\S+[ \t]+)?(?i:\w*(?:passw|secret|token|community|private_?key|secret_?key|access_?key|api_?key)\w*)[ \t]+)` + value + `+`),
 		// auth_pass and the URL of alert_webhook anywhere, in comments and on lines of a diff too; the key of
 		// auth_hmac and the pass phrase of SSL only where a statement starts.
 		statement:  regexp.MustCompile(`(\b(?:auth_pass|alert_webhook)[ \t]+|(?m:^[-+ \t]*(?:@\S+[ \t]+)?(?:password[ \t]+|key[ \t]+\d+[ \t]+)))` + value + `+`),
@@ -27,7 +29,8 @@ const redacted = "***"
 
 // Redact replaces the secrets of a document, or of a difference between two, by
 // ***: passwords of authentication, keys, pass phrases, and the values of
-// parameters that stand for them, and URLs of webhooks, whose paths are tokens.
+// parameters that stand for them, URLs of webhooks, whose paths are tokens, and
+// options of fence agents whose names say that they are secret.
 // What it returns is for people, not for keepalived.
 func Redact(text string) string {
 	p := secretPatterns()
@@ -35,13 +38,18 @@ func Redact(text string) string {
 	text = p.line.ReplaceAllStringFunc(text, func(s string) string {
 		return p.list.ReplaceAllString(s, "("+redacted+")")
 	})
-	text = p.statement.ReplaceAllStringFunc(text, func(s string) string {
-		m := p.statement.FindStringSubmatch(s)
-		for _, ref := range p.parameter.FindAllStringSubmatch(s[len(m[1]):], -1) {
-			hide[ref[1]] = true
-		}
-		return m[1] + redacted
-	})
+	for _, pattern := range []*regexp.Regexp{p.statement, p.option} {
+		text = pattern.ReplaceAllStringFunc(text, func(s string) string {
+			m := pattern.FindStringSubmatch(s)
+			if s[len(m[1]):] == `\` {
+				return s // no value: the line of a definition that goes on
+			}
+			for _, ref := range p.parameter.FindAllStringSubmatch(s[len(m[1]):], -1) {
+				hide[ref[1]] = true
+			}
+			return m[1] + redacted
+		})
+	}
 	// A hidden parameter may itself be made of others.
 	for again := len(hide) > 0; again; {
 		again = false

@@ -253,20 +253,33 @@ func notify(n config.Notify) Notify {
 	}
 }
 
-// splitBrain fills in the lease: two advert intervals, at least half a second.
-// Policy quorum is not built; config reports it, and the unit follows mesh.
+// splitBrain fills in the lease, for the slowest advert interval of the unit.
 func splitBrain(s config.SplitBrain, advert time.Duration) SplitBrain {
-	policy := s.Policy
-	if policy == config.PolicyQuorum {
-		policy = config.PolicyMesh
-	}
 	return SplitBrain{
-		Policy:        string(policy),
-		Lease:         cmp.Or(s.Lease, max(2*advert, 500*time.Millisecond)),
+		Policy:        string(s.Policy),
+		Lease:         s.LeaseFor(advert),
 		KernelLease:   s.KernelLease,
 		AllowForeign:  slices.Clone(s.AllowForeign),
 		FollowForeign: s.FollowForeign,
+		Fencing:       fencing(s.Fencing),
 	}
+}
+
+// fencing is nothing at all when nobody can be fenced.
+func fencing(f config.Fencing) Fencing {
+	if len(f.Agents) == 0 {
+		return Fencing{}
+	}
+	out := Fencing{After: f.After, First: f.First, Delay: f.Delay, Timeout: f.Timeout}
+	for _, a := range f.Agents {
+		agent := FenceAgent{Node: a.Node, Program: a.Program, Action: string(a.Action)}
+		for _, o := range a.Options {
+			agent.Options = append(agent.Options, FenceOption(o))
+		}
+		out.Agents = append(out.Agents, agent)
+	}
+	slices.SortFunc(out.Agents, func(a, b FenceAgent) int { return cmp.Compare(a.Node, b.Node) })
+	return out
 }
 
 // scripts returns the health scripts that an instance or group tracks.

@@ -1,8 +1,10 @@
 package desired_test
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,6 +176,43 @@ func TestAlertsOfTheDocument(t *testing.T) {
 		Level: "critical", Script: desired.Command{Argv: []string{"/bin/page", "x"}, User: desired.User{Name: "nobody"}},
 		Webhooks: []string{"http://192.0.2.9/"}, Email: []string{"root@localhost"},
 	})
+}
+
+func TestFencingOfAUnit(t *testing.T) {
+	cfg, findings := config.Compile(syntax.Parse("f", `vrrp_instance A {
+		interface eth0
+		virtual_router_id 5
+		virtual_ipaddress { 192.0.2.1 }
+		split_brain {
+			policy quorum
+			fence_first lb01
+			fence_agent lb02 fence_x {
+				passwd secret
+				action off
+			}
+			fence_agent lb01 fence_x {
+				passwd secret
+			}
+		}
+	}`), "lb01")
+	if err := findings.Err(); err != nil {
+		t.Fatal(err)
+	}
+	got := desired.For(cfg).Units[0].SplitBrain
+	options := []desired.FenceOption{{Name: "passwd", Value: "secret"}}
+	equal(t, "split brain", got, desired.SplitBrain{
+		Policy: "quorum", Lease: 2 * time.Second, KernelLease: true, FollowForeign: true,
+		Fencing: desired.Fencing{
+			After: 10 * time.Second, First: "lb01", Delay: 35 * time.Second, Timeout: 30 * time.Second,
+			Agents: []desired.FenceAgent{
+				{Node: "lb01", Program: "fence_x", Action: "reboot", Options: options},
+				{Node: "lb02", Program: "fence_x", Action: "off", Options: options},
+			},
+		},
+	})
+	if text := fmt.Sprintf("%v %+v", got, got); strings.Contains(text, "secret") {
+		t.Errorf("printed with its secrets: %s", text)
+	}
 }
 
 func TestAScriptThatIsLeftOutIsNotTracked(t *testing.T) {

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -58,7 +59,35 @@ type SplitBrain struct {
 	KernelLease   bool
 	AllowForeign  []netip.Addr
 	FollowForeign bool
+	Fencing       Fencing
 }
+
+// Fencing is how a node that does not let go of the unit is switched off. Without
+// Agents it never is.
+type Fencing struct {
+	Agents  []FenceAgent  // by node
+	After   time.Duration // how long the target holds against the rules before it is fenced
+	First   string        // with two nodes and policy mesh: who fences at once; empty: nobody fences
+	Delay   time.Duration // how long the other node waits; longer than Timeout
+	Timeout time.Duration // for one run of an agent
+}
+
+// FenceAgent is the agent that fences one node, by the convention of ClusterLabs.
+type FenceAgent struct {
+	Node    string // the target
+	Program string // a name to look for in run.Path, or a path
+	Action  string // "reboot" or "off"
+	Options []FenceOption
+}
+
+// FenceOption is one option of an agent.
+type FenceOption struct{ Name, Value string }
+
+// String hides the value, which may be a password.
+func (o FenceOption) String() string { return o.Name + "=***" }
+
+// LogValue hides the value, which may be a password.
+func (o FenceOption) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
 // Mesh is how nodes hear each other.
 type Mesh struct {

@@ -112,6 +112,7 @@ func (s *standalone) load() (desired.State, string, error) {
 	if err != nil {
 		return desired.State{}, "", err
 	}
+	findings = append(findings, cfg.Alone()...)
 	if err := findings.Err(); err != nil {
 		return desired.State{}, "", err
 	}

@@ -65,7 +65,7 @@ func checkHere(file, text string, nodes []string) *pb.CheckConfigResponse {
 	if len(nodes) == 0 {
 		nodes = []string{shortHostName()}
 	}
-	_, findings := config.CompileCluster(doc, nodes)
+	_, findings := config.CompileCluster(doc, config.Members(nodes...))
 	return &pb.CheckConfigResponse{
 		Findings: findingsToProto(findings), Nodes: nodes,
 		Ok: findings.Err() == nil && len(findings.Of(config.Unsupported)) == 0,

@@ -111,6 +111,7 @@ var notes = map[string]string{
 	"authentication auth_type":          "AH is refused",
 	"authentication auth_pass":          "shown as `***`",
 	"vrrp_script script":                "one that cannot be started has failed",
+	"split_brain fence_agent":           "`fence_agent NODE PROGRAM { OPTION VALUE ... }`; secrets shown as `***`",
 	"vrrp_instance state":               "only with priority 255 does MASTER skip the wait",
 	"vrrp_instance promote_secondaries": "always set where it is needed",
 	"vrrp_instance virtual_ipaddress":   "see Addresses",
