@@ -21,7 +21,7 @@ UNIT = $(shell $(GO) list ./... | grep -v '/e2e')
 E2E  = $(shell $(GO) list ./... | grep '/e2e')
 
 # The scenarios that make soak repeats: whatever could make or lose a holder.
-CORE   = ^Test(U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusals|Alerts)
+CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusals|Alerts)
 REPEAT ?= 5
 
 .PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e soak \

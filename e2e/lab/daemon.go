@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Daemon is one haclusterd on a node, with directories of its own.
+// Daemon is one haclusterd on a node, with directories of its own and the
+// realtime scheduling that its unit gives it.
 type Daemon struct {
 	*Process
 	Node    *Node
@@ -68,7 +69,7 @@ func (n *Node) daemon(dir string, flags []string) *Daemon {
 
 func (d *Daemon) start() {
 	d.Node.t.Helper()
-	d.Process = d.Node.Start(d.args...)
+	d.Process = d.Node.start(daemonPriority, d.args)
 }
 
 // Restart starts the daemon again on its old directories, after it has ended.
@@ -172,6 +173,14 @@ func Form(t T, conf string, members ...*Daemon) {
 	for _, d := range members[1:] {
 		d.MustCtl(join...)
 	}
+}
+
+// JoinAsWitness makes a running member of a cluster's one that votes and holds
+// no address.
+func (d *Daemon) JoinAsWitness(of *Daemon) {
+	d.Node.t.Helper()
+	d.WantSocket(10 * time.Second)
+	d.MustCtl(append(joinCommand(of.MustCtl("token", "create")), "--witness")...)
 }
 
 // joinCommand finds the arguments of the line "haclusterctl join …".

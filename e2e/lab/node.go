@@ -123,6 +123,9 @@ func (n *Node) plug(network Network) error {
 	return sw.LinkSetUp(veth)
 }
 
+// on reports whether the node is plugged into a network.
+func (n *Node) on(network Network) bool { return slices.Contains(n.networks, network) }
+
 // CutLink takes the carrier of the node's interface away.
 func (n *Node) CutLink(network Network) { n.t.Helper(); n.setPort(network, false) }
 

@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"runtime"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -34,11 +37,14 @@ func newProber(from *Node, addrs []netip.Addr) (*prober, error) {
 	return p, nil
 }
 
-// run owns the sending socket until close.
+// run owns the sending socket until close. It keeps its pace by the kernel's
+// timer on a realtime thread of its own: on a busy machine a Go timer would
+// wait for other threads.
 func (p *prober) run(addrs []netip.Addr) {
 	defer close(p.done)
-	tick := time.NewTicker(probeEvery)
-	defer tick.Stop()
+	runtime.LockOSThread()                                  // for good: the thread ends with this goroutine
+	_ = unix.SchedSetAttr(0, scheduling(proberPriority), 0) // without it the pace is less even
+	next := time.Now()
 	for round := uint16(0); ; round++ {
 		nodes := p.from.lan.Nodes()
 		for _, addr := range addrs {
@@ -50,9 +56,16 @@ func (p *prober) run(addrs []netip.Addr) {
 			}
 		}
 		select {
-		case <-tick.C:
 		case <-p.stop:
 			return
+		default:
+		}
+		next = next.Add(probeEvery)
+		if rest := time.Until(next); rest > 0 {
+			pause := unix.NsecToTimespec(rest.Nanoseconds())
+			_ = unix.Nanosleep(&pause, nil) // woken early is asked early
+		} else {
+			next = time.Now()
 		}
 	}
 }

@@ -30,6 +30,13 @@ type Process struct {
 // writes is kept; it is shown when the test fails.
 func (n *Node) Start(argv ...string) *Process {
 	n.t.Helper()
+	return n.start(0, argv)
+}
+
+// start is Start with a realtime priority, which the program's children have
+// as well; 0: none.
+func (n *Node) start(priority uint32, argv []string) *Process {
+	n.t.Helper()
 	p := &Process{
 		Name: n.Name + "-" + filepath.Base(argv[0]),
 		node: n,
@@ -40,7 +47,11 @@ func (n *Node) Start(argv ...string) *Process {
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = environment()
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := n.ns.do(p.cmd.Start); err != nil {
+	start := p.cmd.Start
+	if priority > 0 {
+		start = func() error { return withPriority(priority, p.cmd.Start) }
+	}
+	if err := n.ns.do(start); err != nil {
 		n.t.Fatalf("lab: node %s: start %s: %v", n.Name, argv[0], err)
 	}
 	go func() { // reaps the process; ends with it
@@ -201,6 +212,15 @@ func (p *Process) WantExit(within time.Duration) int {
 // Log is everything that the program has written so far.
 func (p *Process) Log() string { return p.log.String() }
 
+// Line is one line of output and when its end arrived.
+type Line struct {
+	At   time.Time
+	Text string
+}
+
+// Lines are the whole lines that the program has written so far.
+func (p *Process) Lines() []Line { return p.log.lines() }
+
 // WantLog waits until the program has written a text.
 func (p *Process) WantLog(text string, within time.Duration) {
 	p.node.t.Helper()
@@ -228,18 +248,45 @@ func tail(text string, lines int) string {
 
 // logBuffer collects output; the test reads while the program writes.
 type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	marks []mark
+}
+
+// mark says when what stands before an offset had arrived.
+type mark struct {
+	end int
+	at  time.Time
 }
 
 func (b *logBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.buf.Write(p)
+	n, err := b.buf.Write(p)
+	b.marks = append(b.marks, mark{b.buf.Len(), time.Now()})
+	return n, err
 }
 
 func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+func (b *logBuffer) lines() []Line {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []Line
+	end, next := 0, 0
+	for text := range strings.Lines(b.buf.String()) {
+		if !strings.HasSuffix(text, "\n") {
+			break
+		}
+		end += len(text)
+		for b.marks[next].end < end {
+			next++
+		}
+		all = append(all, Line{b.marks[next].at, strings.TrimSuffix(text, "\n")})
+	}
+	return all
 }

@@ -1,0 +1,36 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// links are faults of cables and gateways: F12 to F14.
+func links() []Scenario {
+	return []Scenario{{
+		ID: "F12", Title: "link of the holder down", Core: true,
+		Fault: func(w *World) { w.Nodes[0].CutLink(lab.Service) },
+		Lasts: 5 * time.Second,
+		Heal:  func(w *World) { w.Nodes[0].RestoreLink(lab.Service) }, After: 7 * time.Second,
+		Promise: Beside(Both(Promise{Dark: 100*time.Millisecond + Slack, Holder: 1, Returned: Any, Moves: 2})),
+	}, {
+		ID: "F12", Title: "link of the holder flaps",
+		Fault: func(w *World) {
+			for range 8 {
+				w.Nodes[0].CutLink(lab.Service)
+				lab.During(300 * time.Millisecond)
+				w.Nodes[0].RestoreLink(lab.Service)
+				lab.During(700 * time.Millisecond)
+			}
+		},
+		Promise: Both(Promise{Dark: 100*time.Millisecond + Slack, Holder: 1, Moves: 1}),
+	}, {
+		ID: "F14", Title: "gateway dead for all",
+		Shape: Shape{Gateway: true},
+		Fault: func(w *World) { w.Gateway.CutLink(lab.Service) },
+		Lasts: 10 * time.Second,
+		Heal:  func(w *World) { w.Gateway.RestoreLink(lab.Service) }, After: 3 * time.Second,
+		Promise: Both(nothingMoves()),
+	}}
+}

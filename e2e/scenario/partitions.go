@@ -1,0 +1,47 @@
+package scenario
+
+import (
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// everywhere are all networks of a machine.
+var everywhere = []lab.Network{lab.Service, lab.Control}
+
+func heal(w *World) { w.LAN.Heal() }
+
+// partitions are faults between machines, on every channel: F4 to F7.
+func partitions() []Scenario {
+	return []Scenario{{
+		ID: "F5", Title: "holder and second cut apart, third reaches both", Core: true,
+		Fault: func(w *World) { w.LAN.Part(w.Nodes[:1], w.Nodes[1:2], everywhere...) },
+		Lasts: 10 * time.Second,
+		Heal:  heal, After: 3 * time.Second,
+		Promise: Beside(Both(nothingMoves())),
+	}, {
+		ID: "F6", Title: "ring of one-way losses",
+		Fault: func(w *World) { // each hears the next one only
+			for i, n := range w.Nodes {
+				w.LAN.Cut(n, w.Nodes[(i+1)%len(w.Nodes)], everywhere...)
+			}
+		},
+		Lasts: 10 * time.Second,
+		Heal:  heal, After: 3 * time.Second,
+		Promise: Beside(Both(nothingMoves())),
+	}, {
+		ID: "F7", Title: "two nodes cut apart, both reach the gateway", Core: true,
+		Shape: Shape{Nodes: 2, Gateway: true},
+		Fault: func(w *World) { w.LAN.Part(w.Nodes[:1], w.Nodes[1:], everywhere...) },
+		Lasts: 8 * time.Second,
+		Heal:  heal, After: 3 * time.Second,
+		Promise: Beside(map[Subject]Promise{Mesh: {
+			E: Unbounded, Dark: Slack, Holder: Any, HealE: Heartbeat + roundTrips, Moves: 1,
+			Alert: "split_brain", On: []int{0, 1}, AlertWithin: 2 * time.Second, AtHeal: true,
+		}}),
+	}}
+}
+
+// roundTrips are two round trips between processes on a machine with other
+// work.
+const roundTrips = 50 * time.Millisecond

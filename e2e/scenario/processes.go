@@ -1,0 +1,42 @@
+package scenario
+
+import (
+	"syscall"
+	"time"
+)
+
+// succession is a holder that fell silent without a word: the second serves
+// within Master_Down_Interval and a heartbeat (G2).
+func succession() Promise {
+	return Promise{Dark: Scenario{}.MasterDown(1) + Heartbeat + Slack, Holder: 1, Returned: Any, Moves: 2}
+}
+
+// pause is how long a stopped process or machine stands still.
+const pause = 20 * time.Second
+
+// processes are faults of the daemon and of its machine: F8 to F11.
+func processes() []Scenario {
+	return []Scenario{{
+		ID: "F9", Title: "supervisor and worker killed together", Core: true,
+		Fault:   func(w *World) { w.Processes[0].KillAll() },
+		Lasts:   6 * time.Second,
+		Promise: Beside(Both(succession())),
+	}, {
+		ID: "F10", Title: "all processes stopped for 20 s, then continued", Core: true,
+		Fault:   func(w *World) { w.Processes[0].SignalAll(syscall.SIGSTOP) },
+		Lasts:   pause,
+		Heal:    func(w *World) { w.Processes[0].SignalAll(syscall.SIGCONT) },
+		After:   5 * time.Second,
+		Promise: Beside(Both(succession())),
+	}, {
+		ID: "F11", Title: "machine paused for 20 s, then resumed",
+		Fault: func(w *World) {
+			w.frozen = w.Processes[0].Freezer()
+			w.frozen.Freeze()
+		},
+		Lasts:   pause,
+		Heal:    func(w *World) { w.frozen.Thaw() },
+		After:   5 * time.Second,
+		Promise: Beside(Both(succession())),
+	}}
+}

@@ -1,0 +1,129 @@
+package scenario
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// Result is what one run measured.
+type Result struct {
+	E, Dark         time.Duration // while the fault lasted
+	HealE, HealDark time.Duration // from the heal on
+	Alert           time.Duration // from the strike to the last alert that was promised
+	Alerted         bool          // one was promised and came
+	Moves           int           // changes of holder
+	Takeover        time.Duration // last advert of the first holder to the first one of the next; zero: none
+}
+
+// Run runs a row once and fails the story where the promise is broken.
+func Run(t lab.T, row Scenario, subject Subject) Result {
+	t.Helper()
+	promise := row.Promise[subject]
+	judged := subject != Keepalived
+	w := build(t, row, subject)
+	if judged && promise.Alert != "" {
+		for _, i := range promise.On {
+			w.feeds = append(w.feeds, w.Daemons[i].FollowAlerts())
+		}
+		lab.During(100 * time.Millisecond) // they are connected
+	}
+
+	w.Struck = time.Now()
+	row.Fault(w)
+	lab.During(row.Lasts - time.Since(w.Struck))
+	if judged {
+		w.wantHolder(promise.Holder)
+	}
+	ended := time.Now()
+	var r Result
+	struck := w.Watch.Between(w.Struck, ended)
+	r.E, r.Dark = struck.E(VIP), struck.Dark(VIP)
+	if judged {
+		within(struck.WantNeverTwo, promise.E)
+		within(struck.WantDarkAtMost, promise.Dark)
+		if !promise.AtHeal {
+			w.wantAlerts(promise, w.Struck, &r)
+		}
+	}
+	if len(w.Nodes) > 1 {
+		r.Takeover, _ = w.Watch.Since(w.Struck.Add(-row.advert()-Slack)).Takeover(4, VRID, w.Nodes[0], w.Nodes[1])
+	}
+	if row.Heal != nil {
+		w.Healed = time.Now()
+		row.Heal(w)
+		lab.During(row.After - time.Since(w.Healed))
+		if judged {
+			w.wantHolder(promise.Returned)
+		}
+		healed := w.Watch.Since(w.Healed)
+		r.HealE, r.HealDark = healed.E(VIP), healed.Dark(VIP)
+		if judged {
+			if promise.AtHeal {
+				w.wantAlerts(promise, w.Healed, &r)
+			}
+			within(healed.WantNeverTwo, promise.HealE)
+			within(healed.WantDarkAtMost, max(promise.HealDark, Slack))
+		}
+	}
+	whole := w.Watch.Since(w.Struck.Add(-100*time.Millisecond)).Series(VIP, lab.ByEcho) // begins with who held at the strike
+	r.Moves = len(whole.Nodes()) - 1
+	if judged && promise.E != Unbounded && r.Moves > promise.Moves {
+		t.Errorf("%v moved %d times, want at most %d: %v", VIP, r.Moves, promise.Moves, whole)
+	}
+	if judged && row.Check != nil {
+		row.Check(w)
+	}
+	return r
+}
+
+func within(want func(time.Duration, ...netip.Addr), limit time.Duration) {
+	if limit != Unbounded {
+		want(limit, VIP)
+	}
+}
+
+// wantHolder waits a moment for who must answer now.
+func (w *World) wantHolder(i Index) {
+	w.T.Helper()
+	switch i {
+	case Any:
+	case None:
+		if nodes := w.answering(); len(nodes) > 0 {
+			w.T.Errorf("%v is answered by %v, want by nobody", VIP, nodes)
+		}
+	default:
+		w.Watch.WantHolder(w.Nodes[i], VIP, time.Second)
+	}
+}
+
+// answering are the nodes that have answered lately, by either kind of probe.
+func (w *World) answering() []string {
+	lately := w.Watch.Since(time.Now().Add(-100 * time.Millisecond))
+	nodes := append(lately.Series(VIP, lab.ByNeighbour).Nodes(), lately.Series(VIP, lab.ByEcho).Nodes()...)
+	slices.Sort(nodes)
+	return slices.Compact(nodes)
+}
+
+// wantAlerts waits for the promised alert on each node that shall raise it. The
+// limit counts from the given moment.
+func (w *World) wantAlerts(p Promise, from time.Time, r *Result) {
+	w.T.Helper()
+	for i, feed := range w.feeds {
+		node := w.Nodes[p.On[i]].Name
+		var alert lab.Alert
+		what := fmt.Sprintf("%s raises %s with %q", node, p.Alert, p.Words)
+		lab.Want(w.T, time.Until(from.Add(p.AlertWithin+Slack)), what, func() (string, bool) {
+			var ok bool
+			alert, ok = feed.First(from, node, p.Alert, p.Words...)
+			return feed.Log(), ok
+		})
+		r.Alert, r.Alerted = max(r.Alert, alert.At.Sub(from)), true
+		if took := alert.At.Sub(from); took > p.AlertWithin+Slack {
+			w.T.Errorf("%s after %v, want within %v", what, took, p.AlertWithin)
+		}
+	}
+}
