@@ -495,7 +495,7 @@ func TestAChangeThatTakesThingsAwayIsMadeOnlyOnPurpose(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := compareCluster(tt.old, tt.text, []string{"lb1", "lb2"}).refuse()
+			err := compareCluster(tt.old, tt.text, config.Members("lb1", "lb2")).refuse()
 			if tt.says == "" && err != nil || tt.says != "" && (err == nil || err.Error() != tt.says) {
 				t.Errorf("refuse = %v, want %q", err, tt.says)
 			}

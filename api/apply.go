@@ -56,19 +56,18 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 		return sendResult(stream, &pb.ApplyResult{Revision: revisionToProto(present), Unchanged: true})
 	}
 
-	members := s.o.Cluster.Members()
-	nodes := names(members)
-	findings := checkDocument(p.file, p.Text, configMembers(members))
+	members := configMembers(s.o.Cluster.Members())
+	findings := checkDocument(p.file, p.Text, members)
 	if err := acceptable(findings, p.acceptUnsupported); err != nil {
 		return err
 	}
 	if !p.acceptRemovals {
-		if err := compareCluster(present.Text, p.Text, nodes).refuse(); err != nil {
+		if err := compareCluster(present.Text, p.Text, members).refuse(); err != nil {
 			return err
 		}
 	}
 	if err := stream.Send(&pb.ApplyProgress{Step: &pb.ApplyProgress_Checked{
-		Checked: &pb.ApplyChecked{Findings: findingsToProto(findings), Nodes: nodes}}}); err != nil {
+		Checked: &pb.ApplyChecked{Findings: findingsToProto(findings), Nodes: s.compiledFor()}}}); err != nil {
 		return err
 	}
 	if err := s.prepareAll(stream, p); err != nil {

@@ -142,18 +142,19 @@ func (c configService) Plan(_ context.Context, req *pb.PlanConfigRequest) (*pb.P
 	if err != nil {
 		return nil, err
 	}
-	nodes := c.s.compiledFor()
+	members := c.s.documentMembers()
 	resp := &pb.PlanConfigResponse{
 		Base:     base.Number,
-		Findings: findingsToProto(checkDocument(req.GetFile(), req.GetText(), c.s.documentMembers())),
+		Findings: findingsToProto(checkDocument(req.GetFile(), req.GetText(), members)),
 		Diff:     config.Diff(revisionFile(base), base.Text, req.GetFile(), req.GetText()),
 	}
-	gone := compareCluster(base.Text, req.GetText(), nodes)
+	gone := compareCluster(base.Text, req.GetText(), members)
 	resp.Removals, resp.NoAddressLeft = gone.toProto(), gone.noAddressLeft
 	snapshot, _ := c.s.o.Hub.Latest()
-	for _, name := range nodes {
+	for _, member := range members {
+		name := member.Name
 		n, known := snapshot.Node(name)
-		changes := compareUnits(base.Text, req.GetText(), name)
+		changes := compareUnits(base.Text, req.GetText(), member)
 		resp.Nodes = append(resp.Nodes, &pb.NodePlan{
 			Node: name, Alive: known && n.Alive, Added: changes.added, Removed: changes.removed, Changed: changes.changed,
 		})

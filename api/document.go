@@ -25,6 +25,12 @@ func configMembers(members []store.Member) []config.Member {
 	return out
 }
 
+// compileFor gives what a document says for one member, as far as it can be read.
+func compileFor(text string, m config.Member) *config.Config {
+	c, _ := config.CompileWith(syntax.Parse("", text), config.Options{Node: m.Name, Witness: m.Role == config.RoleWitness})
+	return c
+}
+
 // joinNodes makes one finding of those that several nodes share, and names them
 // all in it.
 func joinNodes(findings config.Findings) config.Findings {
@@ -46,10 +52,8 @@ type unitChanges struct{ added, removed, changed []string }
 
 // compareUnits compares the units that two documents give a node. Old may be
 // empty.
-func compareUnits(oldText, newText, node string) unitChanges {
-	oldConfig, _ := config.Compile(syntax.Parse("", oldText), node)
-	newConfig, _ := config.Compile(syntax.Parse("", newText), node)
-	before, after := units(oldConfig), units(newConfig)
+func compareUnits(oldText, newText string, node config.Member) unitChanges {
+	before, after := units(compileFor(oldText, node)), units(compileFor(newText, node))
 	var c unitChanges
 	for name, unit := range after {
 		old, existed := before[name]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,7 +40,7 @@ func (s *Server) info() *pb.InfoResponse {
 		return out
 	}
 	st := s.o.Cluster.Status()
-	out.Cluster, out.ClusterId, out.Fingerprint = st.ClusterName, st.ClusterID, st.Fingerprint
+	out.Cluster, out.ClusterId, out.Fingerprint, out.Role = st.ClusterName, st.ClusterID, st.Fingerprint, string(st.Role)
 	if st.Advertise.IsValid() {
 		out.Advertise = st.Advertise.String()
 	}
@@ -118,7 +119,7 @@ func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingS
 	}
 	var sendErr error
 	err = l.s.o.Cluster.Join(stream.Context(), cluster.JoinOptions{
-		Token: req.GetToken(), Addrs: req.GetAddresses(), Advertise: advertise,
+		Token: req.GetToken(), Addrs: req.GetAddresses(), Advertise: advertise, Witness: req.GetWitness(),
 		Progress: func(step cluster.JoinStep) {
 			if sendErr == nil {
 				sendErr = stream.Send(stepToProto(step))
@@ -131,7 +132,17 @@ func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingS
 	if sendErr != nil {
 		return sendErr
 	}
-	return stream.Send(&pb.JoinProgress{Joined: l.s.info()})
+	return stream.Send(&pb.JoinProgress{Joined: l.s.info(), Hints: joinHints(l.s.o.Cluster.Members())})
+}
+
+// joinHints is what the operator should know of a cluster that has grown to
+// these members.
+func joinHints(members []store.Member) []string {
+	if len(members) != 2 || !members[0].Role.Votes() || !members[1].Role.Votes() {
+		return nil
+	}
+	return []string{"the cluster has two voters: when one fails, the configuration is read-only until it returns. " +
+		"A third node changes that, or a witness (haclusterctl join --witness), and makes policy quorum possible"}
 }
 
 func stepToProto(step cluster.JoinStep) *pb.JoinProgress {
@@ -154,6 +165,11 @@ func (l lifecycleService) Leave(ctx context.Context, req *pb.LeaveRequest) (*pb.
 	if st.State == cluster.Waiting {
 		return nil, cluster.ErrNotMember
 	}
+	if st.State == cluster.Member {
+		if err := l.s.fitsWithout(l.s.o.Node); err != nil {
+			return nil, err
+		}
+	}
 	remaining, err := l.s.o.Cluster.Leave(ctx, req.GetLast())
 	if err != nil {
 		return nil, err
@@ -170,6 +186,27 @@ func (l lifecycleService) Leave(ctx context.Context, req *pb.LeaveRequest) (*pb.
 		resp.Warnings = append(resp.Warnings, "two voters are left: when one of them fails, the configuration is read-only until it returns; add a third node or a witness")
 	}
 	return resp, nil
+}
+
+// fitsWithout refuses to take away a member that the configuration needs: without
+// its vote policy quorum may have too few.
+func (s *Server) fitsWithout(node string) error {
+	rev, err := s.o.Revisions().Latest()
+	if err != nil {
+		return nil // no revision needs nobody
+	}
+	all := s.documentMembers()
+	rest := slices.DeleteFunc(slices.Clone(all), func(m config.Member) bool { return m.Name == node })
+	if len(rest) == 0 || checkDocument("", rev.Text, all).Err() != nil {
+		return nil
+	}
+	errs := checkDocument(revisionFile(rev), rev.Text, rest).Of(config.Error)
+	if len(errs) == 0 {
+		return nil
+	}
+	r := refused("the configuration does not fit the members that would be left: %s", errs[0])
+	r.remedy = "change it first, or add another node"
+	return r
 }
 
 func parseAdvertise(text string) (netip.AddrPort, error) {

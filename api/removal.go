@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/hacluster/hacluster/config"
-	"github.com/hacluster/hacluster/config/syntax"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -27,20 +26,18 @@ type removal struct {
 
 // compareCluster says what a new document takes away from the named nodes
 // together. What only moves between them stays.
-func compareCluster(oldText, newText string, nodes []string) removals {
+func compareCluster(oldText, newText string, nodes []config.Member) removals {
 	var out removals
 	stays := make(map[string]bool)
 	left := false
 	for _, node := range nodes {
-		c, _ := config.Compile(syntax.Parse("", newText), node)
-		for _, inst := range c.Instances {
+		for _, inst := range compileFor(newText, node).Instances {
 			stays[inst.Name] = true
 			left = left || len(addressesOf(inst)) > 0
 		}
 	}
 	for _, node := range nodes {
-		c, _ := config.Compile(syntax.Parse("", oldText), node)
-		for _, inst := range c.Instances {
+		for _, inst := range compileFor(oldText, node).Instances {
 			addresses := addressesOf(inst)
 			out.addresses = addNew(out.addresses, addresses)
 			if stays[inst.Name] {

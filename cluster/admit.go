@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,12 +59,22 @@ func (s *session) admitHere(ctx context.Context, req *haclusterv1.AdmitRequest) 
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
+	wish := store.Role(req.GetRole())
+	if wish != "" && wish != store.RoleWitness {
+		return nil, status.Errorf(codes.InvalidArgument, "role %q cannot be asked for: it is the token's", wish)
+	}
 	role, err := s.redeem(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	m.Role, m.Token = role, req.GetTokenId()
-	answer, err := s.enter(ctx, m, req.GetCsr())
+	var answer *haclusterv1.AdmitResponse
+	if wish != "" && !m.Role.Votes() {
+		err = status.Errorf(codes.PermissionDenied, "token %s is for a %s: a witness votes; use one made with --role witness", req.GetTokenId(), role)
+	} else {
+		m.Role = cmp.Or(wish, role)
+		answer, err = s.enter(ctx, m, req.GetCsr())
+	}
 	if err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

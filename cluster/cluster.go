@@ -193,6 +193,7 @@ func (c *Cluster) Status() Status {
 	status.ClusterName = s.node.ClusterName
 	status.Fingerprint = identity.Pin().String()
 	status.Advertise = s.node.Advertise
+	status.Role = s.node.Role
 	status.Leader = nameOf(leader.ID)
 	status.Term = s.store.Term()
 	status.Applied = s.store.Applied()

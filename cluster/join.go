@@ -64,8 +64,9 @@ type joiner struct {
 	cluster  *Cluster
 	progress func(JoinStep)
 
-	token pki.Token
-	addrs []string
+	token   pki.Token
+	witness bool
+	addrs   []string
 
 	reached string           // the member that answered
 	conn    *grpc.ClientConn // to it
@@ -97,7 +98,10 @@ func (j *joiner) parse(o JoinOptions) error {
 		if err != nil {
 			return "", err
 		}
-		j.token = token
+		if o.Witness && token.Role == pki.NonVoter {
+			return "", fmt.Errorf("%s gives no vote, and a witness votes: use one made by haclusterctl token create --role witness", token)
+		}
+		j.token, j.witness = token, o.Witness
 		for _, addr := range slices.Concat(o.Addrs, token.Addrs) {
 			if _, _, err := net.SplitHostPort(addr); err != nil {
 				// An address without a port, IPv6 without brackets included.
@@ -127,7 +131,7 @@ func (j *joiner) run(ctx context.Context) error {
 		return err
 	}
 	defer j.conn.Close()
-	if err := j.step(StepAdmit, func() (string, error) { return "as " + j.token.Role.String(), j.admit(ctx) }); err != nil {
+	if err := j.step(StepAdmit, func() (string, error) { return "as " + j.role(), j.admit(ctx) }); err != nil {
 		return err
 	}
 	if err := j.step(StepCertificate, func() (string, error) { return "", j.store() }); err != nil {
@@ -171,6 +175,14 @@ func (j *joiner) connect(ctx context.Context, addr string) error {
 	return err
 }
 
+// role is what this node asks to be.
+func (j *joiner) role() string {
+	if j.witness {
+		return pki.Witness.String()
+	}
+	return j.token.Role.String()
+}
+
 // admit shows the token and gets a certificate.
 func (j *joiner) admit(ctx context.Context) error {
 	var err error
@@ -187,6 +199,9 @@ func (j *joiner) admit(ctx context.Context) error {
 		Name: j.node.Name, Csr: csr, Address: j.node.Advertise.String(), GossipAddress: gossip.String(),
 		Version: j.cluster.o.Version,
 	}
+	if j.witness {
+		req.Role = string(store.RoleWitness)
+	}
 	for _, addr := range heartbeats {
 		req.HeartbeatAddresses = append(req.HeartbeatAddresses, addr.String())
 	}
@@ -201,6 +216,9 @@ func (j *joiner) admit(ctx context.Context) error {
 	j.node.ClusterID = answer.GetClusterId()
 	j.node.ClusterName = answer.GetClusterName()
 	j.node.Role = store.Role(answer.GetRole())
+	if j.witness && j.node.Role != store.RoleWitness {
+		return fmt.Errorf("%s would make this node a %s: its version knows no --witness; use a token made with --role witness", j.reached, j.node.Role)
+	}
 	return nil
 }
 

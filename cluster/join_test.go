@@ -223,6 +223,23 @@ func TestRolesDecideWhoVotes(t *testing.T) {
 	}
 }
 
+func TestATokenForAVoterAdmitsAWitness(t *testing.T) {
+	t.Parallel()
+	a, b, c := newNode(t, "a"), newNode(t, "b"), newNode(t, "c")
+	a.initCluster("")
+	if err := b.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{}), Witness: true}); err != nil {
+		t.Fatal(err)
+	}
+	if m, _ := a.session.store.Members().ByName("b"); m.Role != store.RoleWitness || b.Status().Role != store.RoleWitness {
+		t.Errorf("b is %q to a and %q to itself, want a witness", m.Role, b.Status().Role)
+	}
+	err := c.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{Role: store.RoleNonVoter}), Witness: true})
+	if err == nil || !strings.Contains(err.Error(), "a witness votes") {
+		t.Errorf("Join = %v with a token that gives no vote, want it refused", err)
+	}
+	c.untouched()
+}
+
 func TestOnlyOneDaemonUsesADataDirectory(t *testing.T) {
 	t.Parallel()
 	a := newNode(t, "a")

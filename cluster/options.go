@@ -74,6 +74,7 @@ type JoinOptions struct {
 	Token     string   // as printed by token create
 	Addrs     []string // host:port of members; those in the token are tried after them
 	Advertise netip.AddrPort
+	Witness   bool           // vote and hold nothing, with a token for a voter or for a witness
 	Progress  func(JoinStep) // called for each step, may be nil
 	Timeout   time.Duration  // for the whole; default 60 s
 }
@@ -118,7 +119,8 @@ type Status struct {
 	ClusterName string
 	Fingerprint string // of the cluster's authority
 	Advertise   netip.AddrPort
-	Leader      string // name; empty when none is known
+	Role        store.Role // empty while the node is in no cluster
+	Leader      string     // name; empty when none is known
 	Term        uint64
 	Applied     uint64 // Raft index of the last command in the local state
 	Revision    uint64 // newest known

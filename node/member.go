@@ -96,6 +96,7 @@ func runMember(ctx context.Context, o Options) error {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
 	}
 	m.runner.plane = m.plane
+	m.runner.witness = func() bool { return m.cluster.Status().Role == store.RoleWitness }
 	close(ready)
 
 	parts, ctx := newStages(ctx)

@@ -20,6 +20,8 @@ type runner struct {
 	node  string
 	view  *view
 	plane *plane // set before anything is run
+	// witness says whether this node votes only; set before anything is run.
+	witness func() bool
 
 	// applied is told what runs now, before Await answers.
 	applied func(rev store.Revision, state desired.State)
@@ -61,7 +63,7 @@ func (r *runner) run(ctx context.Context, rev store.Revision) {
 }
 
 func (r *runner) apply(ctx context.Context, rev store.Revision) error {
-	cfg, findings := config.Compile(syntax.Parse(revisionFile(rev.Number), rev.Text), r.node)
+	cfg, findings := r.compile(revisionFile(rev.Number), rev.Text)
 	if err := findings.Err(); err != nil {
 		return err
 	}
@@ -71,6 +73,12 @@ func (r *runner) apply(ctx context.Context, rev store.Revision) error {
 	}
 	r.applied(rev, state)
 	return nil
+}
+
+// compile reads a document as this node runs it: as a witness nothing of it but
+// the settings of the cluster.
+func (r *runner) compile(file, text string) (*config.Config, config.Findings) {
+	return config.CompileWith(syntax.Parse(file, text), config.Options{Node: r.node, Witness: r.witness()})
 }
 
 // stop lets go of everything: the node has left its cluster.
@@ -85,7 +93,7 @@ func (r *runner) stop(ctx context.Context) error {
 // Prepare implements api.Runner. An interface or program that is missing here
 // stops the commit: it would go wrong on this node at once.
 func (r *runner) Prepare(_ context.Context, file, text string) config.Findings {
-	cfg, findings := config.Compile(syntax.Parse(file, text), r.node)
+	cfg, findings := r.compile(file, text)
 	if findings.Err() != nil {
 		return findings
 	}

@@ -22,8 +22,13 @@ line that init or "token create" printed. The token names the cluster by its
 fingerprint, so its secret goes to no other machine; it also knows addresses,
 which are tried after the ones given.
 
+With --witness it becomes a member that votes and holds nothing: it keeps the
+majority, and policy quorum, of two nodes alive when one of them fails. One
+machine can be the witness of many clusters: run a haclusterd for each, with a
+--name, --data-dir, --run-dir and --listen of its own.
+
 Whatever fails, this machine is left as it was.`,
-		Example: example("haclusterctl join 192.0.2.11:7112 --token hacl1.…", "haclusterctl join --token - < token-file", "haclusterctl join 192.0.2.11:7112 --token hacl1.… --advertise 192.0.2.12"),
+		Example: example("haclusterctl join 192.0.2.11:7112 --token hacl1.…", "haclusterctl join --token - < token-file", "haclusterctl join 192.0.2.11:7112 --token hacl1.… --advertise 192.0.2.12", "haclusterctl join 192.0.2.11:7112 --token hacl1.… --witness"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if req.GetToken() == "-" {
 				text, err := a.readDocument("-")
@@ -48,11 +53,13 @@ Whatever fails, this machine is left as it was.`,
 	a.readFlags(cmd)
 	cmd.Flags().StringVar(&req.Token, "token", "", "the token, or - to read it from standard input")
 	cmd.Flags().StringVar(&req.Advertise, "advertise", "", "address[:port] at which the other nodes reach this one")
+	cmd.Flags().BoolVar(&req.Witness, "witness", false, "vote, and hold no virtual address")
 	return cmd
 }
 
 func (a *app) printJoin(stream grpc.ServerStreamingClient[pb.JoinProgress]) error {
 	var joined *pb.InfoResponse
+	var hints []string
 	for {
 		p, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -62,7 +69,7 @@ func (a *app) printJoin(stream grpc.ServerStreamingClient[pb.JoinProgress]) erro
 			return err
 		}
 		if p.GetJoined() != nil {
-			joined = p.GetJoined()
+			joined, hints = p.GetJoined(), p.GetHints()
 		}
 		if !a.json() {
 			a.printStep(p)
@@ -74,8 +81,19 @@ func (a *app) printJoin(stream grpc.ServerStreamingClient[pb.JoinProgress]) erro
 	case a.json():
 		return a.printJSON(joined)
 	}
-	a.printf("%s\n", a.style(green, "This node, "+joined.GetNode()+", is a member of cluster "+joined.GetCluster()+"."))
+	a.printf("%s\n", a.style(green, "This node, "+joined.GetNode()+", is "+partOf(joined)+" of cluster "+joined.GetCluster()+"."))
+	for _, hint := range hints {
+		a.printf("note: %s\n", strings.Join(wrap(hint, a.width, len("note: ")), "\n      "))
+	}
 	return nil
+}
+
+// partOf is what a node is to its cluster.
+func partOf(n *pb.InfoResponse) string {
+	if n.GetRole() == "witness" {
+		return "a witness"
+	}
+	return "a member"
 }
 
 // printStep prints how far a step is: when it ends, or on a terminal also when

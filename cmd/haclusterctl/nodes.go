@@ -68,7 +68,10 @@ func (a *app) nodeRows(nodes []*pb.Node, observer string) [][]cell {
 			state = cell{"off", red}
 		}
 		role := strings.ToLower(strings.ReplaceAll(word(n.GetRole()), " ", "-"))
-		if n.GetLeader() {
+		switch {
+		case n.GetLeader() && n.GetRole() == pb.Role_ROLE_WITNESS:
+			role = "witness, leader"
+		case n.GetLeader():
 			role = "leader"
 		}
 		revision := cell{text: fmt.Sprint(n.GetRevision())}
@@ -89,8 +92,11 @@ func (a *app) nodeRows(nodes []*pb.Node, observer string) [][]cell {
 
 // unitsLine counts a node's units by state, and names the few.
 func unitsLine(n *pb.Node) string {
-	if !n.GetAlive() {
+	switch {
+	case !n.GetAlive():
 		return ""
+	case n.GetRole() == pb.Role_ROLE_WITNESS:
+		return "votes, holds nothing"
 	}
 	if len(n.GetUnits()) <= 3 {
 		var words []string

@@ -196,7 +196,10 @@ type InfoResponse struct {
 	// disk stalls. Empty when all is well.
 	Problem string `protobuf:"bytes,10,opt,name=problem,proto3" json:"problem,omitempty"`
 	// Fingerprint of the cluster's authority; empty before init or join.
-	Fingerprint   string `protobuf:"bytes,11,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Fingerprint string `protobuf:"bytes,11,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// What the node does in its cluster: "voter", "witness" or "non-voter"; empty
+	// before init or join.
+	Role          string `protobuf:"bytes,12,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -304,6 +307,13 @@ func (x *InfoResponse) GetProblem() string {
 func (x *InfoResponse) GetFingerprint() string {
 	if x != nil {
 		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *InfoResponse) GetRole() string {
+	if x != nil {
+		return x.Role
 	}
 	return ""
 }
@@ -507,7 +517,9 @@ type JoinRequest struct {
 	// The secret text of the token.
 	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	// Address and port for the other nodes; empty: as the daemon was started.
-	Advertise     string `protobuf:"bytes,3,opt,name=advertise,proto3" json:"advertise,omitempty"`
+	Advertise string `protobuf:"bytes,3,opt,name=advertise,proto3" json:"advertise,omitempty"`
+	// Join as a witness: a member that votes and holds nothing.
+	Witness       bool `protobuf:"varint,4,opt,name=witness,proto3" json:"witness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -563,6 +575,13 @@ func (x *JoinRequest) GetAdvertise() string {
 	return ""
 }
 
+func (x *JoinRequest) GetWitness() bool {
+	if x != nil {
+		return x.Witness
+	}
+	return false
+}
+
 // JoinProgress is one step of a join, begun or ended.
 type JoinProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -573,7 +592,9 @@ type JoinProgress struct {
 	// More, for people: which address answered, how far the log has come.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Set in the last message.
-	Joined        *InfoResponse `protobuf:"bytes,4,opt,name=joined,proto3" json:"joined,omitempty"`
+	Joined *InfoResponse `protobuf:"bytes,4,opt,name=joined,proto3" json:"joined,omitempty"`
+	// What the operator should know now, in the last message.
+	Hints         []string `protobuf:"bytes,5,rep,name=hints,proto3" json:"hints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -632,6 +653,13 @@ func (x *JoinProgress) GetDetail() string {
 func (x *JoinProgress) GetJoined() *InfoResponse {
 	if x != nil {
 		return x.Joined
+	}
+	return nil
+}
+
+func (x *JoinProgress) GetHints() []string {
+	if x != nil {
+		return x.Hints
 	}
 	return nil
 }
@@ -1148,7 +1176,7 @@ var File_hacluster_v1_lifecycle_proto protoreflect.FileDescriptor
 const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\n" +
 	"\x1chacluster/v1/lifecycle.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/config.proto\x1a\x18hacluster/v1/error.proto\"\r\n" +
-	"\vInfoRequest\"\xb8\x03\n" +
+	"\vInfoRequest\"\xcc\x03\n" +
 	"\fInfoResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
@@ -1162,7 +1190,8 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\astarted\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x18\n" +
 	"\aproblem\x18\n" +
 	" \x01(\tR\aproblem\x12 \n" +
-	"\vfingerprint\x18\v \x01(\tR\vfingerprint\"T\n" +
+	"\vfingerprint\x18\v \x01(\tR\vfingerprint\x12\x12\n" +
+	"\x04role\x18\f \x01(\tR\x04role\"T\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fMODE_WAITING\x10\x01\x12\x0f\n" +
@@ -1183,16 +1212,18 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\aaddress\x18\x04 \x01(\tR\aaddress\x12)\n" +
 	"\x05token\x18\x05 \x01(\v2\x13.hacluster.v1.TokenR\x05token\x122\n" +
 	"\brevision\x18\x06 \x01(\v2\x16.hacluster.v1.RevisionR\brevision\x121\n" +
-	"\bfindings\x18\a \x03(\v2\x15.hacluster.v1.FindingR\bfindings\"_\n" +
+	"\bfindings\x18\a \x03(\v2\x15.hacluster.v1.FindingR\bfindings\"y\n" +
 	"\vJoinRequest\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x1c\n" +
-	"\tadvertise\x18\x03 \x01(\tR\tadvertise\"\x9d\x01\n" +
+	"\tadvertise\x18\x03 \x01(\tR\tadvertise\x12\x18\n" +
+	"\awitness\x18\x04 \x01(\bR\awitness\"\xb3\x01\n" +
 	"\fJoinProgress\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.hacluster.v1.StepStateR\x05state\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x122\n" +
-	"\x06joined\x18\x04 \x01(\v2\x1a.hacluster.v1.InfoResponseR\x06joined\"\"\n" +
+	"\x06joined\x18\x04 \x01(\v2\x1a.hacluster.v1.InfoResponseR\x06joined\x12\x14\n" +
+	"\x05hints\x18\x05 \x03(\tR\x05hints\"\"\n" +
 	"\fLeaveRequest\x12\x12\n" +
 	"\x04last\x18\x01 \x01(\bR\x04last\"c\n" +
 	"\rLeaveResponse\x12\x18\n" +

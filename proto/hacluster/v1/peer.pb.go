@@ -397,7 +397,10 @@ type AdmitRequest struct {
 	// Addresses and ports of its heartbeats.
 	HeartbeatAddresses []string `protobuf:"bytes,8,rep,name=heartbeat_addresses,json=heartbeatAddresses,proto3" json:"heartbeat_addresses,omitempty"`
 	// Version of its program.
-	Version       string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,9,opt,name=version,proto3" json:"version,omitempty"`
+	// What it wants to be; empty: what the token is for. A token for a voter also
+	// admits a witness, which may do less.
+	Role          string `protobuf:"bytes,10,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -491,6 +494,13 @@ func (x *AdmitRequest) GetHeartbeatAddresses() []string {
 func (x *AdmitRequest) GetVersion() string {
 	if x != nil {
 		return x.Version
+	}
+	return ""
+}
+
+func (x *AdmitRequest) GetRole() string {
+	if x != nil {
+		return x.Role
 	}
 	return ""
 }
@@ -918,7 +928,7 @@ const file_hacluster_v1_peer_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aapplied\x18\x03 \x01(\x04R\aapplied\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x04R\brevision\"\x9d\x02\n" +
+	"\brevision\x18\x04 \x01(\x04R\brevision\"\xb1\x02\n" +
 	"\fAdmitRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x19\n" +
@@ -929,7 +939,9 @@ const file_hacluster_v1_peer_proto_rawDesc = "" +
 	"\aaddress\x18\x06 \x01(\tR\aaddress\x12%\n" +
 	"\x0egossip_address\x18\a \x01(\tR\rgossipAddress\x12/\n" +
 	"\x13heartbeat_addresses\x18\b \x03(\tR\x12heartbeatAddresses\x12\x18\n" +
-	"\aversion\x18\t \x01(\tR\aversion\"\xd9\x01\n" +
+	"\aversion\x18\t \x01(\tR\aversion\x12\x12\n" +
+	"\x04role\x18\n" +
+	" \x01(\tR\x04role\"\xd9\x01\n" +
 	"\rAdmitResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12!\n" +
