@@ -230,6 +230,21 @@ func (c *Cluster) Propose(ctx context.Context, p store.Proposal) (store.Revision
 	return rev, s.explain("commit a revision", err)
 }
 
+// Apply has a command of one of Options.Machines carried out, and returns its
+// result when this node's state has it: *store.Refusal and *NoMajorityError
+// (nothing changed), *store.UnknownOutcomeError (asking again with the same
+// request id is safe). The operation names it in errors, as in "commit a revision".
+func (c *Cluster) Apply(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {
+	s, err := c.current()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, operationTime)
+	defer cancel()
+	result, err := s.store.Apply(ctx, cmd)
+	return result, s.explain(operation, err)
+}
+
 // Sync makes the reads after it linearizable: they see all that was acknowledged
 // on any node before. It fails with a *NoMajorityError.
 func (c *Cluster) Sync(ctx context.Context) error {

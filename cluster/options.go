@@ -35,6 +35,11 @@ type Options struct {
 	// Receive gets each heartbeat; see mesh.Options. It must not block.
 	Receive func(mesh.Receipt)
 
+	// Machines makes the further parts of the replicated state, empty: it is called
+	// each time that the node becomes a member, or starts as one. Apply changes
+	// them. Nil: there are none.
+	Machines func() []store.Machine
+
 	Timing store.Timing // zero: store.LAN
 
 	// Register adds services to the gRPC server of the TLS port. Every caller of

@@ -64,6 +64,10 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 	}
 	s.identity.Store(identity)
 	s.peers = newPeers(node.Name, s.identity.Load)
+	var machines []store.Machine
+	if o.Machines != nil {
+		machines = o.Machines()
+	}
 	s.store, err = store.Open(store.Options{
 		Server: store.Server{ID: node.ID, Addr: node.Advertise.String()},
 		Dir:    dir.raft(),
@@ -75,9 +79,10 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 				accepted:      newConnSet(),
 			}
 		},
-		Forward: s.peers,
-		Timing:  o.Timing,
-		Logger:  o.Logger,
+		Forward:  s.peers,
+		Timing:   o.Timing,
+		Machines: machines,
+		Logger:   o.Logger,
 	})
 	if err != nil {
 		s.peers.Close()
