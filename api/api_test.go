@@ -111,6 +111,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		func() { pb.RegisterVipsServiceServer(g, vipsService{}) }, func() { pb.RegisterEventsServiceServer(g, eventsService{}) },
 		func() { pb.RegisterAlertsServiceServer(g, alertsService{}) }, func() { pb.RegisterConfigServiceServer(g, configService{}) },
 		func() { pb.RegisterHandoverServiceServer(g, handoverService{}) },
+		func() { pb.RegisterDisarmServiceServer(g, disarmService{}) },
 	} {
 		register()
 	}
@@ -123,7 +124,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		}
 	}
 	slices.Sort(writes)
-	want := []string{"Apply", "Create", "Handover", "Init", "Join", "Leave", "Revoke", "Rollback", "Set"}
+	want := []string{"Apply", "Arm", "Create", "Disarm", "Handover", "Init", "Join", "Leave", "Revoke", "Rollback", "Set"}
 	if !slices.Equal(writes, want) {
 		t.Errorf("methods that need root = %v, want %v", writes, want)
 	}

@@ -116,6 +116,7 @@ func statusToProto(s observed.Snapshot) *pb.ClusterStatus {
 		out.Links = append(out.Links, &pb.Link{
 			From: l.From, To: l.To, Channel: string(l.Channel), Alive: l.Alive, LastSeen: timeToProto(l.LastSeen)})
 	}
+	out.Disarmed, out.Gaps = disarmedToProto(s.Disarmed), j.Gaps
 	for _, a := range s.Alerts {
 		out.Alerts = append(out.Alerts, alertToProto(a))
 	}
@@ -126,7 +127,7 @@ func vipToProto(v observed.VIP) *pb.Vip {
 	out := &pb.Vip{
 		Address: v.Address.String(), Instance: v.Instance, Unit: v.Unit, Vrid: uint32(v.VRID), Interface: v.Interface,
 		Verdict: verdicts[v.Verdict], Reason: v.Reason, Holders: v.Holders,
-		Since: timeToProto(v.Since), ChangeReason: v.ChangeReason,
+		Since: timeToProto(v.Since), ChangeReason: v.ChangeReason, FailureTolerance: uint32(v.Tolerance), Policy: v.Policy,
 	}
 	for _, c := range v.Candidates {
 		out.Candidates = append(out.Candidates, &pb.Candidate{Node: c.Node, State: stateToProto(c.State), Priority: uint32(c.Priority)})
@@ -138,7 +139,10 @@ func nodeToProto(n observed.Node, c observed.Cluster) *pb.Node {
 	out := &pb.Node{
 		Name: n.Name, Address: n.Address, Role: roles[n.Role], Leader: n.Name == c.Leader && c.Leader != "",
 		Alive: n.Alive, LastSeen: timeToProto(n.LastSeen), Version: n.Version, Started: timeToProto(n.Started),
-		Revision: n.Revision, RevisionTarget: c.Revision, RevisionError: n.RevisionError,
+		Revision: n.Revision, RevisionTarget: c.Revision, RevisionError: n.RevisionError, StoreError: n.StoreError, Gaps: n.Gaps,
+	}
+	if n.ClockAhead != nil {
+		out.ClockAhead = durationpb.New(*n.ClockAhead)
 	}
 	for _, ch := range n.Channels {
 		out.Channels = append(out.Channels, &pb.Channel{

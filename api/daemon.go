@@ -30,6 +30,10 @@ type Options struct {
 	// Revisions is the local history. It is asked only while the node is a
 	// member.
 	Revisions func() Revisions
+	// Apply has a command of the cluster's further machines carried out:
+	// *store.Refusal and *cluster.NoMajorityError mean that nothing changed. Nil
+	// when the daemon runs standalone.
+	Apply func(ctx context.Context, operation string, cmd store.Command) ([]byte, error)
 	// Standalone gives the text that a standalone daemon runs.
 	Standalone func() (file, text string)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -47,6 +48,7 @@ type lan struct {
 	state   cluster.State
 	history []store.Revision
 	nodes   map[string]*node
+	disarm  *disarm.Machine // of all nodes
 }
 
 // node is one member with its Server.
@@ -64,7 +66,7 @@ type node struct {
 
 func newLAN(t *testing.T, names ...string) *lan {
 	t.Helper()
-	l := &lan{state: cluster.Member, nodes: make(map[string]*node)}
+	l := &lan{state: cluster.Member, nodes: make(map[string]*node), disarm: disarm.NewMachine(time.Now)}
 	l.history = []store.Revision{{Number: 1, Text: document, Hash: store.HashText(document), Author: "root", Message: "init", Time: time.Unix(1000, 0)}}
 	for _, name := range names {
 		l.nodes[name] = l.add(t, name)
@@ -73,11 +75,17 @@ func newLAN(t *testing.T, names ...string) *lan {
 	return l
 }
 
+// apply is what the replicated machines do.
+func (l *lan) apply(_ context.Context, _ string, cmd store.Command) ([]byte, error) {
+	return l.disarm.Apply(cmd)
+}
+
 func (l *lan) add(t *testing.T, name string) *node {
 	n := &node{lan: l, name: name, hub: observed.NewHub()}
 	n.server = New(Options{
 		Node: name, Version: "1.0.0", Commit: "abc", Started: time.Unix(900, 0), Logger: slog.New(slog.DiscardHandler),
 		Hub: n.hub, Runner: n, Arbiter: n, Cluster: n, Revisions: func() Revisions { return l },
+		Apply: l.apply,
 	})
 	// The members' side of the API, without TLS.
 	pipe := bufconn.Listen(1 << 16)

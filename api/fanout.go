@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/hacluster/hacluster/observed"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -96,6 +98,7 @@ func mergeReport(s *observed.Snapshot, n *observed.Node, report *pb.ClusterStatu
 		}
 		n.Version, n.Started = theirs.GetVersion(), timeFromProto(theirs.GetStarted())
 		n.Revision, n.RevisionError = theirs.GetRevision(), theirs.GetRevisionError()
+		n.StoreError, n.Gaps = theirs.GetStoreError(), theirs.GetGaps()
 		n.Units = nil
 		for _, u := range theirs.GetUnits() {
 			n.Units = append(n.Units, unitFromProto(u))
@@ -130,6 +133,11 @@ func (a agentService) Observe(_ context.Context, _ *pb.ObserveRequest) (*pb.Clus
 // Prepare implements pb.AgentServiceServer.
 func (a agentService) Prepare(ctx context.Context, req *pb.PrepareRequest) (*pb.PrepareResponse, error) {
 	return &pb.PrepareResponse{Findings: findingsToProto(a.s.o.Runner.Prepare(ctx, req.GetFile(), req.GetText()))}, nil
+}
+
+// Clock implements pb.AgentServiceServer.
+func (a agentService) Clock(context.Context, *pb.ClockRequest) (*pb.ClockResponse, error) {
+	return &pb.ClockResponse{Now: timestamppb.Now()}, nil
 }
 
 // Await implements pb.AgentServiceServer.

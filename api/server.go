@@ -80,6 +80,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	pb.RegisterAlertsServiceServer(g, alertsService{s: s})
 	pb.RegisterConfigServiceServer(g, configService{s: s})
 	pb.RegisterHandoverServiceServer(g, handoverService{s: s})
+	pb.RegisterDisarmServiceServer(g, disarmService{s: s})
 
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

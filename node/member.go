@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/fnv"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -19,6 +21,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -38,6 +41,10 @@ type member struct {
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
 	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
 	kin     vrrp.Kin                    // given to the engine last; the arbiter's goroutine only
+	disarm  latest[*disarm.Machine]     // of the present membership
+
+	factsMu sync.Mutex
+	facts   toldFacts // given to the arbiter last; guarded by factsMu
 }
 
 // applied is the configuration that runs, with what is looked up in it often.
@@ -70,6 +77,9 @@ func runMember(ctx context.Context, o Options) error {
 		Arbiter:   m,
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
+		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {
+			return opened.Apply(ctx, operation, cmd)
+		},
 	})
 	m.cluster, err = cluster.Open(cluster.Options{
 		DataDir:   o.DataDir,
@@ -80,6 +90,7 @@ func runMember(ctx context.Context, o Options) error {
 		Receive:   m.receive,
 		Register:  server.Register,
 		Ready:     ready,
+		Machines:  m.machines,
 		Logger:    o.Log.With("component", "cluster"),
 	})
 	if err != nil {
@@ -210,6 +221,8 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	parts.start(ctx, nil, arbiter.Run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.followMembers(ctx, arbiter) })
+	parts.start(ctx, nil, m.compareClocks)
+	parts.start(ctx, nil, func(ctx context.Context) error { return m.followDisarm(ctx, m.disarm.get(), arbiter) })
 	for own.Err() == nil {
 		changed := m.cluster.StateChanged()
 		if s := m.cluster.Status().State; s != cluster.Member && s != cluster.Failed {
@@ -317,15 +330,42 @@ func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 	m.state.set(applied{rev.Number, state, unitNames(state)})
 	if a := m.arbiter.get(); a != nil {
 		a.SetUnits(unitViews(m.plane.engine.Status(), state))
-		a.SetFacts(m.facts(rev.Number))
+		m.tellFacts(a)
 	}
+	m.view.update(func(in *observed.Input) { in.Policies = policies(state) })
 	if err := m.cluster.CacheRevision(rev); err != nil {
 		m.log.Error("revision is not cached: without it the node waits for the cluster at its next start", "rev", rev.Number, "err", err)
 	}
 }
 
-func (m *member) facts(revision uint64) []byte {
-	return observed.Facts{Version: version.Version, Revision: revision}.Encode(splitbrain.MaxFacts)
+// tellFacts gives the heartbeats what they carry of this node, when it has changed.
+func (m *member) tellFacts(a *splitbrain.Arbiter) {
+	m.factsMu.Lock()
+	defer m.factsMu.Unlock()
+	facts := observed.Facts{
+		Version: version.Version, Revision: m.state.get().revision, StoreError: errorText(m.cluster.Status().Err),
+	}
+	if told := (toldFacts{a, facts}); told != m.facts {
+		m.facts = told
+		if err := a.SetFacts(facts.Encode(splitbrain.MaxFacts)); err != nil {
+			m.log.Error("the others are not told of this node's facts", "err", err)
+		}
+	}
+}
+
+// toldFacts are facts with the arbiter that was told them.
+type toldFacts struct {
+	arbiter *splitbrain.Arbiter
+	facts   observed.Facts
+}
+
+// policies are the split_brain policies of the units.
+func policies(state desired.State) map[string]string {
+	out := make(map[string]string, len(state.Units))
+	for _, u := range state.Units {
+		out[u.Spec.Name] = cmp.Or(u.SplitBrain.Policy, "mesh")
+	}
+	return out
 }
 
 // RequestHandover implements api.Arbiter.

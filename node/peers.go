@@ -36,9 +36,10 @@ func (m *member) followMembers(ctx context.Context, a *splitbrain.Arbiter) error
 func (m *member) setMembers(a *splitbrain.Arbiter) {
 	var others []splitbrain.Member
 	var all []observed.Member
-	opinions := make(map[string]splitbrain.Gossip)
+	opinions, alive := make(map[string]splitbrain.Gossip), make(map[string]bool)
 	for _, g := range m.cluster.MeshMembers() {
 		opinions[g.Name] = gossipOpinion(g.State)
+		alive[g.Name] = g.State == mesh.Alive
 	}
 	for _, mem := range m.cluster.Members() {
 		all = append(all, observed.Member{Name: mem.Name, Address: mem.Addr.String(), Role: observed.Role(mem.Role), Version: mem.Version})
@@ -52,7 +53,17 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 		in.Members = all
 		in.Self.Address = st.Advertise.String()
 		in.Cluster = clusterView(st)
+		in.Gossip = alive
+		in.Self.StoreError = errorText(st.Err)
 	})
+	m.tellFacts(a)
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func gossipOpinion(s mesh.State) splitbrain.Gossip {

@@ -25,6 +25,10 @@ type Input struct {
 	Cluster    Cluster
 	Members    []Member // all, this node too
 	Peers      splitbrain.PeerView
+	Disarmed   *Disarmed
+	Policies   map[string]string        // split_brain policy of each unit
+	Clocks     map[string]time.Duration // how far the members' clocks are ahead of this one's
+	Gossip     map[string]bool          // whether gossip thinks that a member is alive
 }
 
 // aliveFor is how long a word of a member proves that it is alive, for people.
@@ -34,8 +38,8 @@ const aliveFor = 3 * time.Second
 // Build makes this node's snapshot. What it says of another member's units is
 // what that member claims in its heartbeats.
 func Build(in Input) Snapshot {
-	s := Snapshot{Time: in.Now, Observer: in.Self.Name, Standalone: in.Standalone, Cluster: in.Cluster}
-	s.Links = links(&in)
+	s := Snapshot{Time: in.Now, Observer: in.Self.Name, Standalone: in.Standalone, Cluster: in.Cluster, Disarmed: in.Disarmed, Policies: in.Policies}
+	s.Links = append(links(&in), gossipLinks(&in)...)
 	self := in.Self
 	self.Alive = true
 	s.Nodes = append(s.Nodes, self)
@@ -58,6 +62,9 @@ func Build(in Input) Snapshot {
 
 func peerNode(m Member, in *Input, links []Link) Node {
 	n := Node{Name: m.Name, Address: m.Address, Role: m.Role, Version: m.Version}
+	if ahead, ok := in.Clocks[m.Name]; ok {
+		n.ClockAhead = &ahead
+	}
 	i := slices.IndexFunc(in.Peers.Members, func(v splitbrain.MemberView) bool { return v.Name == m.Name })
 	if i < 0 {
 		return n
@@ -65,7 +72,7 @@ func peerNode(m Member, in *Input, links []Link) Node {
 	view := in.Peers.Members[i]
 	if facts := DecodeFacts(view.Facts); facts != (Facts{}) {
 		n.Version = cmp.Or(facts.Version, m.Version)
-		n.Revision, n.RevisionError = facts.Revision, facts.RevisionError
+		n.Revision, n.RevisionError, n.StoreError = facts.Revision, facts.RevisionError, facts.StoreError
 		if facts.Started != 0 {
 			n.Started = time.Unix(facts.Started, 0)
 		}
@@ -89,6 +96,18 @@ func peerNode(m Member, in *Input, links []Link) Node {
 		n.Units = append(n.Units, claimedUnit(c, in.Self.Units))
 	}
 	return n
+}
+
+// gossipLinks says what this node's gossip thinks of the others. Gossip is no
+// sign between two nodes: it may have its word of a third one.
+func gossipLinks(in *Input) []Link {
+	var out []Link
+	for _, m := range in.Members {
+		if alive, ok := in.Gossip[m.Name]; ok && m.Name != in.Self.Name {
+			out = append(out, Link{From: in.Self.Name, To: m.Name, Channel: Gossip, Alive: alive})
+		}
+	}
+	return out
 }
 
 func recent(now, at time.Time) bool { return !at.IsZero() && now.Sub(at) < aliveFor }

@@ -11,6 +11,7 @@ type Facts struct {
 	Version       string `json:"v,omitempty"`
 	Revision      uint64 `json:"r,omitempty"`
 	RevisionError string `json:"e,omitempty"` // shortened by Encode when it is long
+	StoreError    string `json:"d,omitempty"` // shortened likewise
 	Started       int64  `json:"s,omitempty"` // Unix seconds
 }
 
@@ -21,13 +22,18 @@ func (f Facts) Encode(size int) []byte {
 		if err == nil && len(data) <= size {
 			return data
 		}
-		if f.RevisionError == "" {
+		switch {
+		case len(f.RevisionError) >= len(f.StoreError) && f.RevisionError != "":
+			f.RevisionError = half(f.RevisionError)
+		case f.StoreError != "":
+			f.StoreError = half(f.StoreError)
+		default:
 			f.Version = "" // nothing else is of variable length
-			continue
 		}
-		f.RevisionError = strings.ToValidUTF8(f.RevisionError[:len(f.RevisionError)/2], "")
 	}
 }
+
+func half(s string) string { return strings.ToValidUTF8(s[:len(s)/2], "") }
 
 // DecodeFacts reads what Encode wrote. Facts of a newer program that cannot be
 // read are no facts.

@@ -16,7 +16,16 @@ type Snapshot struct {
 	Cluster    Cluster
 	Nodes      []Node // every member, the observer too, by name
 	Links      []Link
-	Alerts     []Alert // open ones, the newest first
+	Alerts     []Alert           // open ones, the newest first
+	Disarmed   *Disarmed         // nil: fencing and quick take-over are armed
+	Policies   map[string]string // split_brain policy of each unit, of the observer's document
+}
+
+// Disarmed is a person's decision to freeze fencing and quick take-over.
+type Disarmed struct {
+	By, Reason string
+	Since      time.Time // by the clock of the node that was asked
+	Until      time.Time // by the observer's clock
 }
 
 // Node returns the member of that name.
@@ -60,8 +69,14 @@ type Node struct {
 	Version       string    // empty: not known
 	Revision      uint64    // that it runs; 0: not known
 	RevisionError string    // why it does not run the cluster's; empty: it does, or is about to
-	Channels      []Channel
-	Units         []vrrp.UnitStatus
+	// StoreError is why its part of the store does not work (the disk stalls or is
+	// full, the state is newer): it has no vote meanwhile. Empty: it works.
+	StoreError string
+	// ClockAhead is how far its clock is ahead of the observer's; nil: not measured.
+	ClockAhead *time.Duration
+	Gaps       []string // where a guarantee has a known gap on this node
+	Channels   []Channel
+	Units      []vrrp.UnitStatus
 }
 
 // Unit returns the unit of that name.
@@ -79,9 +94,11 @@ type ChannelKind string
 
 // Channels.
 const (
-	Mesh ChannelKind = "mesh" // heartbeats
-	VRRP ChannelKind = "vrrp" // advertisements
-	API  ChannelKind = "api"  // answers to this node's questions
+	Mesh   ChannelKind = "mesh"   // heartbeats
+	VRRP   ChannelKind = "vrrp"   // advertisements
+	Gossip ChannelKind = "gossip" // membership: what it thinks of the member
+	Probe  ChannelKind = "probe"  // ARP and ND
+	API    ChannelKind = "api"    // answers to this node's questions
 )
 
 // Channel is how the observer hears a member.

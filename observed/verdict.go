@@ -30,11 +30,12 @@ func (v Verdict) String() string {
 // Judgement is what Judge makes of a snapshot.
 type Judgement struct {
 	Verdict   Verdict
-	Reason    string // one sentence
-	Tolerance int    // how many more nodes may fail with every virtual address still served
-	Edits     int    // how many more voters may fail with the configuration still changeable; 0 also when it is read-only
-	Next      string // the command to run next; empty: nothing needs doing
-	VIPs      []VIP  // in the order of the document, as far as it is known
+	Reason    string   // one sentence
+	Tolerance int      // how many more nodes may fail with every virtual address still served
+	Edits     int      // how many more voters may fail with the configuration still changeable; 0 also when it is read-only
+	Next      string   // the command to run next; empty: nothing needs doing
+	VIPs      []VIP    // in the order of the document, as far as it is known
+	Gaps      []string // known gaps of the guarantees, each with the nodes that have it
 }
 
 // VIP is one virtual address over all nodes.
@@ -50,6 +51,8 @@ type VIP struct {
 	Since        time.Time // of the tenure of the first holder; zero: not known
 	ChangeReason string    // why it took over
 	Candidates   []Candidate
+	Tolerance    int    // how many more members may fail with the address still served
+	Policy       string // split_brain policy of the unit; empty: not known
 }
 
 // Candidate is a live node that could hold the address and does not.
@@ -64,7 +67,7 @@ func (c Candidate) ready() bool { return c.State == vrrp.Backup }
 
 // Judge says how the cluster is. It is a pure function of the snapshot.
 func Judge(s Snapshot) Judgement {
-	j := Judgement{Verdict: Safe, VIPs: vips(&s)}
+	j := Judgement{Verdict: Safe, VIPs: vips(&s), Gaps: s.gaps()}
 	if len(j.VIPs) == 0 || s.outside() {
 		return judgeWithoutVIPs(&s, Judgement{Verdict: Safe, Edits: s.spareVoters()})
 	}
@@ -72,8 +75,10 @@ func Judge(s Snapshot) Judgement {
 	j.Tolerance = len(s.Nodes)
 	for i := range j.VIPs {
 		v := &j.VIPs[i]
+		v.Policy = s.Policies[v.Unit]
+		v.Tolerance = s.spare(v)
 		judgeVIP(&s, v)
-		j.Tolerance = min(j.Tolerance, v.spare())
+		j.Tolerance = min(j.Tolerance, v.Tolerance)
 		if v.Verdict > j.Verdict {
 			j.Verdict, j.Reason = v.Verdict, fmt.Sprintf("%s: %s", v.Address.Addr(), v.Reason)
 			j.Next = "haclusterctl events --unit " + v.Unit
@@ -99,18 +104,24 @@ func (s *Snapshot) spareVoters() int {
 	if !s.Cluster.Majority {
 		return 0
 	}
-	return max(s.answering()-(len(s.Cluster.Voters)/2+1), 0)
+	votes := s.count(func(n *Node) bool { return n.Alive && n.StoreError == "" })
+	return max(votes-(len(s.Cluster.Voters)/2+1), 0)
 }
 
-// answering is how many voters are alive.
+// answering is how many voters are alive. One whose disk stalls has no vote in
+// the store, but its grants of leases are in memory.
 func (s *Snapshot) answering() int {
-	answer := 0
+	return s.count(func(n *Node) bool { return n.Alive })
+}
+
+func (s *Snapshot) count(counts func(*Node) bool) int {
+	c := 0
 	for _, name := range s.Cluster.Voters {
-		if n, ok := s.Node(name); ok && n.Alive {
-			answer++
+		if n, ok := s.Node(name); ok && counts(n) {
+			c++
 		}
 	}
-	return answer
+	return c
 }
 
 // outside says that the observer is in no cluster, but could be.
@@ -198,11 +209,22 @@ func (v *VIP) add(n *Node, u *vrrp.UnitStatus, inst *vrrp.InstanceStatus) {
 	}
 }
 
-// spare is how many nodes may fail with the address still served.
-func (v *VIP) spare() int {
+// spare is how many members may fail with the address still served: those that
+// could hold it but one, and with policy quorum no more voters than leave a
+// majority.
+func (s *Snapshot) spare(v *VIP) int {
+	n := v.ready()
 	if len(v.Holders) == 0 {
 		return 0
 	}
+	if v.Policy == "quorum" {
+		n = min(n, max(s.answering()-(len(s.Cluster.Voters)/2+1), 0))
+	}
+	return n
+}
+
+// ready is how many candidates would take over.
+func (v *VIP) ready() int {
 	n := 0
 	for _, c := range v.Candidates {
 		if c.ready() {
@@ -238,8 +260,13 @@ func judgeHeld(s *Snapshot, v *VIP) {
 			return
 		}
 	}
-	if v.spare() == 0 && !s.Standalone {
+	switch {
+	case s.Standalone:
+	case v.ready() == 0:
 		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s; no other node can take it%s", v.Holders[0], others(s, v))
+	case v.Tolerance == 0:
+		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s; without one more voter nobody may hold it (%d of %d answer)",
+			v.Holders[0], s.answering(), len(s.Cluster.Voters))
 	}
 }
 
@@ -317,9 +344,14 @@ func clusterRisk(s *Snapshot) (reason, next string) {
 	}
 	off := silent(s)
 	var behind []string
+	stalled := ""
 	for i := range s.Nodes {
-		if n := &s.Nodes[i]; n.Alive && n.RevisionError != "" {
+		n := &s.Nodes[i]
+		if n.Alive && n.RevisionError != "" {
 			behind = append(behind, n.Name)
+		}
+		if n.Alive && n.StoreError != "" && stalled == "" {
+			stalled = n.Name + " has no vote: " + n.StoreError
 		}
 	}
 	switch {
@@ -329,6 +361,8 @@ func clusterRisk(s *Snapshot) (reason, next string) {
 		return "no majority of the voters answers: virtual addresses stay and fail over, the configuration is read-only", "haclusterctl nodes"
 	case len(off) > 0:
 		return plural(off, "is", "are") + " not heard", "haclusterctl nodes"
+	case stalled != "":
+		return stalled, "haclusterctl nodes"
 	case len(behind) > 0:
 		return fmt.Sprintf("%s not run revision %d", plural(behind, "does", "do"), s.Cluster.Revision), "haclusterctl nodes"
 	case len(s.Nodes) > 1 && s.troubled() != nil:

@@ -79,6 +79,22 @@ func TestJudgeSaysWhatIsWrongAndHowMuchMoreMayFail(t *testing.T) {
 		snapshot: with(three(), func(s *Snapshot) { s.Nodes[1].RevisionError = "no interface eth7" }),
 		want:     AtRisk, reason: "lb2 does not run revision 3", tolerance: 2,
 	}, {
+		name:     "a member whose disk stalls has no vote",
+		snapshot: with(three(), func(s *Snapshot) { s.Nodes[2].StoreError = "the disk did not complete a write in time" }),
+		want:     AtRisk, reason: "lb3 has no vote: the disk did not complete a write in time", tolerance: 2,
+	}, {
+		name: "with quorum the voters bound what may fail",
+		snapshot: with(three(), func(s *Snapshot) {
+			s.Policies, s.Cluster.Voters = map[string]string{"vi_1": "quorum"}, []string{"lb1", "lb2", "lb3"}
+		}),
+		want: Safe, reason: "the virtual address has one holder", tolerance: 1,
+	}, {
+		name: "with quorum a voter that is off is missed",
+		snapshot: with(three(), func(s *Snapshot) {
+			s.Policies, s.Cluster.Voters = map[string]string{"vi_1": "quorum"}, []string{"lb1", "lb2", "w1"}
+		}),
+		want: AtRisk, reason: "held by lb1; without one more voter nobody may hold it (2 of 3 answer)", tolerance: 0,
+	}, {
 		name: "an open alert on the unit",
 		snapshot: with(three(), func(s *Snapshot) {
 			s.Alerts = []Alert{{Unit: "vi_1", Severity: Warning, Summary: "adverts of lb1 do not arrive"}}
@@ -137,6 +153,7 @@ func TestEditsSurviveAsManyFailuresAsVotersAreToSpare(t *testing.T) {
 		{"three voters", func(*Snapshot) {}, 1},
 		{"one is off", func(s *Snapshot) { s.Nodes[2].Alive = false }, 0},
 		{"no majority", func(s *Snapshot) { s.Cluster.Majority = false }, 0},
+		{"the disk of one stalls", func(s *Snapshot) { s.Nodes[2].StoreError = "stalled" }, 0},
 		{"two voters", func(s *Snapshot) { s.Cluster.Voters = s.Cluster.Voters[:2] }, 0},
 	} {
 		s := cluster(node("lb1", vrrp.Master, 120), node("lb2", vrrp.Backup, 110), node("lb3", vrrp.Backup, 100))

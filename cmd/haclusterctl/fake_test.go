@@ -66,6 +66,10 @@ type (
 	handovers struct {
 		pb.UnimplementedHandoverServiceServer
 	}
+	disarms struct {
+		pb.UnimplementedDisarmServiceServer
+		d *daemon
+	}
 )
 
 // start serves the fake on a unix socket until the returned function is called.
@@ -90,6 +94,7 @@ func (d *daemon) start(path string) (stop func(), err error) {
 	pb.RegisterAlertsServiceServer(g, alerts{d: d})
 	pb.RegisterConfigServiceServer(g, configs{d: d})
 	pb.RegisterHandoverServiceServer(g, handovers{})
+	pb.RegisterDisarmServiceServer(g, disarms{d: d})
 	go g.Serve(l) // ends with stop
 	return g.Stop, nil
 }
@@ -166,7 +171,7 @@ func picture() *pb.ClusterStatus {
 		Cluster: &pb.Cluster{Name: "web", Id: "7f3a", Leader: "lb01", Voters: []string{"lb01", "lb02", "lb03"}, Majority: true, Revision: 12},
 		Vips: []*pb.Vip{{
 			Address: "192.0.2.100/24", Instance: "VI_1", Unit: "VI_1", Vrid: 51, Interface: "eth0", Verdict: pb.Verdict_VERDICT_SAFE, Reason: "held by lb01",
-			Holders: []string{"lb01"}, Since: at(1), ChangeReason: "master down timer expired", Candidates: []*pb.Candidate{{Node: "lb02", State: pb.State_STATE_BACKUP, Priority: 110}},
+			Holders: []string{"lb01"}, Since: at(1), ChangeReason: "master down timer expired", Candidates: []*pb.Candidate{{Node: "lb02", State: pb.State_STATE_BACKUP, Priority: 110}}, FailureTolerance: 1,
 		}},
 		Nodes: []*pb.Node{
 			{Name: "lb01", Address: "192.0.2.11:7112", Role: pb.Role_ROLE_VOTER, Leader: true, Alive: true, Version: "0.1.0", Revision: 12, RevisionTarget: 12, Units: unit(pb.State_STATE_MASTER)},
@@ -185,6 +190,21 @@ func (s statuses) Get(context.Context, *pb.GetStatusRequest) (*pb.ClusterStatus,
 		st.Vips[0].Verdict, st.Vips[0].Reason, st.Vips[0].Holders = st.Verdict, "held by lb01 and lb02", []string{"lb01", "lb02"}
 		st.Links = nil
 		st.Alerts = []*pb.Alert{alert()}
+	}
+	if s.d.is("leased") {
+		st.Verdict, st.Reason, st.Next = pb.Verdict_VERDICT_AT_RISK, "root disarmed the cluster", "haclusterctl alerts"
+		st.Disarmed = &pb.Disarmed{By: "root (sudo: alice)", Reason: "switch sw1", Since: at(0), Until: at(1200)}
+		st.Gaps = []string{"lb02: the kernel has no gate: a killed holder answers up to 2.05s longer"}
+		st.Vips[0].Policy, st.Vips[0].Gate = "quorum", &pb.Gate{State: "open", Left: durationpb.New(1400 * time.Millisecond)}
+		st.Vips[0].Lease = &pb.Lease{Held: true, Left: durationpb.New(1500 * time.Millisecond), Ballot: "7.lb01"}
+		st.Nodes[1].StoreError = "the disk did not complete a write in time"
+		st.Nodes[1].ClockAhead = durationpb.New(-40 * time.Millisecond)
+		st.Links = []*pb.Link{
+			{From: "lb01", To: "lb02", Channel: "mesh", Alive: true, LastSeen: at(29)},
+			{From: "lb02", To: "lb01", Channel: "mesh", LastSeen: at(10)},
+			{From: "lb02", To: "lb01", Channel: "vrrp", Alive: true},
+			{From: "lb01", To: "lb02", Channel: "gossip", Alive: true}, {From: "lb01", To: "lb03", Channel: "gossip"},
+		}
 	}
 	return st, nil
 }
@@ -347,4 +367,18 @@ func (c configs) run(stream grpc.ServerStreamingServer[pb.ApplyProgress]) error 
 
 func (handovers) Handover(_ context.Context, req *pb.HandoverRequest) (*pb.HandoverResponse, error) {
 	return &pb.HandoverResponse{Unit: req.GetWhat(), From: "lb01", To: "lb02", Took: durationpb.New(140 * time.Millisecond)}, nil
+}
+
+func (d disarms) Disarm(_ context.Context, req *pb.DisarmRequest) (*pb.Disarmed, error) {
+	if d.d.is("no-majority") {
+		return nil, refusal(codes.Unavailable, pb.ErrorReason_ERROR_REASON_NO_MAJORITY, "disarm the cluster: no majority of the 3 voters", "haclusterctl nodes shows who is not heard")
+	}
+	return &pb.Disarmed{By: "root", Reason: req.GetReason(), Since: at(0), Until: at(int(req.GetFor().GetSeconds()))}, nil
+}
+
+func (d disarms) Arm(context.Context, *pb.ArmRequest) (*pb.ArmResponse, error) {
+	if d.d.is("armed") {
+		return nil, refusal(codes.FailedPrecondition, pb.ErrorReason_ERROR_REASON_REFUSED, "the cluster is armed: nothing to end", "")
+	}
+	return &pb.ArmResponse{}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -82,6 +83,9 @@ func (a *app) nodeRows(nodes []*pb.Node, observer string) [][]cell {
 		if n.GetRevisionError() != "" {
 			runs = n.GetRevisionError()
 		}
+		if n.GetStoreError() != "" {
+			state = cell{"no vote", yellow}
+		}
 		rows = append(rows, []cell{
 			{n.GetName(), bold}, state, {text: role}, {text: a.lastSeen(n, observer)}, revision,
 			{text: n.GetVersion()}, {text: n.GetAddress()}, {text: runs},
@@ -118,6 +122,17 @@ func unitsLine(n *pb.Node) string {
 	return strings.Join(words, ", ")
 }
 
+// clockOf says how far a clock is off, by the clock of the node that answers.
+func clockOf(ahead time.Duration) string {
+	switch ahead = ahead.Round(time.Millisecond); {
+	case ahead == 0:
+		return "as here"
+	case ahead < 0:
+		return (-ahead).String() + " behind"
+	}
+	return ahead.String() + " ahead"
+}
+
 // printNode prints everything that is known of one node.
 func (a *app) printNode(n *pb.Node) {
 	state := a.style(green, "up")
@@ -128,6 +143,12 @@ func (a *app) printNode(n *pb.Node) {
 		strings.ToLower(word(n.GetRole())), n.GetVersion(), n.GetRevision(), n.GetRevisionTarget())
 	if n.GetRevisionError() != "" {
 		a.printf("  %s\n", a.style(red, n.GetRevisionError()))
+	}
+	if n.GetStoreError() != "" {
+		a.printf("  %s\n", a.style(red, "no vote: "+n.GetStoreError()))
+	}
+	if n.GetClockAhead() != nil {
+		a.printf("  clock %s\n", clockOf(n.GetClockAhead().AsDuration()))
 	}
 	for _, c := range n.GetChannels() {
 		line := "heard by " + c.GetKind() + " " + a.ago(c.GetLastSeen())

@@ -15,18 +15,20 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var exitCode, watch bool
+	var exitCode, watch, reach bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say whether every virtual address is safe, and why",
-		Long: `Status prints a verdict, the virtual addresses, the nodes and the open alerts.
+		Long: `Status prints a verdict, how much more may fail, the virtual addresses, the nodes
+and the open alerts. With --reach it shows who hears whom by each channel instead,
+and how long ago.
 
   SAFE      every address has one holder, and a further failure is survived
   AT RISK   something is wrong, or the next failure is not survived
   VIOLATED  an address has more than one holder
   DARK      an address has no holder
   UNKNOWN   not enough is known to judge`,
-		Example: example("haclusterctl status", "haclusterctl status --watch", "haclusterctl status --exit-code -o json   # 0 safe, 1 at risk, 2 violated or dark, 3 unknown"),
+		Example: example("haclusterctl status", "haclusterctl status --watch", "haclusterctl status --reach", "haclusterctl status --exit-code -o json   # 0 safe, 1 at risk, 2 violated or dark, 3 unknown"),
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if watch {
@@ -40,9 +42,14 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return statusUnknown(err, exitCode)
 			}
-			if a.json() {
+			switch {
+			case a.json():
 				err = a.printJSON(st)
-			} else {
+			case reach:
+				a.printVerdict(a.out, st)
+				fmt.Fprintln(a.out)
+				a.printMatrices(a.out, st)
+			default:
 				a.printStatus(a.out, st)
 			}
 			if err == nil && exitCode {
@@ -53,6 +60,7 @@ func (a *app) statusCommand() *cobra.Command {
 	}
 	a.readFlags(cmd)
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 0 safe, 1 at risk, 2 violated or dark, 3 unknown")
+	cmd.Flags().BoolVar(&reach, "reach", false, "show who hears whom, by each channel, and how long ago")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show each change")
 	return cmd
 }
@@ -116,10 +124,28 @@ func (a *app) watchStatus(ctx context.Context) error {
 	})
 }
 
-func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
+// printVerdict prints the first lines: the verdict with what it rests on and how
+// much more may fail, and a freeze that stands.
+func (a *app) printVerdict(w io.Writer, st *pb.ClusterStatus) {
 	verdict := word(st.GetVerdict())
-	reason := wrap(st.GetReason(), a.width, len(verdict)+2)
-	fmt.Fprintf(w, "%s  %s\n", a.style(verdictStyle(st.GetVerdict()), verdict), strings.Join(reason, "\n"+strings.Repeat(" ", len(verdict)+2)))
+	text := st.GetReason()
+	if may := toleranceLine(st); may != "" {
+		text += "; " + may
+	}
+	lines := wrap(text, a.width, len(verdict)+2)
+	fmt.Fprintf(w, "%s  %s\n", a.style(verdictStyle(st.GetVerdict()), verdict), strings.Join(lines, "\n"+strings.Repeat(" ", len(verdict)+2)))
+	if d := st.GetDisarmed(); d != nil {
+		why := ""
+		if d.GetReason() != "" {
+			why = ": " + d.GetReason()
+		}
+		text := fmt.Sprintf("for %s more, by %s%s; no fencing, no quick take-over", age(d.GetUntil().AsTime().Sub(st.GetTime().AsTime())), d.GetBy(), why)
+		fmt.Fprintf(w, "%s  %s\n", a.style(yellow, "DISARMED"), strings.Join(wrap(text, a.width, 10), "\n          "))
+	}
+}
+
+func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
+	a.printVerdict(w, st)
 	for _, line := range wrap(clusterLine(st), a.width, 0) {
 		fmt.Fprintln(w, a.style(dim, line))
 	}
@@ -143,6 +169,12 @@ func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
 	}
 	for _, alert := range joinAlerts(st.GetAlerts()) {
 		a.printAlert(w, alert, false)
+	}
+	if len(st.GetGaps()) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, gap := range st.GetGaps() {
+		fmt.Fprintf(w, "%s  %s\n", a.style(dim, "known gap"), strings.Join(wrap(gap, a.width, 11), "\n           "))
 	}
 }
 
@@ -185,7 +217,7 @@ func clusterLine(st *pb.ClusterStatus) string {
 		words = append(words, "no leader known")
 	}
 	words = append(words, fmt.Sprintf("revision %d", c.GetRevision()))
-	return strings.Join(words, ", ") + "; " + toleranceLine(st)
+	return strings.Join(words, ", ")
 }
 
 // electing says whether enough voters are up for a majority, which has no leader
@@ -200,36 +232,36 @@ func electing(st *pb.ClusterStatus) bool {
 	return up > len(st.GetCluster().GetVoters())/2
 }
 
-// toleranceLine says how many more nodes may fail, and what for: addresses need
-// a node that can hold them, edits a majority of the voters.
+// toleranceLine says how much more may fail: members, for the addresses, and
+// voters, for edits and for leases.
 func toleranceLine(st *pb.ClusterStatus) string {
-	edits := "the configuration is read-only until there is a majority"
-	spare := st.GetEditFailureTolerance()
+	c := st.GetCluster()
+	if c.GetStandalone() || c.GetName() == "" {
+		return ""
+	}
+	voters := number(st.GetEditFailureTolerance()) + " more voter"
+	if st.GetEditFailureTolerance() != 1 {
+		voters += "s"
+	}
+	if !c.GetMajority() {
+		voters = "the configuration is read-only until a majority of the voters answers"
+	}
 	if len(st.GetVips()) == 0 {
-		if st.GetCluster().GetMajority() {
-			edits = mayFail(spare) + " for edits"
+		if !c.GetMajority() {
+			return voters
 		}
-		return edits
+		return "may lose " + voters
 	}
-	if st.GetCluster().GetMajority() {
-		edits = number(spare) + " for edits"
+	members := number(st.GetFailureTolerance()) + " more member"
+	if st.GetFailureTolerance() != 1 {
+		members += "s"
 	}
-	return mayFail(st.GetFailureTolerance()) + " for the addresses, " + edits
-}
-
-func mayFail(n uint32) string {
-	switch n {
-	case 0:
-		return "no more node may fail"
-	case 1:
-		return "1 more node may fail"
-	}
-	return fmt.Sprintf("%d more nodes may fail", n)
+	return "may lose " + members + ", " + voters
 }
 
 func number(n uint32) string {
 	if n == 0 {
-		return "none"
+		return "no"
 	}
 	return fmt.Sprint(n)
 }

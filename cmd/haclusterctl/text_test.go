@@ -135,10 +135,11 @@ func TestTheToleranceSaysWhatItIsFor(t *testing.T) {
 		st   *pb.ClusterStatus
 		want string
 	}{
-		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "1 more node may fail for the addresses, none for edits"},
-		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 2, EditFailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "2 more nodes may fail for the addresses, 1 for edits"},
-		{&pb.ClusterStatus{Vips: vips, Cluster: &pb.Cluster{}}, "no more node may fail for the addresses, the configuration is read-only until there is a majority"},
-		{&pb.ClusterStatus{EditFailureTolerance: 1, Cluster: &pb.Cluster{Majority: true}}, "1 more node may fail for edits"},
+		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 1, Cluster: &pb.Cluster{Name: "web", Majority: true}}, "may lose 1 more member, no more voters"},
+		{&pb.ClusterStatus{Vips: vips, FailureTolerance: 2, EditFailureTolerance: 1, Cluster: &pb.Cluster{Name: "web", Majority: true}}, "may lose 2 more members, 1 more voter"},
+		{&pb.ClusterStatus{Vips: vips, Cluster: &pb.Cluster{Name: "web"}}, "may lose no more members, the configuration is read-only until a majority of the voters answers"},
+		{&pb.ClusterStatus{EditFailureTolerance: 1, Cluster: &pb.Cluster{Name: "web", Majority: true}}, "may lose 1 more voter"},
+		{&pb.ClusterStatus{Vips: vips, Cluster: &pb.Cluster{Standalone: true}}, ""},
 	} {
 		if got := toleranceLine(tt.st); got != tt.want {
 			t.Errorf("tolerance = %q, want %q", got, tt.want)

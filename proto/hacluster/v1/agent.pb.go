@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,6 +23,87 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ClockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClockRequest) Reset() {
+	*x = ClockRequest{}
+	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClockRequest) ProtoMessage() {}
+
+func (x *ClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
+func (*ClockRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{0}
+}
+
+type ClockResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the answering node's clock shows.
+	Now           *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClockResponse) Reset() {
+	*x = ClockResponse{}
+	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClockResponse) ProtoMessage() {}
+
+func (x *ClockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
+func (*ClockResponse) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ClockResponse) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
 type ObserveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -30,7 +112,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -42,7 +124,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -55,7 +137,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{0}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{2}
 }
 
 type PrepareRequest struct {
@@ -70,7 +152,7 @@ type PrepareRequest struct {
 
 func (x *PrepareRequest) Reset() {
 	*x = PrepareRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -82,7 +164,7 @@ func (x *PrepareRequest) String() string {
 func (*PrepareRequest) ProtoMessage() {}
 
 func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -95,7 +177,7 @@ func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{1}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PrepareRequest) GetText() string {
@@ -122,7 +204,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +216,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +229,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{2}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PrepareResponse) GetFindings() []*Finding {
@@ -169,7 +251,7 @@ type AwaitRequest struct {
 
 func (x *AwaitRequest) Reset() {
 	*x = AwaitRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -181,7 +263,7 @@ func (x *AwaitRequest) String() string {
 func (*AwaitRequest) ProtoMessage() {}
 
 func (x *AwaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -194,7 +276,7 @@ func (x *AwaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitRequest.ProtoReflect.Descriptor instead.
 func (*AwaitRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{3}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AwaitRequest) GetRevision() uint64 {
@@ -224,7 +306,7 @@ type AwaitResponse struct {
 
 func (x *AwaitResponse) Reset() {
 	*x = AwaitResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -236,7 +318,7 @@ func (x *AwaitResponse) String() string {
 func (*AwaitResponse) ProtoMessage() {}
 
 func (x *AwaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -249,7 +331,7 @@ func (x *AwaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitResponse.ProtoReflect.Descriptor instead.
 func (*AwaitResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{4}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AwaitResponse) GetRunning() uint64 {
@@ -270,7 +352,10 @@ var File_hacluster_v1_agent_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x18hacluster/v1/agent.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18hacluster/v1/error.proto\x1a\x19hacluster/v1/status.proto\"\x10\n" +
+	"\x18hacluster/v1/agent.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\x1a\x19hacluster/v1/status.proto\"\x0e\n" +
+	"\fClockRequest\"=\n" +
+	"\rClockResponse\x12,\n" +
+	"\x03now\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\x10\n" +
 	"\x0eObserveRequest\"8\n" +
 	"\x0ePrepareRequest\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x12\n" +
@@ -282,11 +367,12 @@ const file_hacluster_v1_agent_proto_rawDesc = "" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"?\n" +
 	"\rAwaitResponse\x12\x18\n" +
 	"\arunning\x18\x01 \x01(\x04R\arunning\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error2\xde\x01\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error2\xa0\x02\n" +
 	"\fAgentService\x12D\n" +
 	"\aObserve\x12\x1c.hacluster.v1.ObserveRequest\x1a\x1b.hacluster.v1.ClusterStatus\x12F\n" +
 	"\aPrepare\x12\x1c.hacluster.v1.PrepareRequest\x1a\x1d.hacluster.v1.PrepareResponse\x12@\n" +
-	"\x05Await\x12\x1a.hacluster.v1.AwaitRequest\x1a\x1b.hacluster.v1.AwaitResponseB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
+	"\x05Await\x12\x1a.hacluster.v1.AwaitRequest\x1a\x1b.hacluster.v1.AwaitResponse\x12@\n" +
+	"\x05Clock\x12\x1a.hacluster.v1.ClockRequest\x1a\x1b.hacluster.v1.ClockResponseB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
 
 var (
 	file_hacluster_v1_agent_proto_rawDescOnce sync.Once
@@ -300,31 +386,37 @@ func file_hacluster_v1_agent_proto_rawDescGZIP() []byte {
 	return file_hacluster_v1_agent_proto_rawDescData
 }
 
-var file_hacluster_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_hacluster_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_hacluster_v1_agent_proto_goTypes = []any{
-	(*ObserveRequest)(nil),      // 0: hacluster.v1.ObserveRequest
-	(*PrepareRequest)(nil),      // 1: hacluster.v1.PrepareRequest
-	(*PrepareResponse)(nil),     // 2: hacluster.v1.PrepareResponse
-	(*AwaitRequest)(nil),        // 3: hacluster.v1.AwaitRequest
-	(*AwaitResponse)(nil),       // 4: hacluster.v1.AwaitResponse
-	(*Finding)(nil),             // 5: hacluster.v1.Finding
-	(*durationpb.Duration)(nil), // 6: google.protobuf.Duration
-	(*ClusterStatus)(nil),       // 7: hacluster.v1.ClusterStatus
+	(*ClockRequest)(nil),          // 0: hacluster.v1.ClockRequest
+	(*ClockResponse)(nil),         // 1: hacluster.v1.ClockResponse
+	(*ObserveRequest)(nil),        // 2: hacluster.v1.ObserveRequest
+	(*PrepareRequest)(nil),        // 3: hacluster.v1.PrepareRequest
+	(*PrepareResponse)(nil),       // 4: hacluster.v1.PrepareResponse
+	(*AwaitRequest)(nil),          // 5: hacluster.v1.AwaitRequest
+	(*AwaitResponse)(nil),         // 6: hacluster.v1.AwaitResponse
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*Finding)(nil),               // 8: hacluster.v1.Finding
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*ClusterStatus)(nil),         // 10: hacluster.v1.ClusterStatus
 }
 var file_hacluster_v1_agent_proto_depIdxs = []int32{
-	5, // 0: hacluster.v1.PrepareResponse.findings:type_name -> hacluster.v1.Finding
-	6, // 1: hacluster.v1.AwaitRequest.timeout:type_name -> google.protobuf.Duration
-	0, // 2: hacluster.v1.AgentService.Observe:input_type -> hacluster.v1.ObserveRequest
-	1, // 3: hacluster.v1.AgentService.Prepare:input_type -> hacluster.v1.PrepareRequest
-	3, // 4: hacluster.v1.AgentService.Await:input_type -> hacluster.v1.AwaitRequest
-	7, // 5: hacluster.v1.AgentService.Observe:output_type -> hacluster.v1.ClusterStatus
-	2, // 6: hacluster.v1.AgentService.Prepare:output_type -> hacluster.v1.PrepareResponse
-	4, // 7: hacluster.v1.AgentService.Await:output_type -> hacluster.v1.AwaitResponse
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	7,  // 0: hacluster.v1.ClockResponse.now:type_name -> google.protobuf.Timestamp
+	8,  // 1: hacluster.v1.PrepareResponse.findings:type_name -> hacluster.v1.Finding
+	9,  // 2: hacluster.v1.AwaitRequest.timeout:type_name -> google.protobuf.Duration
+	2,  // 3: hacluster.v1.AgentService.Observe:input_type -> hacluster.v1.ObserveRequest
+	3,  // 4: hacluster.v1.AgentService.Prepare:input_type -> hacluster.v1.PrepareRequest
+	5,  // 5: hacluster.v1.AgentService.Await:input_type -> hacluster.v1.AwaitRequest
+	0,  // 6: hacluster.v1.AgentService.Clock:input_type -> hacluster.v1.ClockRequest
+	10, // 7: hacluster.v1.AgentService.Observe:output_type -> hacluster.v1.ClusterStatus
+	4,  // 8: hacluster.v1.AgentService.Prepare:output_type -> hacluster.v1.PrepareResponse
+	6,  // 9: hacluster.v1.AgentService.Await:output_type -> hacluster.v1.AwaitResponse
+	1,  // 10: hacluster.v1.AgentService.Clock:output_type -> hacluster.v1.ClockResponse
+	7,  // [7:11] is the sub-list for method output_type
+	3,  // [3:7] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_agent_proto_init() }
@@ -340,7 +432,7 @@ func file_hacluster_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_agent_proto_rawDesc), len(file_hacluster_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	AgentService_Observe_FullMethodName = "/hacluster.v1.AgentService/Observe"
 	AgentService_Prepare_FullMethodName = "/hacluster.v1.AgentService/Prepare"
 	AgentService_Await_FullMethodName   = "/hacluster.v1.AgentService/Await"
+	AgentService_Clock_FullMethodName   = "/hacluster.v1.AgentService/Clock"
 )
 
 // AgentServiceClient is the client API for AgentService service.
@@ -39,6 +40,9 @@ type AgentServiceClient interface {
 	// Await answers when the node runs the revision or a later one, when it has
 	// failed to, or when the time is over.
 	Await(ctx context.Context, in *AwaitRequest, opts ...grpc.CallOption) (*AwaitResponse, error)
+	// Clock tells the time, so that the asking node knows how far the clocks are
+	// apart.
+	Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockResponse, error)
 }
 
 type agentServiceClient struct {
@@ -79,6 +83,16 @@ func (c *agentServiceClient) Await(ctx context.Context, in *AwaitRequest, opts .
 	return out, nil
 }
 
+func (c *agentServiceClient) Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClockResponse)
+	err := c.cc.Invoke(ctx, AgentService_Clock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AgentServiceServer is the server API for AgentService service.
 // All implementations must embed UnimplementedAgentServiceServer
 // for forward compatibility.
@@ -94,6 +108,9 @@ type AgentServiceServer interface {
 	// Await answers when the node runs the revision or a later one, when it has
 	// failed to, or when the time is over.
 	Await(context.Context, *AwaitRequest) (*AwaitResponse, error)
+	// Clock tells the time, so that the asking node knows how far the clocks are
+	// apart.
+	Clock(context.Context, *ClockRequest) (*ClockResponse, error)
 	mustEmbedUnimplementedAgentServiceServer()
 }
 
@@ -112,6 +129,9 @@ func (UnimplementedAgentServiceServer) Prepare(context.Context, *PrepareRequest)
 }
 func (UnimplementedAgentServiceServer) Await(context.Context, *AwaitRequest) (*AwaitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Await not implemented")
+}
+func (UnimplementedAgentServiceServer) Clock(context.Context, *ClockRequest) (*ClockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Clock not implemented")
 }
 func (UnimplementedAgentServiceServer) mustEmbedUnimplementedAgentServiceServer() {}
 func (UnimplementedAgentServiceServer) testEmbeddedByValue()                      {}
@@ -188,6 +208,24 @@ func _AgentService_Await_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AgentService_Clock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServiceServer).Clock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgentService_Clock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServiceServer).Clock(ctx, req.(*ClockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AgentService_ServiceDesc is the grpc.ServiceDesc for AgentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -206,6 +244,10 @@ var AgentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Await",
 			Handler:    _AgentService_Await_Handler,
+		},
+		{
+			MethodName: "Clock",
+			Handler:    _AgentService_Clock_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

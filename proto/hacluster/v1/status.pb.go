@@ -249,7 +249,7 @@ func (x Alert_Severity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Alert_Severity.Descriptor instead.
 func (Alert_Severity) EnumDescriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{19, 0}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type GetStatusRequest struct {
@@ -540,7 +540,11 @@ type ClusterStatus struct {
 	// Who hears whom, one entry for each direction and channel.
 	Links []*Link `protobuf:"bytes,10,rep,name=links,proto3" json:"links,omitempty"`
 	// Open alerts, the newest first.
-	Alerts        []*Alert `protobuf:"bytes,11,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	Alerts []*Alert `protobuf:"bytes,11,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// The freeze of fencing and quick take-over, if one stands.
+	Disarmed *Disarmed `protobuf:"bytes,13,opt,name=disarmed,proto3" json:"disarmed,omitempty"`
+	// Where a guarantee has a known gap, one sentence each.
+	Gaps          []string `protobuf:"bytes,14,rep,name=gaps,proto3" json:"gaps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -655,6 +659,20 @@ func (x *ClusterStatus) GetLinks() []*Link {
 func (x *ClusterStatus) GetAlerts() []*Alert {
 	if x != nil {
 		return x.Alerts
+	}
+	return nil
+}
+
+func (x *ClusterStatus) GetDisarmed() *Disarmed {
+	if x != nil {
+		return x.Disarmed
+	}
+	return nil
+}
+
+func (x *ClusterStatus) GetGaps() []string {
+	if x != nil {
+		return x.Gaps
 	}
 	return nil
 }
@@ -788,7 +806,14 @@ type Node struct {
 	// What it runs: sync groups, and instances in none.
 	Units []*Unit `protobuf:"bytes,12,rep,name=units,proto3" json:"units,omitempty"`
 	// When its daemon started.
-	Started       *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=started,proto3" json:"started,omitempty"`
+	Started *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=started,proto3" json:"started,omitempty"`
+	// Why its part of the store does not work: a disk that stalls or is full, a
+	// newer state. It has no vote meanwhile. Empty: it works.
+	StoreError string `protobuf:"bytes,14,opt,name=store_error,json=storeError,proto3" json:"store_error,omitempty"`
+	// How far its clock is ahead of the answering node's; not set: not measured.
+	ClockAhead *durationpb.Duration `protobuf:"bytes,15,opt,name=clock_ahead,json=clockAhead,proto3" json:"clock_ahead,omitempty"`
+	// Where a guarantee has a known gap on this node, one sentence each.
+	Gaps          []string `protobuf:"bytes,16,rep,name=gaps,proto3" json:"gaps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -914,6 +939,27 @@ func (x *Node) GetStarted() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Node) GetStoreError() string {
+	if x != nil {
+		return x.StoreError
+	}
+	return ""
+}
+
+func (x *Node) GetClockAhead() *durationpb.Duration {
+	if x != nil {
+		return x.ClockAhead
+	}
+	return nil
+}
+
+func (x *Node) GetGaps() []string {
+	if x != nil {
+		return x.Gaps
+	}
+	return nil
+}
+
 // Channel is one way in which a node is heard.
 type Channel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1010,7 +1056,13 @@ type Unit struct {
 	// The address that it speaks from.
 	Primary string `protobuf:"bytes,9,opt,name=primary,proto3" json:"primary,omitempty"`
 	// Its instances in the order of the document.
-	Instances     []*Instance `protobuf:"bytes,10,rep,name=instances,proto3" json:"instances,omitempty"`
+	Instances []*Instance `protobuf:"bytes,10,rep,name=instances,proto3" json:"instances,omitempty"`
+	// Its split_brain policy: "mesh", "quorum", "off"; empty: not known.
+	Policy string `protobuf:"bytes,11,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Its kernel gate.
+	Gate *Gate `protobuf:"bytes,12,opt,name=gate,proto3" json:"gate,omitempty"`
+	// Its lease (policy quorum).
+	Lease         *Lease `protobuf:"bytes,13,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1115,6 +1167,155 @@ func (x *Unit) GetInstances() []*Instance {
 	return nil
 }
 
+func (x *Unit) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *Unit) GetGate() *Gate {
+	if x != nil {
+		return x.Gate
+	}
+	return nil
+}
+
+func (x *Unit) GetLease() *Lease {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+// Gate is what the kernel lets through for a unit on one node.
+type Gate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "open", "closed"; empty: there is none.
+	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// How much longer it stays open if nothing renews it.
+	Left          *durationpb.Duration `protobuf:"bytes,2,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gate) Reset() {
+	*x = Gate{}
+	mi := &file_hacluster_v1_status_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gate) ProtoMessage() {}
+
+func (x *Gate) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_status_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gate.ProtoReflect.Descriptor instead.
+func (*Gate) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Gate) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Gate) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+// Lease is a unit's right to hold, given by a majority of the voters.
+type Lease struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it holds.
+	Held bool `protobuf:"varint,1,opt,name=held,proto3" json:"held,omitempty"`
+	// How much longer it holds if nothing renews it.
+	Left *durationpb.Duration `protobuf:"bytes,2,opt,name=left,proto3" json:"left,omitempty"`
+	// The ballot that it was won with.
+	Ballot string `protobuf:"bytes,3,opt,name=ballot,proto3" json:"ballot,omitempty"`
+	// Why there is none, or what is waited for.
+	Waiting       string `protobuf:"bytes,4,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lease) Reset() {
+	*x = Lease{}
+	mi := &file_hacluster_v1_status_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lease) ProtoMessage() {}
+
+func (x *Lease) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_status_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lease.ProtoReflect.Descriptor instead.
+func (*Lease) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Lease) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
+func (x *Lease) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *Lease) GetBallot() string {
+	if x != nil {
+		return x.Ballot
+	}
+	return ""
+}
+
+func (x *Lease) GetWaiting() string {
+	if x != nil {
+		return x.Waiting
+	}
+	return ""
+}
+
 // Instance is one virtual router on one node.
 type Instance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1154,7 +1355,7 @@ type Instance struct {
 
 func (x *Instance) Reset() {
 	*x = Instance{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[11]
+	mi := &file_hacluster_v1_status_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1367,7 @@ func (x *Instance) String() string {
 func (*Instance) ProtoMessage() {}
 
 func (x *Instance) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[11]
+	mi := &file_hacluster_v1_status_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1380,7 @@ func (x *Instance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instance.ProtoReflect.Descriptor instead.
 func (*Instance) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{11}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Instance) GetName() string {
@@ -1304,7 +1505,7 @@ type AdvertSeen struct {
 
 func (x *AdvertSeen) Reset() {
 	*x = AdvertSeen{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[12]
+	mi := &file_hacluster_v1_status_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1517,7 @@ func (x *AdvertSeen) String() string {
 func (*AdvertSeen) ProtoMessage() {}
 
 func (x *AdvertSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[12]
+	mi := &file_hacluster_v1_status_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1530,7 @@ func (x *AdvertSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdvertSeen.ProtoReflect.Descriptor instead.
 func (*AdvertSeen) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{12}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AdvertSeen) GetFrom() string {
@@ -1385,14 +1586,22 @@ type Vip struct {
 	// Why the holder took it.
 	ChangeReason string `protobuf:"bytes,10,opt,name=change_reason,json=changeReason,proto3" json:"change_reason,omitempty"`
 	// The nodes that could hold it next, the best first.
-	Candidates    []*Candidate `protobuf:"bytes,11,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Candidates []*Candidate `protobuf:"bytes,11,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// How many more members may fail with the address still served.
+	FailureTolerance uint32 `protobuf:"varint,12,opt,name=failure_tolerance,json=failureTolerance,proto3" json:"failure_tolerance,omitempty"`
+	// The unit's policy on the holder.
+	Policy string `protobuf:"bytes,13,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The unit's gate on the holder.
+	Gate *Gate `protobuf:"bytes,14,opt,name=gate,proto3" json:"gate,omitempty"`
+	// The holder's lease (policy quorum).
+	Lease         *Lease `protobuf:"bytes,15,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Vip) Reset() {
 	*x = Vip{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[13]
+	mi := &file_hacluster_v1_status_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1613,7 @@ func (x *Vip) String() string {
 func (*Vip) ProtoMessage() {}
 
 func (x *Vip) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[13]
+	mi := &file_hacluster_v1_status_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1626,7 @@ func (x *Vip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vip.ProtoReflect.Descriptor instead.
 func (*Vip) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{13}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Vip) GetAddress() string {
@@ -1497,6 +1706,34 @@ func (x *Vip) GetCandidates() []*Candidate {
 	return nil
 }
 
+func (x *Vip) GetFailureTolerance() uint32 {
+	if x != nil {
+		return x.FailureTolerance
+	}
+	return 0
+}
+
+func (x *Vip) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *Vip) GetGate() *Gate {
+	if x != nil {
+		return x.Gate
+	}
+	return nil
+}
+
+func (x *Vip) GetLease() *Lease {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
 // Candidate is a node that may take a virtual address.
 type Candidate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1512,7 +1749,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[14]
+	mi := &file_hacluster_v1_status_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1761,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[14]
+	mi := &file_hacluster_v1_status_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1774,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{14}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Candidate) GetNode() string {
@@ -1568,7 +1805,7 @@ type Link struct {
 	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
 	// The node that is heard.
 	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
-	// "mesh" or "vrrp".
+	// "mesh", "vrrp", "gossip" or "probe".
 	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
 	// Whether it is heard.
 	Alive bool `protobuf:"varint,4,opt,name=alive,proto3" json:"alive,omitempty"`
@@ -1581,7 +1818,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[15]
+	mi := &file_hacluster_v1_status_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1830,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[15]
+	mi := &file_hacluster_v1_status_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1843,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{15}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Link) GetFrom() string {
@@ -1666,7 +1903,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[16]
+	mi := &file_hacluster_v1_status_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1915,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[16]
+	mi := &file_hacluster_v1_status_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1928,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{16}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListEventsRequest) GetFollow() bool {
@@ -1772,7 +2009,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[17]
+	mi := &file_hacluster_v1_status_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +2021,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[17]
+	mi := &file_hacluster_v1_status_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +2034,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{17}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Event) GetSeq() uint64 {
@@ -1886,7 +2123,7 @@ type ListAlertsRequest struct {
 
 func (x *ListAlertsRequest) Reset() {
 	*x = ListAlertsRequest{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[18]
+	mi := &file_hacluster_v1_status_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2135,7 @@ func (x *ListAlertsRequest) String() string {
 func (*ListAlertsRequest) ProtoMessage() {}
 
 func (x *ListAlertsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[18]
+	mi := &file_hacluster_v1_status_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2148,7 @@ func (x *ListAlertsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlertsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlertsRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{18}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListAlertsRequest) GetFollow() bool {
@@ -1975,7 +2212,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[19]
+	mi := &file_hacluster_v1_status_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2224,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[19]
+	mi := &file_hacluster_v1_status_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2237,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{19}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Alert) GetId() string {
@@ -2099,7 +2336,7 @@ type HandoverRequest struct {
 
 func (x *HandoverRequest) Reset() {
 	*x = HandoverRequest{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[20]
+	mi := &file_hacluster_v1_status_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2348,7 @@ func (x *HandoverRequest) String() string {
 func (*HandoverRequest) ProtoMessage() {}
 
 func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[20]
+	mi := &file_hacluster_v1_status_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2361,7 @@ func (x *HandoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverRequest.ProtoReflect.Descriptor instead.
 func (*HandoverRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{20}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HandoverRequest) GetWhat() string {
@@ -2157,7 +2394,7 @@ type HandoverResponse struct {
 
 func (x *HandoverResponse) Reset() {
 	*x = HandoverResponse{}
-	mi := &file_hacluster_v1_status_proto_msgTypes[21]
+	mi := &file_hacluster_v1_status_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2406,7 @@ func (x *HandoverResponse) String() string {
 func (*HandoverResponse) ProtoMessage() {}
 
 func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_status_proto_msgTypes[21]
+	mi := &file_hacluster_v1_status_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2419,7 @@ func (x *HandoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandoverResponse.ProtoReflect.Descriptor instead.
 func (*HandoverResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{21}
+	return file_hacluster_v1_status_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HandoverResponse) GetUnit() string {
@@ -2217,7 +2454,7 @@ var File_hacluster_v1_status_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x19hacluster/v1/status.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
+	"\x19hacluster/v1/status.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/safety.proto\"\x12\n" +
 	"\x10GetStatusRequest\"5\n" +
 	"\x12WatchStatusRequest\x12\x1f\n" +
 	"\vinterval_ms\x18\x01 \x01(\rR\n" +
@@ -2229,7 +2466,7 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x0fListVipsRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"9\n" +
 	"\x10ListVipsResponse\x12%\n" +
-	"\x04vips\x18\x01 \x03(\v2\x11.hacluster.v1.VipR\x04vips\"\xf4\x03\n" +
+	"\x04vips\x18\x01 \x03(\v2\x11.hacluster.v1.VipR\x04vips\"\xbc\x04\n" +
 	"\rClusterStatus\x12/\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x15.hacluster.v1.VerdictR\averdict\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12+\n" +
@@ -2243,7 +2480,9 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x05nodes\x18\t \x03(\v2\x12.hacluster.v1.NodeR\x05nodes\x12(\n" +
 	"\x05links\x18\n" +
 	" \x03(\v2\x12.hacluster.v1.LinkR\x05links\x12+\n" +
-	"\x06alerts\x18\v \x03(\v2\x13.hacluster.v1.AlertR\x06alerts\"\xb5\x01\n" +
+	"\x06alerts\x18\v \x03(\v2\x13.hacluster.v1.AlertR\x06alerts\x122\n" +
+	"\bdisarmed\x18\r \x01(\v2\x16.hacluster.v1.DisarmedR\bdisarmed\x12\x12\n" +
+	"\x04gaps\x18\x0e \x03(\tR\x04gaps\"\xb5\x01\n" +
 	"\aCluster\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -2253,7 +2492,7 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x1e\n" +
 	"\n" +
 	"standalone\x18\a \x01(\bR\n" +
-	"standalone\"\xdc\x03\n" +
+	"standalone\"\xcd\x04\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12&\n" +
@@ -2268,13 +2507,18 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	" \x01(\tR\rrevisionError\x121\n" +
 	"\bchannels\x18\v \x03(\v2\x15.hacluster.v1.ChannelR\bchannels\x12(\n" +
 	"\x05units\x18\f \x03(\v2\x12.hacluster.v1.UnitR\x05units\x124\n" +
-	"\astarted\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\astarted\"\xa6\x01\n" +
+	"\astarted\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12\x1f\n" +
+	"\vstore_error\x18\x0e \x01(\tR\n" +
+	"storeError\x12:\n" +
+	"\vclock_ahead\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"clockAhead\x12\x12\n" +
+	"\x04gaps\x18\x10 \x03(\tR\x04gaps\"\xa6\x01\n" +
 	"\aChannel\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05alive\x18\x02 \x01(\bR\x05alive\x127\n" +
 	"\tlast_seen\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\blastSeen\x128\n" +
 	"\n" +
-	"round_trip\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\troundTrip\"\xbf\x02\n" +
+	"round_trip\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\troundTrip\"\xaa\x03\n" +
 	"\x04Unit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\bR\x05group\x12)\n" +
@@ -2286,7 +2530,18 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\bpriority\x18\b \x01(\rR\bpriority\x12\x18\n" +
 	"\aprimary\x18\t \x01(\tR\aprimary\x124\n" +
 	"\tinstances\x18\n" +
-	" \x03(\v2\x16.hacluster.v1.InstanceR\tinstances\"\xd0\x04\n" +
+	" \x03(\v2\x16.hacluster.v1.InstanceR\tinstances\x12\x16\n" +
+	"\x06policy\x18\v \x01(\tR\x06policy\x12&\n" +
+	"\x04gate\x18\f \x01(\v2\x12.hacluster.v1.GateR\x04gate\x12)\n" +
+	"\x05lease\x18\r \x01(\v2\x13.hacluster.v1.LeaseR\x05lease\"K\n" +
+	"\x04Gate\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12-\n" +
+	"\x04left\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04left\"|\n" +
+	"\x05Lease\x12\x12\n" +
+	"\x04held\x18\x01 \x01(\bR\x04held\x12-\n" +
+	"\x04left\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04left\x12\x16\n" +
+	"\x06ballot\x18\x03 \x01(\tR\x06ballot\x12\x18\n" +
+	"\awaiting\x18\x04 \x01(\tR\awaiting\"\xd0\x04\n" +
 	"\bInstance\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x16\n" +
@@ -2313,7 +2568,7 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x1a\n" +
 	"\bpriority\x18\x02 \x01(\rR\bpriority\x125\n" +
 	"\binterval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xf4\x02\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\x8c\x04\n" +
 	"\x03Vip\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x12\n" +
@@ -2328,7 +2583,11 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	" \x01(\tR\fchangeReason\x127\n" +
 	"\n" +
 	"candidates\x18\v \x03(\v2\x17.hacluster.v1.CandidateR\n" +
-	"candidates\"f\n" +
+	"candidates\x12+\n" +
+	"\x11failure_tolerance\x18\f \x01(\rR\x10failureTolerance\x12\x16\n" +
+	"\x06policy\x18\r \x01(\tR\x06policy\x12&\n" +
+	"\x04gate\x18\x0e \x01(\v2\x12.hacluster.v1.GateR\x04gate\x12)\n" +
+	"\x05lease\x18\x0f \x01(\v2\x13.hacluster.v1.LeaseR\x05lease\"f\n" +
 	"\tCandidate\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12)\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x13.hacluster.v1.StateR\x05state\x12\x1a\n" +
@@ -2438,7 +2697,7 @@ func file_hacluster_v1_status_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_status_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hacluster_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_hacluster_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_hacluster_v1_status_proto_goTypes = []any{
 	(Verdict)(0),                  // 0: hacluster.v1.Verdict
 	(Role)(0),                     // 1: hacluster.v1.Role
@@ -2455,77 +2714,88 @@ var file_hacluster_v1_status_proto_goTypes = []any{
 	(*Node)(nil),                  // 12: hacluster.v1.Node
 	(*Channel)(nil),               // 13: hacluster.v1.Channel
 	(*Unit)(nil),                  // 14: hacluster.v1.Unit
-	(*Instance)(nil),              // 15: hacluster.v1.Instance
-	(*AdvertSeen)(nil),            // 16: hacluster.v1.AdvertSeen
-	(*Vip)(nil),                   // 17: hacluster.v1.Vip
-	(*Candidate)(nil),             // 18: hacluster.v1.Candidate
-	(*Link)(nil),                  // 19: hacluster.v1.Link
-	(*ListEventsRequest)(nil),     // 20: hacluster.v1.ListEventsRequest
-	(*Event)(nil),                 // 21: hacluster.v1.Event
-	(*ListAlertsRequest)(nil),     // 22: hacluster.v1.ListAlertsRequest
-	(*Alert)(nil),                 // 23: hacluster.v1.Alert
-	(*HandoverRequest)(nil),       // 24: hacluster.v1.HandoverRequest
-	(*HandoverResponse)(nil),      // 25: hacluster.v1.HandoverResponse
-	nil,                           // 26: hacluster.v1.Instance.RejectedEntry
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*Gate)(nil),                  // 15: hacluster.v1.Gate
+	(*Lease)(nil),                 // 16: hacluster.v1.Lease
+	(*Instance)(nil),              // 17: hacluster.v1.Instance
+	(*AdvertSeen)(nil),            // 18: hacluster.v1.AdvertSeen
+	(*Vip)(nil),                   // 19: hacluster.v1.Vip
+	(*Candidate)(nil),             // 20: hacluster.v1.Candidate
+	(*Link)(nil),                  // 21: hacluster.v1.Link
+	(*ListEventsRequest)(nil),     // 22: hacluster.v1.ListEventsRequest
+	(*Event)(nil),                 // 23: hacluster.v1.Event
+	(*ListAlertsRequest)(nil),     // 24: hacluster.v1.ListAlertsRequest
+	(*Alert)(nil),                 // 25: hacluster.v1.Alert
+	(*HandoverRequest)(nil),       // 26: hacluster.v1.HandoverRequest
+	(*HandoverResponse)(nil),      // 27: hacluster.v1.HandoverResponse
+	nil,                           // 28: hacluster.v1.Instance.RejectedEntry
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(*Disarmed)(nil),              // 30: hacluster.v1.Disarmed
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
 }
 var file_hacluster_v1_status_proto_depIdxs = []int32{
 	12, // 0: hacluster.v1.ListNodesResponse.nodes:type_name -> hacluster.v1.Node
-	17, // 1: hacluster.v1.ListVipsResponse.vips:type_name -> hacluster.v1.Vip
+	19, // 1: hacluster.v1.ListVipsResponse.vips:type_name -> hacluster.v1.Vip
 	0,  // 2: hacluster.v1.ClusterStatus.verdict:type_name -> hacluster.v1.Verdict
-	27, // 3: hacluster.v1.ClusterStatus.time:type_name -> google.protobuf.Timestamp
+	29, // 3: hacluster.v1.ClusterStatus.time:type_name -> google.protobuf.Timestamp
 	11, // 4: hacluster.v1.ClusterStatus.cluster:type_name -> hacluster.v1.Cluster
-	17, // 5: hacluster.v1.ClusterStatus.vips:type_name -> hacluster.v1.Vip
+	19, // 5: hacluster.v1.ClusterStatus.vips:type_name -> hacluster.v1.Vip
 	12, // 6: hacluster.v1.ClusterStatus.nodes:type_name -> hacluster.v1.Node
-	19, // 7: hacluster.v1.ClusterStatus.links:type_name -> hacluster.v1.Link
-	23, // 8: hacluster.v1.ClusterStatus.alerts:type_name -> hacluster.v1.Alert
-	1,  // 9: hacluster.v1.Node.role:type_name -> hacluster.v1.Role
-	27, // 10: hacluster.v1.Node.last_seen:type_name -> google.protobuf.Timestamp
-	13, // 11: hacluster.v1.Node.channels:type_name -> hacluster.v1.Channel
-	14, // 12: hacluster.v1.Node.units:type_name -> hacluster.v1.Unit
-	27, // 13: hacluster.v1.Node.started:type_name -> google.protobuf.Timestamp
-	27, // 14: hacluster.v1.Channel.last_seen:type_name -> google.protobuf.Timestamp
-	28, // 15: hacluster.v1.Channel.round_trip:type_name -> google.protobuf.Duration
-	2,  // 16: hacluster.v1.Unit.state:type_name -> hacluster.v1.State
-	27, // 17: hacluster.v1.Unit.since:type_name -> google.protobuf.Timestamp
-	15, // 18: hacluster.v1.Unit.instances:type_name -> hacluster.v1.Instance
-	2,  // 19: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
-	28, // 20: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
-	16, // 21: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
-	26, // 22: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
-	28, // 23: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
-	27, // 24: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
-	0,  // 25: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
-	27, // 26: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
-	18, // 27: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
-	2,  // 28: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
-	27, // 29: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
-	27, // 30: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	27, // 31: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
-	3,  // 32: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
-	27, // 33: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
-	27, // 34: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
-	28, // 35: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
-	4,  // 36: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
-	5,  // 37: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
-	6,  // 38: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
-	8,  // 39: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
-	20, // 40: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
-	22, // 41: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
-	24, // 42: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
-	10, // 43: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
-	10, // 44: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
-	7,  // 45: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
-	9,  // 46: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
-	21, // 47: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
-	23, // 48: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
-	25, // 49: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
-	43, // [43:50] is the sub-list for method output_type
-	36, // [36:43] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	21, // 7: hacluster.v1.ClusterStatus.links:type_name -> hacluster.v1.Link
+	25, // 8: hacluster.v1.ClusterStatus.alerts:type_name -> hacluster.v1.Alert
+	30, // 9: hacluster.v1.ClusterStatus.disarmed:type_name -> hacluster.v1.Disarmed
+	1,  // 10: hacluster.v1.Node.role:type_name -> hacluster.v1.Role
+	29, // 11: hacluster.v1.Node.last_seen:type_name -> google.protobuf.Timestamp
+	13, // 12: hacluster.v1.Node.channels:type_name -> hacluster.v1.Channel
+	14, // 13: hacluster.v1.Node.units:type_name -> hacluster.v1.Unit
+	29, // 14: hacluster.v1.Node.started:type_name -> google.protobuf.Timestamp
+	31, // 15: hacluster.v1.Node.clock_ahead:type_name -> google.protobuf.Duration
+	29, // 16: hacluster.v1.Channel.last_seen:type_name -> google.protobuf.Timestamp
+	31, // 17: hacluster.v1.Channel.round_trip:type_name -> google.protobuf.Duration
+	2,  // 18: hacluster.v1.Unit.state:type_name -> hacluster.v1.State
+	29, // 19: hacluster.v1.Unit.since:type_name -> google.protobuf.Timestamp
+	17, // 20: hacluster.v1.Unit.instances:type_name -> hacluster.v1.Instance
+	15, // 21: hacluster.v1.Unit.gate:type_name -> hacluster.v1.Gate
+	16, // 22: hacluster.v1.Unit.lease:type_name -> hacluster.v1.Lease
+	31, // 23: hacluster.v1.Gate.left:type_name -> google.protobuf.Duration
+	31, // 24: hacluster.v1.Lease.left:type_name -> google.protobuf.Duration
+	2,  // 25: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
+	31, // 26: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
+	18, // 27: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
+	28, // 28: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
+	31, // 29: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
+	29, // 30: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
+	0,  // 31: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
+	29, // 32: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
+	20, // 33: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
+	15, // 34: hacluster.v1.Vip.gate:type_name -> hacluster.v1.Gate
+	16, // 35: hacluster.v1.Vip.lease:type_name -> hacluster.v1.Lease
+	2,  // 36: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
+	29, // 37: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
+	29, // 38: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 39: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
+	3,  // 40: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
+	29, // 41: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
+	29, // 42: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
+	31, // 43: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
+	4,  // 44: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
+	5,  // 45: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
+	6,  // 46: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
+	8,  // 47: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
+	22, // 48: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
+	24, // 49: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
+	26, // 50: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
+	10, // 51: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
+	10, // 52: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
+	7,  // 53: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
+	9,  // 54: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
+	23, // 55: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
+	25, // 56: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
+	27, // 57: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
+	51, // [51:58] is the sub-list for method output_type
+	44, // [44:51] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_status_proto_init() }
@@ -2533,13 +2803,14 @@ func file_hacluster_v1_status_proto_init() {
 	if File_hacluster_v1_status_proto != nil {
 		return
 	}
+	file_hacluster_v1_safety_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_status_proto_rawDesc), len(file_hacluster_v1_status_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   6,
 		},
