@@ -24,7 +24,7 @@ E2E  = $(shell $(GO) list ./... | grep '/e2e')
 CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusals|Alerts)
 REPEAT ?= 5
 
-.PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e soak \
+.PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e soak proof \
 	bench-failover bench-cost bench-apply demo package generate generate-check vuln clean
 
 help: ## list the targets
@@ -102,6 +102,9 @@ soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (r
 
 e2e-json:
 	@$(GO) test -json -count=1 -p 1 -parallel 4 -timeout 12m $(E2E)
+
+proof: deps build ## the core scenarios 20 times beside keepalived, into docs/proof.md (root)
+	$(GO) run ./e2e/proof -out docs/proof.md
 
 bench-failover: deps build ## fail-over times beside keepalived, into docs/bench-failover.md (root)
 	$(GO) run ./e2e/bench failover -out docs/bench-failover.md

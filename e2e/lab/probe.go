@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +28,13 @@ type prober struct {
 	done chan struct{}
 }
 
+// spareProcessors lets the prober go on at once: a thread that has waited in the
+// kernel needs one of the runtime's processors, and on a busy machine those few
+// belong to threads that are not running.
+var spareProcessors = sync.OnceFunc(func() { runtime.GOMAXPROCS(max(16, runtime.GOMAXPROCS(0))) })
+
 func newProber(from *Node, addrs []netip.Addr) (*prober, error) {
+	spareProcessors()
 	out, err := newSender(from, Service)
 	if err != nil {
 		return nil, err

@@ -190,6 +190,33 @@ func (p *Process) Tree() []int {
 	return pids
 }
 
+// Worker is the process id of the child that does the work of a supervised
+// program: the first one that runs the same executable.
+func (p *Process) Worker() (pid int, ok bool) {
+	same, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID()))
+	if err != nil {
+		return 0, false
+	}
+	for _, pid := range p.Tree()[1:] {
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && exe == same {
+			return pid, true
+		}
+	}
+	return 0, false
+}
+
+// SignalWorker sends a signal to the worker alone.
+func (p *Process) SignalWorker(sig syscall.Signal) {
+	p.node.t.Helper()
+	pid, ok := p.Worker()
+	if !ok {
+		p.node.t.Fatalf("lab: %s has no worker: %v", p.Name, p.Tree())
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		p.node.t.Fatalf("lab: %s: send %v to its worker, process %d: %v", p.Name, sig, pid, err)
+	}
+}
+
 // Stop sends SIGTERM and waits for the end; the exit status comes back.
 func (p *Process) Stop(within time.Duration) int {
 	p.node.t.Helper()

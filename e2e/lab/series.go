@@ -8,8 +8,10 @@ import (
 )
 
 // holdGap joins the answers of one node: it is taken to hold an address from
-// one answer to the next when no more than two probes lie between.
-const holdGap = 5 * probeEvery / 2
+// one answer to the next when it missed no more than two rounds of probes
+// between them. A pause of the prober, who on a busy machine may be late, ends
+// no holding.
+const holdGap = 3
 
 // Holding is a stretch of time in which one node answered for an address.
 type Holding struct {
@@ -21,18 +23,27 @@ func (h Holding) String() string {
 	return fmt.Sprintf("%s %s–%s", h.Node, h.From.Format("05.000"), h.To.Format("05.000"))
 }
 
-// holdings joins answers, which are in order of time, into stretches.
-func holdings(answers []answer) []Holding {
+// holdings joins answers, which are in order of time as the probes are, into
+// stretches.
+func holdings(probes []probe, answers []answer) []Holding {
 	var all []Holding
-	last := make(map[string]int) // node → its latest stretch in all
+	type latest struct{ stretch, round int } // of a node: where in all, and how many rounds had begun
+	last := make(map[string]latest)
+	next, rounds := 0, 0
 	for _, a := range answers {
-		i, ok := last[a.node]
-		if ok && a.at.Sub(all[i].To) <= holdGap {
-			all[i].To = a.at
-			continue
+		for ; next < len(probes) && !probes[next].at.After(a.at); next++ {
+			if next == 0 || probes[next].round != probes[next-1].round {
+				rounds++
+			}
 		}
-		last[a.node] = len(all)
-		all = append(all, Holding{a.node, a.at, a.at})
+		l, ok := last[a.node]
+		if ok && rounds-l.round <= holdGap {
+			all[l.stretch].To = a.at
+		} else {
+			l.stretch = len(all)
+			all = append(all, Holding{a.node, a.at, a.at})
+		}
+		last[a.node] = latest{l.stretch, rounds}
 	}
 	return all
 }
@@ -130,7 +141,7 @@ type Series struct {
 }
 
 func newSeries(kind Kind, probes []probe, answers []answer) Series {
-	all := holdings(answers)
+	all := holdings(probes, answers)
 	return Series{kind, len(probes), len(answers), all, overlap(all), darkness(probes, answers)}
 }
 

@@ -18,20 +18,33 @@ func answersOf(node string, from, to time.Duration) []answer {
 	return all
 }
 
+// probesAt makes one round of probes at each time.
+func probesAt(times ...time.Duration) []probe {
+	var all []probe
+	for i, d := range times {
+		all = append(all, probe{at: at(d), round: uint16(i)})
+	}
+	return all
+}
+
 func TestOverlapCountsEverySecondAnswer(t *testing.T) {
+	both := []answer{{at: at(0), node: "a"}, {at: at(1 * ms), node: "b"}, {at: at(500 * ms), node: "a"}, {at: at(501 * ms), node: "b"}}
 	tests := []struct {
 		name    string
+		probes  []probe
 		answers []answer
 		want    time.Duration
 	}{
-		{"one holder", answersOf("a", 0, 100*ms), 0},
-		{"hand-over between two probes", append(answersOf("a", 0, 50*ms), answersOf("b", 52*ms, 100*ms)...), 0},
-		{"one answer of another in between", []answer{{at: at(0), node: "a"}, {at: at(5 * ms), node: "b"}, {at: at(10 * ms), node: "a"}}, probeEvery},
-		{"back after a pause longer than the joint", []answer{{at: at(0), node: "a"}, {at: at(20 * ms), node: "b"}, {at: at(60 * ms), node: "a"}}, 0},
+		{"one holder", probesAt(0, 10*ms, 20*ms), answersOf("a", 0, 100*ms), 0},
+		{"hand-over between two probes", probesAt(0, 50*ms, 51*ms), append(answersOf("a", 0, 50*ms), answersOf("b", 52*ms, 100*ms)...), 0},
+		{"one answer of another in between", probesAt(0, 10*ms), []answer{{at: at(0), node: "a"}, {at: at(5 * ms), node: "b"}, {at: at(10 * ms), node: "a"}}, probeEvery},
+		{"back after more rounds than the joint", probesAt(0, 10*ms, 20*ms, 30*ms, 40*ms, 50*ms),
+			[]answer{{at: at(0), node: "a"}, {at: at(20 * ms), node: "b"}, {at: at(60 * ms), node: "a"}}, 0},
+		{"the prober paused while two held", probesAt(0, 500*ms), both, 499*ms + probeEvery},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := overlap(holdings(tt.answers)); got != tt.want {
+			if got := overlap(holdings(tt.probes, tt.answers)); got != tt.want {
 				t.Errorf("overlap = %v, want %v", got, tt.want)
 			}
 		})
@@ -39,13 +52,6 @@ func TestOverlapCountsEverySecondAnswer(t *testing.T) {
 }
 
 func TestDarknessCountsUnansweredProbesOnly(t *testing.T) {
-	probesAt := func(times ...time.Duration) []probe {
-		var all []probe
-		for i, d := range times {
-			all = append(all, probe{at: at(d), round: uint16(i)})
-		}
-		return all
-	}
 	answersAt := func(times ...time.Duration) []answer {
 		var all []answer
 		for _, d := range times {

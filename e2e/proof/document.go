@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/scenario"
+)
+
+const intro = `# One holder, measured
+
+%s
+
+Each row is a fault of SPLITBRAIN.md's table under one subject: haclusterd with policy mesh or
+quorum, or keepalived with the same priorities under the same fault in the same run; adverts
+once a second, %d runs of each, %d at a time, in random order. Every run has machines and
+networks of its own: two or three nodes in network namespaces, each on a service network, where
+the address lives, and on a control network. All daemons have the realtime scheduling that
+their unit gives them.
+
+A third namespace asks for the address every 10 ms in two ways, by ARP and by an echo request
+addressed to each node's own MAC, so that a holder is seen that nobody else is led to. What is
+said here is computed from one capture at the switch, by the kernel's time stamps.
+
+- **E** is the longest time for which two nodes answered while the fault lasted, "healed" from
+  the moment it was taken back: the worst of all runs. One answer of a second node counts as 10 ms.
+- **dark** is the longest time for which nobody answered while the fault lasted.
+- **alert** is from the fault (F7: from its end) to the last of the alerts that the row promises,
+  as haclusterctl tells them; "–" where it promises none.
+- **kept** is in how many runs everything held that the row promises: the bounds of E and of
+  darkness, who holds at the end, how often the address moved, and the alerts. keepalived is
+  measured and not judged.
+
+| fault | subject | E ms | E healed ms | dark ms: median (max) | alert ms: median (max) | kept |
+| --- | --- | --- | --- | --- | --- | --- |
+`
+
+func document(cells []*cell, runs, parallel int, machine string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, intro, machine, runs, parallel)
+	for _, c := range cells {
+		var e, healed time.Duration
+		var dark, alerts []time.Duration
+		for _, r := range c.results {
+			e, healed = max(e, r.E), max(healed, r.HealE)
+			dark = append(dark, r.Dark)
+			if r.Alerted {
+				alerts = append(alerts, r.Alert)
+			}
+		}
+		kept := fmt.Sprintf("%d of %d", runs-c.broken, runs)
+		if c.subject == scenario.Keepalived {
+			kept = "–"
+		}
+		back := "–"
+		if c.row.Heal != nil {
+			back = milli(healed)
+		}
+		fmt.Fprintf(&b, "| %v | %s | %s | %s | %s | %s | %s |\n", c.row, c.subject, milli(e), back, spread(dark), spread(alerts), kept)
+	}
+	return b.String()
+}
+
+// spread is the median and the largest of some times.
+func spread(times []time.Duration) string {
+	if len(times) == 0 {
+		return "–"
+	}
+	slices.Sort(times)
+	return fmt.Sprintf("%s (%s)", milli(times[len(times)/2]), milli(times[len(times)-1]))
+}
+
+func milli(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/float64(time.Millisecond)) }

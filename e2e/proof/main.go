@@ -1,0 +1,82 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+	"github.com/hacluster/hacluster/e2e/scenario"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "proof:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	runs := flag.Int("runs", 20, "runs of each scenario and policy")
+	parallel := flag.Int("parallel", 6, "runs at a time")
+	only := flag.String("only", "", "rows whose name matches this regular expression; default: the core ones")
+	out := flag.String("out", "", "write the table to this file; default: standard output")
+	flag.Parse()
+	want, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	var cells []*cell
+	for _, row := range scenario.All() {
+		if *only == "" && !row.Core || !want.MatchString(row.String()) {
+			continue
+		}
+		for _, subject := range append(scenario.Policies(), scenario.Keepalived) {
+			if _, there := row.Promise[subject]; there {
+				cells = append(cells, &cell{row: row, subject: subject})
+			}
+		}
+	}
+	begin := time.Now()
+	measure(cells, *runs, *parallel)
+	report := document(cells, *runs, *parallel, machine()+fmt.Sprintf(" It took %v.", time.Since(begin).Round(time.Minute)))
+	if *out == "" {
+		fmt.Print(report)
+	} else if err := os.WriteFile(*out, []byte(report), 0o644); err != nil {
+		return err
+	}
+	broken := 0
+	for _, c := range cells {
+		broken += c.broken
+	}
+	if broken > 0 {
+		return fmt.Errorf("%d runs broke their promise", broken)
+	}
+	return nil
+}
+
+// machine says where figures were made.
+func machine() string {
+	var name unix.Utsname
+	kernel := "unknown"
+	if unix.Uname(&name) == nil {
+		kernel = unix.ByteSliceToString(name.Release[:])
+	}
+	var daemon []byte
+	_ = lab.Run("version", os.Stderr, func(t lab.T) { // without a daemon nothing would have been measured
+		daemon, _ = exec.Command(lab.Binary(t, "haclusterd"), "--version").Output()
+	})
+	peer, _ := exec.Command(lab.KeepalivedPath, "--version").CombinedOutput()
+	first, _, _ := strings.Cut(string(peer), "\n")
+	load, _ := os.ReadFile("/proc/loadavg")
+	return fmt.Sprintf("Made %s on %d cores, Linux %s, load averages at the end %s; %s; %s.",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), kernel,
+		strings.Join(strings.Fields(string(load))[:3], ", "), strings.TrimSpace(string(daemon)), first)
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+	"github.com/hacluster/hacluster/e2e/scenario"
+)
+
+// cell is one row under one subject, repeated.
+type cell struct {
+	row     scenario.Scenario
+	subject scenario.Subject
+
+	results []scenario.Result // of all runs that came to their end
+	broken  int               // runs in which a promise was broken
+}
+
+func (c *cell) String() string { return fmt.Sprintf("%v, %s", c.row, c.subject) }
+
+// measure runs each cell so many times, some at a time, in random order: what
+// else the machine does hits all of them alike.
+func measure(cells []*cell, runs, parallel int) {
+	type run struct {
+		*cell
+		name string
+	}
+	var all []run
+	for range runs {
+		for _, c := range cells {
+			all = append(all, run{c, fmt.Sprintf("proof%d", len(all))})
+		}
+	}
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+
+	var mu sync.Mutex // of the results and of standard error
+	work := make(chan run)
+	var workers sync.WaitGroup
+	for range parallel {
+		workers.Go(func() { // ends when there is no more work
+			for c := range work {
+				var log bytes.Buffer
+				var result scenario.Result
+				done := false
+				err := lab.Run(c.name, &log, func(t lab.T) {
+					result = scenario.Run(t, c.row, c.subject)
+					done = true
+				})
+				mu.Lock()
+				if done {
+					c.results = append(c.results, result)
+				}
+				if err != nil {
+					c.broken++
+					fmt.Fprintf(os.Stderr, "--- %v: %v\n%s", c, err, log.Bytes())
+				} else {
+					fmt.Fprintf(os.Stderr, "%v: E %v, dark %v\n", c, result.E, result.Dark)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, c := range all {
+		work <- c
+	}
+	close(work)
+	workers.Wait()
+}
