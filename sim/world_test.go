@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -390,7 +391,7 @@ func (n *node) settle() {
 				n.core.SetUnits([]splitbrain.UnitView{view})
 			}
 		}
-		out := n.core.Step(w.now)
+		out := n.core.Step(w.now, kclock.Instant(w.now.Sub(epoch)))
 		n.send(&out)
 		for _, v := range out.Verdicts {
 			n.verdict(v.Verdict)

@@ -21,6 +21,9 @@ const (
 	SplitBrainResolved AlertKind = "split_brain_resolved"
 	// ForeignMaster: a router that is no member advertises our virtual router.
 	ForeignMaster AlertKind = "foreign_master"
+	// QuorumLost: fewer than a majority of the voters answer this node, so units
+	// of policy quorum can hold here only as long as their leases run.
+	QuorumLost AlertKind = "quorum_lost"
 	// HandoverFailed: this node agreed to hand a unit over and could not let
 	// go of its addresses.
 	HandoverFailed AlertKind = "handover_failed"

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // Options are the settings of an Arbiter. All callbacks must be set; they are
@@ -20,6 +22,18 @@ type Options struct {
 	// short advert intervals make it shorter (Advert_Int / 5, at least 10 ms).
 	Heartbeat time.Duration
 	Logger    *slog.Logger
+
+	// Clock reads CLOCK_MONOTONIC_RAW, by which leases are counted; nil:
+	// kclock.Now.
+	Clock func() kclock.Instant
+	// Electorate is the one that was stored last; the zero value: none was.
+	Electorate Electorate
+	// StoreElectorate is to store an electorate durably, in a goroutine of its
+	// own, and to call ElectorateStored then. nil: it counts as stored.
+	StoreElectorate func(Electorate)
+	// Will gives the newest last will, after each change of what it says. It
+	// may be nil.
+	Will func(Will)
 
 	// Deliver hands verdicts to the units, a batch at a time, in order.
 	Deliver func([]UnitVerdict)
@@ -80,12 +94,14 @@ type Arbiter struct {
 // members and facts are levels, where the newest replaces the one before; the
 // rest are queues.
 type inbox struct {
-	units     []UnitView
-	hasUnits  bool
-	members   []Member
-	hasPeers  bool
-	facts     []byte
-	hasFacts  bool
+	units    []UnitView
+	hasUnits bool
+	members  []Member
+	hasPeers bool
+	facts    []byte
+	hasFacts bool
+	electorate,
+	stored Electorate // newest by epoch; zero: none
 	datagrams []received
 	adverts   []AdvertEvidence
 	wishes    []wish
@@ -110,6 +126,9 @@ const maxQueued = 4096
 func New(opts Options) *Arbiter {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Clock == nil {
+		opts.Clock = kclock.Now
 	}
 	return &Arbiter{opts: opts, wake: make(chan struct{}, 1)}
 }
@@ -137,6 +156,24 @@ func (a *Arbiter) SetFacts(facts []byte) error {
 	}
 	a.put(func(in *inbox) { in.facts, in.hasFacts = facts, true })
 	return nil
+}
+
+// SetElectorate gives the voters of policy quorum, by Raft.
+func (a *Arbiter) SetElectorate(e Electorate) {
+	a.put(func(in *inbox) {
+		if e.Epoch > in.electorate.Epoch {
+			in.electorate = e
+		}
+	})
+}
+
+// ElectorateStored says that what Options.StoreElectorate was given is stored.
+func (a *Arbiter) ElectorateStored(e Electorate) {
+	a.put(func(in *inbox) {
+		if e.Epoch > in.stored.Epoch {
+			in.stored = e
+		}
+	})
 }
 
 // Receive takes a datagram that came on the given path at the given time. It

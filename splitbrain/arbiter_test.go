@@ -290,7 +290,7 @@ func BenchmarkSecondOfFiveNodes(b *testing.B) {
 		clock = clock.Add(200 * ms)
 		for n := range cores {
 			cores[n].urgent = true // also when it has just answered
-			out := cores[n].Step(clock)
+			out := step(cores[n], clock)
 			parts, err := Encode(out.Record)
 			if err != nil {
 				b.Fatal(err)
@@ -305,7 +305,7 @@ func BenchmarkSecondOfFiveNodes(b *testing.B) {
 						b.Fatal(err)
 					}
 					cores[m].Receive(clock, &d, "eth0")
-					cores[m].Step(clock)
+					step(cores[m], clock)
 				}
 			}
 			if clock.Sub(t0)%time.Second == 0 {

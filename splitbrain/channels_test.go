@@ -34,7 +34,7 @@ func (s *scene) run(until time.Duration, speakers, advertisers []string) {
 				s.c.Observe(AdvertEvidence{Unit: "VI_1", From: sceneAddrs[name], Priority: 100, At: at(s.now)})
 			}
 		}
-		out := s.c.Step(at(s.now))
+		out := step(s.c, at(s.now))
 		s.alerts = append(s.alerts, out.Alerts...)
 		if out.Record != nil {
 			s.record = out.Record

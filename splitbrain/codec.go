@@ -38,6 +38,11 @@ const (
 	sectionRefusal = 6
 	sectionInvite  = 7
 	sectionMACs    = 8
+
+	sectionElectorate   = 9
+	sectionLeaseRequest = 10
+	sectionGrant        = 11
+	sectionRelease      = 12
 )
 
 // wrapperSize is what a relay may add in front of another node's datagram.
@@ -131,6 +136,22 @@ func (r *Record) items(add func(section byte, body []byte)) {
 	}
 	if len(r.Facts) > 0 {
 		add(sectionFacts, r.Facts)
+	}
+	if r.Electorate.Epoch != 0 {
+		item = appendElectorate(item[:0], &r.Electorate)
+		add(sectionElectorate, item)
+	}
+	for i := range r.LeaseRequests {
+		item = appendLeaseRequest(item[:0], &r.LeaseRequests[i])
+		add(sectionLeaseRequest, item)
+	}
+	for i := range r.Grants {
+		item = appendGrant(item[:0], &r.Grants[i])
+		add(sectionGrant, item)
+	}
+	for i := range r.Releases {
+		item = appendRelease(item[:0], &r.Releases[i])
+		add(sectionRelease, item)
 	}
 	for i := range r.Requests {
 		item = appendRequest(item[:0], &r.Requests[i])
@@ -333,7 +354,7 @@ func (r *Record) check() error {
 			return bad("invitation %d: unit %q to %q: names of 1 to %d and 1 to %d bytes", i, v.Unit, v.To, MaxUnitName, MaxNode)
 		}
 	}
-	return nil
+	return r.checkLeases()
 }
 
 func vipBytes(addrs []netip.Addr) int {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,9 +37,19 @@ func fullRecord() Record {
 			Path: PathSuspended, PathAge: 70 * time.Millisecond,
 			Sight: Sight{Kind: SightOne, Of: 43, Age: 20 * time.Millisecond},
 		}},
-		Requests: []Request{{ID: 5, Unit: "VI_2", Tenure: TenureID{44, 6}, Preempt: true, Silence: SilenceSaid}},
-		Refusals: []Refusal{{ID: 6, To: 43, Reason: "lb02 is leaving"}},
-		Invites:  []Invite{{ID: 8, Unit: "VI_1", To: "lb03"}},
+		Requests:   []Request{{ID: 5, Unit: "VI_2", Tenure: TenureID{44, 6}, Preempt: true, Silence: SilenceSaid}},
+		Refusals:   []Refusal{{ID: 6, To: 43, Reason: "lb02 is leaving"}},
+		Invites:    []Invite{{ID: 8, Unit: "VI_1", To: "lb03"}},
+		Electorate: Electorate{Epoch: 12, Voters: []string{"lb01", "lb02", "w1"}},
+		LeaseRequests: []LeaseRequest{
+			{Unit: "VI_1", Tenure: 3, Ballot: 57, Epoch: 12, Lease: 2 * time.Second, Held: true, Priority: 140, Primary: addr("192.0.2.1")},
+			{Unit: "VI_2", Tenure: 3, Ballot: 1, Epoch: 12, Lease: 2 * time.Second},
+		},
+		Grants: []Grant{
+			{Unit: "VI_1", To: 42, Answer: AnswerGranted, Tenure: 3, Ballot: 57, Seq: 6, Epoch: 12, Lease: 2 * time.Second},
+			{Unit: "VI_1", To: 43, Answer: AnswerHeld, Tenure: 1, Ballot: 2, Seq: 9, Epoch: 12, Highest: 57, Holder: "lb01", Left: time.Second},
+		},
+		Releases: []Release{{Unit: "VI_2", Ballot: 9, Seq: 5, Successor: 43, Span: 500 * time.Millisecond}},
 		Addrs:    []netip.Addr{addr("192.0.2.1"), addr("fe80::1")},
 		MACs:     []MAC{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}},
 		Facts:    []byte("revision 7"),
@@ -89,6 +100,7 @@ func TestManyClaimsAreSpreadOverDatagramsThatFit(t *testing.T) {
 	}
 	r.Node = strings.Repeat("n", MaxNode)
 	r.Facts = []byte(strings.Repeat("f", MaxFacts))
+	r.Electorate.Voters = slices.Repeat([]string{strings.Repeat("n", MaxNode)}, MaxVoterBytes/(MaxNode+1))
 	var vips []netip.Addr
 	for i := range 100 {
 		vips = append(vips, addr(fmt.Sprintf("2001:db8:1::%x", i)))
@@ -144,6 +156,13 @@ func TestEncodeRefusesWhatDoesNotFit(t *testing.T) {
 		{"many addresses", func(r *Record) { r.Addrs = make([]netip.Addr, MaxAddrs+1) }},
 		{"long unit name", func(r *Record) { r.Claims[0].Unit = strings.Repeat("u", MaxUnitName+1) }},
 		{"long VIP list", func(r *Record) { r.Claims[0].VIPs = make([]netip.Addr, MaxClaimVIPs+1) }},
+		{"many voters", func(r *Record) { r.Electorate.Voters = make([]string, MaxVoters+1) }},
+		{"long names of voters", func(r *Record) {
+			r.Electorate.Voters = slices.Repeat([]string{strings.Repeat("n", MaxNode)}, 8)
+		}},
+		{"lease request for no unit", func(r *Record) { r.LeaseRequests[0].Unit = "" }},
+		{"grant of no unit", func(r *Record) { r.Grants[0].Unit = "" }},
+		{"release of no unit", func(r *Record) { r.Releases[0].Unit = "" }},
 		{"long reason", func(r *Record) { r.Refusals[0].Reason = strings.Repeat("r", MaxReason+1) }},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // Defaults and bounds of the heartbeat.
@@ -36,6 +38,7 @@ type Core struct {
 	units   map[string]*ownUnit
 	order   []*ownUnit // as given
 	parted  []parted
+	elect   electorates
 	sources []netip.Addr
 	facts   []byte
 
@@ -102,7 +105,10 @@ type Output struct {
 	Alerts   []Alert // conditions that began or ended
 	Changed  bool    // View has changed in substance
 	Left     bool    // the last goodbye is in Record
-	Refused  []Refused
+
+	// Store is to be stored durably, and ElectorateStored to be called then.
+	Store   *Electorate
+	Refused []Refused
 }
 
 // Refused is a hand-over that this node asked for and did not get.
@@ -203,6 +209,21 @@ func (c *Core) SetMembers(members []Member) {
 	c.urgent, c.changed = true, true
 }
 
+// SetElectorate gives the electorate by Raft. It counts when it is newer than
+// what is known.
+func (c *Core) SetElectorate(e Electorate) {
+	c.elect.learn(e)
+}
+
+// ElectorateStored says that an electorate is stored durably: at the start of
+// a life, and after Output.Store. It is used from then on.
+func (c *Core) ElectorateStored(e Electorate) {
+	if c.elect.keep(e) {
+		c.allDirty()
+		c.urgent, c.changed = true, true
+	}
+}
+
 // SetFacts gives what the records carry of this node, at most MaxFacts bytes.
 func (c *Core) SetFacts(facts []byte) {
 	c.facts = slices.Clone(facts)
@@ -266,6 +287,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 		m.answered = 0 // what we acknowledged before is old
 		m.regained = now
 	}
+	c.elect.learn(d.Record.Electorate)
 	for i := range d.Record.Claims {
 		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
 			u.dirty = true
@@ -381,13 +403,16 @@ func (c *Core) counts(now time.Time, m *member) bool {
 	return m.boot != 0 && now.Sub(m.at) <= max(c.window, 3*m.interval)
 }
 
-// Step decides what is to be decided by now and says what to do.
-func (c *Core) Step(now time.Time) Output {
+// Step decides what is to be decided by now and says what to do. Leases are
+// counted from raw, a reading of CLOCK_MONOTONIC_RAW taken after all that was
+// received and before anything is sent.
+func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 	var out Output
 	c.ran(now)
 	if !c.frozen.IsZero() && !c.disarmed(now) {
 		c.SetDisarmed(time.Time{}) // what was held back is decided now
 	}
+	out.Store = c.elect.toStore()
 	decided := false
 	for _, u := range c.order {
 		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {
@@ -536,7 +561,8 @@ func (c *Core) send(now time.Time, out *Output) {
 		Leaving: c.leaving > 0, Interval: c.interval,
 		Acks:  c.table.acks(now),
 		Addrs: slices.Clone(c.sources), Facts: c.facts,
-		Claims: make([]Claim, 0, len(c.order)),
+		Claims:     make([]Claim, 0, len(c.order)),
+		Electorate: c.elect.stored,
 	}
 	for _, u := range c.order {
 		r.Claims = append(r.Claims, u.claim(now))

@@ -63,7 +63,7 @@ func TestCoreEnduresAnyRecord(t *testing.T) {
 		for range 3000 {
 			clock = clock.Add(time.Duration(rng.IntN(5000)) * time.Microsecond)
 			c.Receive(clock, anyRecord(rng), "eth0")
-			out := c.Step(clock)
+			out := step(c, clock)
 			if out.Record != nil {
 				records++
 				if _, err := Encode(out.Record); err != nil {
@@ -90,13 +90,13 @@ func TestCoreEnduresAnyRecord(t *testing.T) {
 
 func TestCoreRefusesARequestOnceForEachNumber(t *testing.T) {
 	c := newCore(Master)
-	c.Step(t0)
+	step(c, t0)
 	for i := range 5 {
 		d := record("n2", 20, uint64(i+1), Ack{Boot: 1, Known: 1, Direct: 1})
 		d.Record.Claims = []Claim{*peer(Backup).Claim}
 		d.Record.Requests = []Request{{ID: 77, Unit: "VI_1", Tenure: TenureID{1, 4}, Preempt: true}}
 		c.Receive(at(time.Duration(i+1)*200*ms), d, "eth0")
-		out := c.Step(at(time.Duration(i+1) * 200 * ms))
+		out := step(c, at(time.Duration(i+1)*200*ms))
 		if out.Record == nil || len(out.Record.Refusals) != 1 || out.Record.Refusals[0].ID != 77 {
 			t.Fatalf("record %+v; want one refusal of 77", out.Record)
 		}
@@ -108,19 +108,19 @@ func TestAUnitThatIsLeftOutIsReleased(t *testing.T) {
 	c, other := newCore(Master), newCore(Backup)
 	c.node, c.table.self, c.table.boot = "n2", "n2", 20
 	tell := func(at time.Time) *Record {
-		out := c.Step(at)
+		out := step(c, at)
 		if out.Record != nil {
 			other.Receive(at, &Datagram{Record: *out.Record}, "eth0")
 		}
 		return out.Record
 	}
 	tell(t0)
-	other.Step(t0)
+	step(other, t0)
 
 	c.SetUnits(nil)
 	tell(at(ms))
 	took := false
-	for _, v := range other.Step(at(ms)).Verdicts {
+	for _, v := range step(other, at(ms)).Verdicts {
 		_, ok := v.Verdict.(TakeOver)
 		took = took || ok
 	}
@@ -149,7 +149,7 @@ func TestUnitsWithoutAUsableNameAreLeftToVRRP(t *testing.T) {
 	u := *ownView(Backup)
 	u.Name = string(make([]byte, MaxUnitName+1))
 	c.SetUnits([]UnitView{u})
-	if out := c.Step(t0); len(out.Verdicts) != 0 || len(out.Record.Claims) != 0 {
+	if out := step(c, t0); len(out.Verdicts) != 0 || len(out.Record.Claims) != 0 {
 		t.Errorf("verdicts %v, claims %v; want none", out.Verdicts, out.Record.Claims)
 	}
 }
@@ -161,7 +161,7 @@ func TestDisarmingEndsByItself(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{{0, true}, {time.Minute - 1, true}, {time.Minute, false}, {time.Hour, false}} {
-		c.Step(now.Add(tt.after))
+		step(c, now.Add(tt.after))
 		if got := c.disarmed(now.Add(tt.after)); got != tt.want {
 			t.Errorf("disarmed after %v = %v, want %v", tt.after, got, tt.want)
 		}

@@ -154,6 +154,14 @@ func (p *parser) section(kind byte, r *Record) {
 			Unit: p.str(MaxUnitName),
 			To:   p.str(MaxNode),
 		})
+	case sectionElectorate:
+		r.Electorate = p.electorate()
+	case sectionLeaseRequest:
+		r.LeaseRequests = append(r.LeaseRequests, p.leaseRequest())
+	case sectionGrant:
+		r.Grants = append(r.Grants, p.grant())
+	case sectionRelease:
+		r.Releases = append(r.Releases, p.release())
 	}
 }
 

@@ -1,6 +1,7 @@
 package splitbrain
 
 import (
+	"math"
 	"net/netip"
 	"time"
 )
@@ -21,6 +22,10 @@ const (
 	MaxParts     = 1024 // datagrams of one record
 	MaxAge       = time.Hour
 )
+
+// LastSeq is the number of a last will: nothing that its life said counts
+// after it.
+const LastSeq = math.MaxUint64
 
 // Record is one heartbeat of one node: all that it says of itself and of what
 // it knows. Encode makes datagrams of it; a Record that was decoded from one
@@ -43,6 +48,12 @@ type Record struct {
 	Addrs    []netip.Addr // all addresses that its adverts come from; in part 0 only
 	MACs     []MAC        // hardware addresses of all its interfaces; in part 0 only
 	Facts    []byte       // opaque to this package: revision, version, …; in part 0 only
+
+	// Policy quorum. Electorate is in part 0 only.
+	Electorate    Electorate
+	LeaseRequests []LeaseRequest
+	Grants        []Grant
+	Releases      []Release
 }
 
 // Ack says what a node knows of one life of another one.

@@ -15,6 +15,7 @@ const publishSpacing = 20 * time.Millisecond
 // Run works until ctx is done. It may be called once.
 func (a *Arbiter) Run(ctx context.Context) error {
 	core := NewCore(a.opts.Node, a.opts.Boot, a.opts.Cluster, a.opts.Heartbeat, time.Now())
+	core.ElectorateStored(a.opts.Electorate)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 
@@ -30,7 +31,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		}
 		feed(core, &in)
 		now := time.Now()
-		out := core.Step(now)
+		out := core.Step(now, a.opts.Clock())
 		a.perform(&out)
 		changed = changed || out.Changed
 		if age := now.Sub(published); age >= publishEvery || changed && age >= publishSpacing {
@@ -86,6 +87,8 @@ func feed(core *Core, in *inbox) {
 	if in.disarmed != nil {
 		core.SetDisarmed(*in.disarmed)
 	}
+	core.SetElectorate(in.electorate)
+	core.ElectorateStored(in.stored)
 	for i := range in.datagrams {
 		r := &in.datagrams[i]
 		core.Receive(r.at, &r.datagram, r.path)
@@ -105,6 +108,13 @@ func feed(core *Core, in *inbox) {
 func (a *Arbiter) perform(out *Output) {
 	if len(out.Verdicts) > 0 {
 		a.opts.Deliver(out.Verdicts)
+	}
+	switch {
+	case out.Store == nil:
+	case a.opts.StoreElectorate == nil:
+		a.ElectorateStored(*out.Store)
+	default:
+		a.opts.StoreElectorate(*out.Store)
 	}
 	if out.Record != nil {
 		payloads, err := Encode(out.Record)

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 var t0 = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -222,3 +224,9 @@ func TestTableFindsAnAddressInAnotherUnit(t *testing.T) {
 		t.Errorf("after n2 left the configuration: %q", got)
 	}
 }
+
+// step runs a core whose two clocks go alike.
+func step(c *Core, now time.Time) Output { return c.Step(now, instant(now)) }
+
+// instant is what the raw clock of these tests shows.
+func instant(t time.Time) kclock.Instant { return kclock.Instant(t.Sub(t0)) }

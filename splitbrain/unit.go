@@ -36,22 +36,24 @@ const (
 	WantPreempt      // it hears only lower-priority adverts of members and may preempt
 )
 
-// Policy is what a unit does about split brain. Mesh is the default. The
-// number 2 is kept for quorum.
+// Policy is what a unit does about split brain. Mesh is the default.
 type Policy uint8
 
 // Policies.
 const (
-	PolicyMesh Policy = 0 // members' records decide beside the adverts
-	PolicyOff  Policy = 1 // plain VRRP; claims are still told to the others
+	PolicyMesh   Policy = 0 // members' records decide beside the adverts
+	PolicyOff    Policy = 1 // plain VRRP; claims are still told to the others
+	PolicyQuorum Policy = 2 // only who has a lease from a majority of the voters holds
 )
 
 func (p Policy) String() string {
-	if p == PolicyOff {
-		return "off"
+	if int(p) < len(policyNames) {
+		return policyNames[p]
 	}
-	return "mesh"
+	return "unknown"
 }
+
+var policyNames = [...]string{"mesh", "off", "quorum"}
 
 // BootID names one life of a node's process. It is random, and never zero for
 // a real life.
@@ -107,6 +109,10 @@ type UnitView struct {
 	// KernelLease is K of rule R7: how long addresses of a hung holder may
 	// outlive its last sign of life. 0: 2 × AdvertInterval.
 	KernelLease time.Duration
+
+	// Lease is L of rule R6, for policy quorum: MinLease to MaxLease. 0:
+	// max(2 × AdvertInterval, MinLease).
+	Lease time.Duration
 
 	// AllowForeign are addresses of routers outside the cluster that share
 	// this virtual router on purpose (unicast_peer, allow_foreign).

@@ -3,6 +3,8 @@ package splitbrain
 import (
 	"net/netip"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // UnitVerdict is what a unit of this node is told. A batch is to be applied in
@@ -12,8 +14,8 @@ type UnitVerdict struct {
 	Verdict Verdict
 }
 
-// Verdict is one of Hold, TakeOver, Yield, Members and Reannounce. They have the meaning
-// of the events of the same names in package vrrp.
+// Verdict is one of Hold, TakeOver, Yield, Members, Lease and Reannounce. They
+// have the meaning of the events of the same names in package vrrp.
 type Verdict interface{ verdict() }
 
 type (
@@ -46,6 +48,15 @@ type (
 	// adverts never make a MASTER yield, and a BACKUP asks before preempting.
 	Members struct{ Addrs []netip.Addr }
 
+	// Lease lets a unit of policy quorum be MASTER in the given tenure until
+	// the given instant, and no longer: without a later one it lets go then. For
+	// a BACKUP it is the tenure to come, one after its last. It is checked at
+	// each use, because this process may stand still between two.
+	Lease struct {
+		Tenure uint64
+		Until  kclock.Instant
+	}
+
 	// Reannounce makes a MASTER announce its addresses again: another holder
 	// has let go, whose announcements may have misled the neighbours.
 	Reannounce struct{ Reason string }
@@ -56,3 +67,4 @@ func (Reannounce) verdict() {}
 func (TakeOver) verdict()   {}
 func (Yield) verdict()      {}
 func (Members) verdict()    {}
+func (Lease) verdict()      {}
