@@ -1,0 +1,121 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// carryOut does what a dead worker wanted done. Its words are true only when
+// everything is undone, so else nothing is said.
+func (s *Supervisor) carryOut(w *process, begin time.Time) {
+	slots, addrs, words := w.estate()
+	if len(slots)+len(addrs)+len(words) == 0 {
+		return
+	}
+	if err := s.undo(w); err != nil {
+		s.log.Error("what the worker held may still answer until its lifetime ends; the others are not told", "err", err)
+		return
+	}
+	s.log.Warn("what the worker held is gone", "addresses", len(addrs), "took", time.Since(begin).Round(time.Microsecond))
+	for n := range wordsTimes {
+		if n > 0 {
+			time.Sleep(wordsSpan / (wordsTimes - 1))
+		}
+		for i := range words {
+			if err := s.x.say(&words[i]); err != nil {
+				s.log.Warn("the others may not know that the worker is gone", "err", err)
+			}
+		}
+	}
+}
+
+// undo closes the gate, removes the addresses and makes sure that they are gone.
+func (s *Supervisor) undo(w *process) error {
+	slots, addrs, _ := w.estate()
+	var gateErr error
+	if len(slots) > 0 {
+		gateErr = errors.New("close the gate: it is not open")
+		if s.gate != nil {
+			gateErr = s.gate.Close(slots)
+		}
+	}
+	// Addresses that are gone answer nothing, whatever the gate says.
+	if err := s.x.remove(addrs); err != nil {
+		if gateErr != nil {
+			return fmt.Errorf("%w; %w", err, gateErr)
+		}
+		return err
+	}
+	if gateErr != nil {
+		s.log.Error("gate not closed", "err", gateErr)
+	}
+	return nil
+}
+
+// estate is the whole will: the words of clauses that cover nothing come first,
+// because members act on them sooner than routers on the end of adverts.
+func (p *process) estate() (slots []uint32, addrs []Address, words []Words) {
+	var last []Words
+	for _, c := range p.will {
+		slots = append(slots, c.Slots...)
+		addrs = append(addrs, c.Addresses...)
+		if len(c.Addresses)+len(c.Slots) == 0 {
+			words = append(words, c.Words...)
+		} else {
+			last = append(last, c.Words...)
+		}
+	}
+	return slots, addrs, append(words, last...)
+}
+
+// rehearse carries out an empty will.
+func (x *executor) rehearse() error {
+	return x.remove([]Address{{Interface: "lo"}})
+}
+
+// notify hands a message to systemd.
+func (s *Supervisor) notify(w *process, state string) {
+	if strings.HasPrefix(state, "READY=1") {
+		w.ready = true
+	}
+	s.tell(state)
+}
+
+func (s *Supervisor) tell(state string) {
+	if err := s.o.Notify(state); err != nil {
+		s.log.Warn("systemd was not told", "state", state, "err", err)
+	}
+}
+
+// tellWatchdog tells systemd that the supervisor lives.
+func (s *Supervisor) tellWatchdog(now time.Time) {
+	if s.o.Watchdog <= 0 || now.Before(s.watchdog) {
+		return
+	}
+	s.watchdog = now.Add(s.o.Watchdog / 3)
+	s.tell("WATCHDOG=1")
+}
+
+// handGate gives the worker the files of the gate, and opens it at the first
+// time. The next worker gets the same ones: what was closed stays closed.
+func (s *Supervisor) handGate(w *process) {
+	if s.gate == nil && s.o.OpenGate != nil {
+		gate, err := s.o.OpenGate()
+		if err != nil {
+			s.log.Error("kernel gate not opened: addresses that hang answer until their lifetime ends", "err", err)
+		} else {
+			s.gate = gate
+		}
+	}
+	var fds []int
+	if s.gate != nil {
+		for _, f := range s.gate.Files() {
+			fds = append(fds, int(f.Fd()))
+		}
+	}
+	if err := send(w.fd, []byte{msgGate}, fds...); err != nil {
+		s.log.Error("worker did not get the kernel gate", "err", err)
+	}
+}

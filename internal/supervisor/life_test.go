@@ -1,0 +1,455 @@
+package supervisor
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// The tests run real processes: this program again, as a supervisor, which
+// starts it once more as a worker. plotEnv says what the worker does.
+const plotEnv = "SUPERVISOR_TEST_PLOT"
+
+func TestMain(m *testing.M) {
+	switch {
+	case IsWorker():
+		os.Exit(playWorker(os.Getenv(plotEnv)))
+	case os.Getenv(plotEnv) != "":
+		os.Exit(playSupervisor())
+	}
+	os.Exit(m.Run())
+}
+
+func playSupervisor() int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	exit, err := Run(Options{
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Signals: signals,
+		Notify:  func(state string) error { fmt.Println("systemd", state); return nil },
+		OpenGate: func() (Gate, error) {
+			return printedGate{}, nil
+		},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return exit
+}
+
+// printedGate tells the test when it is closed.
+type printedGate struct{}
+
+func (printedGate) Close(slots []uint32) error { fmt.Println("gate closed", slots); return nil }
+func (printedGate) Files() []*os.File          { return []*os.File{os.Stdout} }
+
+var (
+	vip       = netip.MustParsePrefix("192.0.2.100/32")
+	permanent = netip.MustParsePrefix("192.0.2.1/24")
+)
+
+// playWorker is what the worker of a test does. Each plot is one life.
+func playWorker(plot string) int {
+	fmt.Println("worker", os.Getpid())
+	if plot == "refuses" {
+		fmt.Fprintln(os.Stderr, "haclusterd: refused")
+		return 2
+	}
+	w, err := Connect()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fail := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, plot, err)
+			os.Exit(1)
+		}
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	if plot == "polite" {
+		fail(w.Rest())
+	}
+	fail(w.Notify("READY=1"))
+	if plot == "polite" {
+		select {
+		case <-term:
+			fmt.Println("goodbye")
+			return 0
+		case <-w.Gone():
+			fmt.Println("the supervisor is gone")
+			return 0
+		}
+	}
+	go func() { // ends with the process
+		<-w.Gone()
+		os.Exit(0)
+	}()
+	if plot == "gate" {
+		files, err := w.Gate(context.Background())
+		fail(err)
+		_, err = fmt.Fprintln(files[0], "written through the gate's file")
+		fail(err)
+	}
+	c := Clause{
+		Silence:   200 * time.Millisecond,
+		Addresses: []Address{{Interface: "veth0", Prefix: vip}, {Interface: "veth0", Prefix: permanent}},
+		Words:     []Words{{Protocol: unix.IPPROTO_UDP, Payload: []byte("released"), To: []netip.AddrPort{netip.MustParseAddrPort(os.Getenv("SUPERVISOR_TEST_TO"))}}},
+	}
+	if plot == "gate" {
+		c.Slots = []uint32{3}
+	}
+	w.Feed()
+	fail(w.Put("instance VI_1", c))
+	link, err := netlink.LinkByName("veth0")
+	fail(err)
+	fail(netlink.AddrReplace(link, &netlink.Addr{IPNet: &net.IPNet{IP: vip.Addr().AsSlice(), Mask: net.CIDRMask(32, 32)}, ValidLft: 60, PreferedLft: 60}))
+	if plot == "dies at once" {
+		fail(unix.Kill(os.Getpid(), unix.SIGKILL))
+	}
+	fmt.Println("holds")
+	for range 1000 {
+		if plot == "hangs" {
+			time.Sleep(time.Hour)
+		}
+		w.Feed()
+		time.Sleep(20 * time.Millisecond)
+	}
+	return 1
+}
+
+// stage is a network namespace with an interface, in which a supervisor runs.
+// The test's goroutine is in it as well.
+type stage struct {
+	t     *testing.T
+	words *net.UDPConn
+	cmd   *exec.Cmd
+	lines chan string // what supervisor and worker print
+	log   strings.Builder
+	exit  int           // valid after done
+	done  chan struct{} // closed when nothing is left that could print
+}
+
+func newStage(t *testing.T, plot string) *stage {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("network namespaces need root")
+	}
+	runtime.LockOSThread() // never unlocked: the thread, and the namespace with it, end with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	for _, do := range []func() error{
+		func() error {
+			return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth0"}, PeerName: "veth1"})
+		},
+		func() error { return up("lo") },
+		func() error { return up("veth0") },
+		func() error { return addPermanent() },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	words, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { words.Close() })
+	s := &stage{t: t, words: words, lines: make(chan string, 1000), done: make(chan struct{})}
+	s.cmd = exec.Command("/proc/self/exe")
+	s.cmd.Env = []string{plotEnv + "=" + plot, "SUPERVISOR_TEST_TO=" + words.LocalAddr().String()}
+	s.cmd.Stderr = &s.log
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go s.follow(out)
+	t.Cleanup(s.end)
+	return s
+}
+
+func (s *stage) follow(out io.Reader) {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		s.lines <- lines.Text()
+	}
+	close(s.lines)
+	_ = s.cmd.Wait()
+	s.exit = s.cmd.ProcessState.ExitCode()
+	close(s.done)
+}
+
+func (s *stage) end() {
+	_ = s.cmd.Process.Kill()
+	select {
+	case <-s.done: // a worker that is left ends, because its supervisor has
+	case <-time.After(5 * time.Second):
+		s.t.Error("something of the supervisor is left")
+	}
+	if s.t.Failed() {
+		s.t.Logf("log:\n%s", s.log.String())
+	}
+}
+
+func up(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(link)
+}
+
+func addPermanent() error {
+	link, err := netlink.LinkByName("veth0")
+	if err != nil {
+		return err
+	}
+	return netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: permanent.Addr().AsSlice(), Mask: net.CIDRMask(24, 32)}})
+}
+
+// want waits for a line, and returns what follows its beginning.
+func (s *stage) want(begins string) string {
+	s.t.Helper()
+	limit := time.After(5 * time.Second)
+	for {
+		select {
+		case line, ok := <-s.lines:
+			if rest, found := strings.CutPrefix(line, begins); found {
+				return strings.TrimSpace(rest)
+			}
+			if !ok {
+				s.t.Fatalf("ended without a line %q", begins)
+			}
+		case <-limit:
+			s.t.Fatalf("no line %q within 5 s", begins)
+		}
+	}
+}
+
+func (s *stage) wantExit(want int) {
+	s.t.Helper()
+	select {
+	case <-s.done:
+		if s.exit != want {
+			s.t.Errorf("exit status %d, want %d", s.exit, want)
+		}
+	case <-time.After(5 * time.Second):
+		s.t.Errorf("still running after 5 s, want exit status %d", want)
+	}
+}
+
+// heard counts the words that come until none has come for a while.
+func (s *stage) heard() (n int, first time.Time) {
+	s.t.Helper()
+	buf := make([]byte, 100)
+	for wait := 2 * time.Second; ; wait = 200 * time.Millisecond {
+		_ = s.words.SetReadDeadline(time.Now().Add(wait))
+		size, err := s.words.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, first
+		}
+		if err != nil || string(buf[:size]) != "released" {
+			s.t.Fatalf("heard %q, %v", buf[:size], err)
+		}
+		if n++; n == 1 {
+			first = time.Now()
+		}
+	}
+}
+
+// addresses lists those of the interface.
+func (s *stage) addresses() []string {
+	s.t.Helper()
+	link, err := netlink.LinkByName("veth0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	list, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var out []string
+	for _, a := range list {
+		out = append(out, a.IPNet.String())
+	}
+	return out
+}
+
+func (s *stage) pid(text string) int {
+	s.t.Helper()
+	var pid int
+	if _, err := fmt.Sscan(text, &pid); err != nil {
+		s.t.Fatal(err)
+	}
+	return pid
+}
+
+func TestTheWillOfAKilledWorkerIsCarriedOutAndTheWorkerStartedAgain(t *testing.T) {
+	s := newStage(t, "holds")
+	first := s.pid(s.want("worker"))
+	s.want("holds")
+	begin := time.Now()
+	if err := unix.Kill(first, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, 100)
+	_ = s.words.SetReadDeadline(time.Now().Add(time.Second))
+	if _, err := s.words.Read(said); err != nil {
+		t.Fatalf("no word within a second: %v", err)
+	}
+	took := time.Since(begin)
+	if got := s.addresses(); len(got) != 1 || got[0] != permanent.String() {
+		t.Errorf("addresses when the word came = %v, want only %v, which was there before", got, permanent)
+	}
+	if again, _ := s.heard(); again != 2 {
+		t.Errorf("heard %d more words, want 2", again)
+	}
+	if second := s.pid(s.want("worker")); second == first {
+		t.Error("no other worker was started")
+	}
+	t.Logf("first word after %v", took)
+	if took > 100*time.Millisecond {
+		t.Errorf("first word after %v, want at most 100 ms", took)
+	}
+}
+
+func TestWhatWasDepositedCountsWhateverComesNext(t *testing.T) {
+	s := newStage(t, "dies at once")
+	s.want("worker")
+	if n, _ := s.heard(); n < 3 {
+		t.Errorf("heard %d words, want 3", n)
+	}
+}
+
+func TestASilentWorkerIsKilledAfterItsLimit(t *testing.T) {
+	s := newStage(t, "hangs")
+	s.want("holds")
+	begin := time.Now()
+	n, first := s.heard()
+	if after := first.Sub(begin); n < 3 || after < 150*time.Millisecond || after > 600*time.Millisecond {
+		t.Errorf("heard %d words, the first after %v; want 3, after 200 ms of silence", n, after)
+	}
+	s.want("worker")
+}
+
+func TestAStoppedWorkerIsKilledAfterItsLimit(t *testing.T) {
+	s := newStage(t, "holds")
+	pid := s.pid(s.want("worker"))
+	s.want("holds")
+	begin := time.Now()
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n, first := s.heard()
+	if after := first.Sub(begin); n < 3 || after < 150*time.Millisecond || after > 600*time.Millisecond {
+		t.Errorf("heard %d words, the first after %v; want 3, after 200 ms of silence", n, after)
+	}
+}
+
+func TestNothingIsSaidWhileAnAddressIsStillThere(t *testing.T) {
+	s := newStage(t, "holds")
+	pid := s.pid(s.want("worker"))
+	s.want("holds")
+	link, err := netlink.LinkByName("veth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Somebody adds the address again and again.
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handle.Close()
+	for range 2 {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					stopped <- struct{}{}
+					return
+				default:
+				}
+				_ = handle.AddrReplace(link, &netlink.Addr{IPNet: &net.IPNet{IP: vip.Addr().AsSlice(), Mask: net.CIDRMask(32, 32)}, ValidLft: 60, PreferedLft: 60})
+			}
+		}()
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.want("worker")
+	close(stop)
+	<-stopped
+	<-stopped
+	if n, _ := s.heard(); n != 0 && !strings.Contains(s.log.String(), "what the worker held is gone") {
+		t.Errorf("heard %d words although nothing was verified", n)
+	}
+	if !strings.Contains(s.log.String(), "still there") {
+		t.Skip("the race was won each time: nothing to see")
+	}
+}
+
+func TestAWorkerThatRefusesToStartIsNotStartedAgain(t *testing.T) {
+	s := newStage(t, "refuses")
+	s.wantExit(2)
+	if n := strings.Count(s.log.String(), "refused"); n != 1 {
+		t.Errorf("it said so %d times, want once", n)
+	}
+}
+
+func TestSignalsAreHandedOnAndThePoliteEndIsNoDeath(t *testing.T) {
+	s := newStage(t, "polite")
+	s.want("systemd READY=1")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.want("goodbye")
+	s.wantExit(0)
+	if strings.Contains(s.log.String(), "ERROR") {
+		t.Errorf("a polite end is reported:\n%s", s.log.String())
+	}
+}
+
+func TestTheWorkerSeesTheSupervisorsEnd(t *testing.T) {
+	s := newStage(t, "polite")
+	s.want("systemd READY=1")
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	s.want("the supervisor is gone")
+}
+
+func TestEveryWorkerGetsTheFilesOfTheGateAndADeadOnesSlotsAreClosed(t *testing.T) {
+	s := newStage(t, "gate")
+	pid := s.pid(s.want("worker"))
+	s.want("written through the gate's file")
+	s.want("holds")
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.want("gate closed"); got != "[3]" {
+		t.Errorf("closed %s, want [3]", got)
+	}
+	s.want("worker")
+	s.want("written through the gate's file")
+}

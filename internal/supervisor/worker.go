@@ -1,0 +1,195 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Worker is the worker's connection to its supervisor. Its methods may be
+// called by anybody and do not wait, but Gate.
+type Worker struct {
+	conn *net.UnixConn
+	raw  interface{ Control(func(fd uintptr)) error }
+	gone chan struct{}
+	gate chan []*os.File // size one: the answer to Gate
+
+	mu         sync.Mutex
+	generation uint64
+	acked      uint64
+	unwritten  map[string]Clause // what the socket had no room for
+}
+
+// IsWorker says whether this process was started by a supervisor.
+func IsWorker() bool { return os.Getenv(workerEnv) != "" }
+
+// Connect takes up the connection of a process that IsWorker. It may be called
+// once. What this process starts does not inherit it.
+func Connect() (*Worker, error) {
+	fd, err := strconv.Atoi(os.Getenv(workerEnv))
+	if err != nil {
+		return nil, fmt.Errorf("%s=%q in the environment is no number: it is set by haclusterd for itself only", workerEnv, os.Getenv(workerEnv))
+	}
+	os.Unsetenv(workerEnv)
+	unix.CloseOnExec(fd)
+	file := os.NewFile(uintptr(fd), "supervisor")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("connection to the supervisor: %w", err)
+	}
+	c, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, errors.Join(errors.New("connection to the supervisor: not a unix socket"), conn.Close())
+	}
+	return newWorker(c)
+}
+
+func newWorker(c *net.UnixConn) (*Worker, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{conn: c, raw: raw, gone: make(chan struct{}), gate: make(chan []*os.File, 1), unwritten: make(map[string]Clause)}
+	go w.read()
+	return w, nil
+}
+
+// Gone is closed when the supervisor has ended: nobody will carry out the will.
+func (w *Worker) Gone() <-chan struct{} { return w.gone }
+
+// Put replaces the clause of the given name. When it returns nil the clause
+// counts, whatever becomes of this process: the message is in the supervisor's
+// socket, which is read to its end before a will is carried out. An error says
+// that the one before counts still; the new one is tried again with each Feed.
+func (w *Worker) Put(name string, c Clause) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.put(name, c)
+}
+
+// Drop takes a clause out of the will: what it covered is gone.
+func (w *Worker) Drop(name string) error { return w.Put(name, Clause{}) }
+
+// put needs mu.
+func (w *Worker) put(name string, c Clause) error {
+	message, err := clauseMessage(w.generation+1, name, &c)
+	if err != nil {
+		return err
+	}
+	w.generation++
+	delete(w.unwritten, name)
+	if err := w.write(message); err != nil {
+		w.unwritten[name] = c
+		return fmt.Errorf("deposit clause %s of the will: %w", name, err)
+	}
+	return nil
+}
+
+// Feed says that the engine runs. It belongs into the goroutine whose hanging
+// is to be noticed, and nowhere else.
+func (w *Worker) Feed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, c := range w.unwritten {
+		if w.put(name, c) != nil {
+			break // no room yet
+		}
+	}
+	// One that finds no room is not missed: the socket is full of others.
+	_ = w.write([]byte{msgFeed})
+}
+
+// Rest says that the engine has ended on purpose and feeds no more.
+func (w *Worker) Rest() error { return w.write([]byte{msgRest}) }
+
+// Notify passes a message of sd_notify(3) to systemd, which listens to the
+// supervisor only. READY=1 says as well that this worker's start is over: from
+// then on it is started again whatever ends it.
+func (w *Worker) Notify(state string) error { return w.write(append([]byte{msgNotify}, state...)) }
+
+// Gate asks the supervisor to open the kernel gate, or for the one that it has
+// open already, and returns its files, in the order of Gate.Files. Call it when
+// nothing is left of an earlier life: a new gate knows nothing of that. No
+// files: this supervisor has no gate, and says in its log why.
+func (w *Worker) Gate(ctx context.Context) ([]*os.File, error) {
+	if err := w.write([]byte{msgGate}); err != nil {
+		return nil, fmt.Errorf("ask for the kernel gate: %w", err)
+	}
+	select {
+	case files := <-w.gate:
+		return files, nil
+	case <-w.gone:
+		return nil, errors.New("ask for the kernel gate: the supervisor has ended")
+	case <-ctx.Done():
+		return nil, fmt.Errorf("ask for the kernel gate: %w", context.Cause(ctx))
+	}
+}
+
+// Behind is how many of the clauses that were put the supervisor has not
+// confirmed yet. It is not zero for long unless the supervisor hangs.
+func (w *Worker) Behind() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.generation - w.acked
+}
+
+// write sends one message or none. A message is whole whoever else writes.
+func (w *Worker) write(message []byte) (err error) {
+	if cerr := w.raw.Control(func(fd uintptr) { err = send(int(fd), message) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// read takes what the supervisor says, until it has ended.
+func (w *Worker) read() {
+	defer close(w.gone)
+	message := make([]byte, maxMessage)
+	oob := make([]byte, unix.CmsgSpace(4*maxFiles))
+	for {
+		n, oobn, _, _, err := w.conn.ReadMsgUnix(message, oob)
+		if err != nil || n == 0 {
+			return
+		}
+		switch body := message[1:n]; message[0] {
+		case msgAck:
+			generation, _ := binary.Uvarint(body)
+			w.mu.Lock()
+			w.acked = generation
+			w.mu.Unlock()
+		case msgGate:
+			w.gate <- receivedFiles(oob[:oobn])
+		}
+	}
+}
+
+// maxFiles is how many files go with one message.
+const maxFiles = 8
+
+// receivedFiles takes the files out of the control messages.
+func receivedFiles(oob []byte) []*os.File {
+	var files []*os.File
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			continue
+		}
+		for _, fd := range fds {
+			unix.CloseOnExec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "gate"))
+		}
+	}
+	return files
+}
