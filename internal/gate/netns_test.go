@@ -2,6 +2,8 @@ package gate
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
@@ -83,8 +86,15 @@ func cable(a *machine, nameA string, b *machine, nameB string) {
 	must(a.t, a.route.LinkAdd(&netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{Name: nameA}, PeerName: nameB, PeerNamespace: netlink.NsFd(int(b.handle)),
 	}))
-	a.up(nameA)
-	b.up(nameB)
+	for n, end := range []struct {
+		*machine
+		name string
+	}{{a, nameA}, {b, nameB}} {
+		// A link-local address that is usable at once, instead of the kernel's.
+		must(a.t, end.route.LinkSetIP6AddrGenMode(end.link(end.name), nl.IN6_ADDR_GEN_MODE_NONE))
+		end.up(end.name)
+		end.addr(end.name, fmt.Sprintf("fe80::%d/64", n+1))
+	}
 }
 
 func (m *machine) up(name string) {
@@ -95,18 +105,12 @@ func (m *machine) up(name string) {
 // addr gives a link an address that is usable at once.
 func (m *machine) addr(link, prefix string) {
 	m.t.Helper()
-	must(m.t, m.tryAddr(link, prefix))
-}
-
-func (m *machine) tryAddr(link, prefix string) error {
 	a, err := netlink.ParseAddr(prefix)
-	if err != nil {
-		return err
-	}
+	must(m.t, err)
 	if a.IP.To4() == nil {
 		a.Flags = unix.IFA_F_NODAD
 	}
-	return m.route.AddrAdd(m.link(link), a)
+	must(m.t, m.route.AddrAdd(m.link(link), a))
 }
 
 func (m *machine) noAddr(link, prefix string) {
@@ -116,7 +120,7 @@ func (m *machine) noAddr(link, prefix string) {
 	must(m.t, m.route.AddrDel(m.link(link), a))
 }
 
-// sysctl writes a file under /proc/sys/net.
+// routeVia adds a route by a gateway.
 func (m *machine) routeVia(dst, via string) {
 	m.t.Helper()
 	_, prefix, err := net.ParseCIDR(dst)
@@ -157,7 +161,9 @@ func (m *machine) run(g *Gate) {
 	})
 }
 
-func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+func testLog(t testing.TB) *slog.Logger { return testLogTo(t.Output()) }
+
+func testLogTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 // guard makes a slot that guards addresses and is open for as long as said.
 func guard(t testing.TB, g *Gate, open time.Duration, addrs ...string) *Slot {
