@@ -61,7 +61,7 @@ const (
 	Joining State = "joining"
 	Member  State = "member"
 	Removed State = "removed" // the others took it out; leave clears its data
-	Failed  State = "failed"  // the disk has stalled, for now, or the state is newer than the program: see Status.Err
+	Failed  State = "failed"  // the disk has stalled or refuses writes, for now, or the state is newer than the program: see Status.Err
 )
 
 // InitOptions are what init asks.

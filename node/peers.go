@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -56,7 +57,26 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 		in.Gossip = alive
 		in.Self.StoreError = errorText(st.Err)
 	})
+	m.tellStore(st.Err)
 	m.tellFacts(a)
+}
+
+// tellStore raises store_failed while this node's replica of the configuration
+// does not work: most often its disk is full, or answers no more. The virtual
+// addresses need neither disk nor Raft (G3).
+func (m *member) tellStore(err error) {
+	now := time.Now()
+	a := observed.Alert{
+		ID: "store_failed/" + m.o.Name, Code: "store_failed", Severity: observed.Warning, Node: m.o.Name,
+		Since: now, Resolved: now,
+	}
+	if err != nil {
+		a.Resolved = time.Time{}
+		a.Summary = fmt.Sprintf("%s cannot store the configuration; its virtual addresses are served as before", m.o.Name)
+		a.Evidence = []string{"store: " + err.Error()}
+		a.Next = fmt.Sprintf("look at the disk of %s on %s: room, health", m.o.DataDir, m.o.Name)
+	}
+	m.view.alert(a)
 }
 
 func errorText(err error) string {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -30,6 +31,8 @@ type disk struct {
 	writes chan write
 	closed chan struct{} // by Close
 	idle   chan struct{} // closed when no write is under way and none will be
+
+	refused atomic.Pointer[error] // of the last write, when the disk refused it: no room, say
 
 	failOnce sync.Once
 	failed   chan struct{} // closed when a write failed for good
@@ -60,7 +63,7 @@ func (d *disk) run() {
 			case <-d.failed: // both were ready
 				return
 			default:
-				w.done <- w.do()
+				w.done <- d.note(w.do())
 			}
 		case <-d.failed:
 			return
@@ -68,6 +71,30 @@ func (d *disk) run() {
 			return
 		}
 	}
+}
+
+// note remembers why the disk refused the last write. Raft tries again by itself,
+// so this ends nothing.
+func (d *disk) note(err error) error {
+	if err == nil {
+		d.refused.Store(nil)
+	} else {
+		d.refused.Store(&err)
+	}
+	return err
+}
+
+// problem is why the disk takes no writes, or nil.
+func (d *disk) problem() error {
+	select {
+	case <-d.failed:
+		return d.err
+	default:
+	}
+	if err := d.refused.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // stallTicks is in how many parts the limit is waited. A process that was stopped

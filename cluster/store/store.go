@@ -195,16 +195,13 @@ func (s *Store) Bootstrap(ctx context.Context) error {
 }
 
 // Err returns why the store does not work: the disk failed and has not answered
-// again yet, or the state is halted by a command of a newer version. Nil while it
-// works.
+// again yet, or refused the last write, or the state is halted by a command of a
+// newer version. Nil while it works.
 func (s *Store) Err() error {
-	d := s.disk()
-	select {
-	case <-d.failed:
-		return d.err
-	default:
-		return s.fsm.haltReason()
+	if err := s.disk().problem(); err != nil {
+		return err
 	}
+	return s.fsm.haltReason()
 }
 
 // Close stops Raft and closes its files. It does not hand leadership over; see
