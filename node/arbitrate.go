@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -122,7 +123,7 @@ func evidence(o vrrp.Observation, unit string) splitbrain.AdvertEvidence {
 		From:     o.From,
 		Priority: uint8(o.Priority),
 		VIPs:     o.Addrs,
-		Refused:  o.Rejected,
+		Refused:  cmp.Or(o.Detail, o.Rejected),
 		At:       o.At,
 	}
 }

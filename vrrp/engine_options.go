@@ -87,6 +87,7 @@ type Observation struct {
 	Interval  time.Duration
 	Addrs     []netip.Addr // as on the wire; nobody may change the slice
 	Rejected  string       // reason; empty: accepted
+	Detail    string       // of the reason, for people: what was found and what is configured
 }
 
 // Alarm wakes the engine. Only the engine uses it; kclock has two.

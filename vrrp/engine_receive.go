@@ -138,5 +138,6 @@ func (l *loop) observe(i *instanceShell, p *Packet, v *verdict) {
 		Interval:  v.advert.Interval,
 		Addrs:     v.advert.Addrs,
 		Rejected:  string(v.reason),
+		Detail:    v.detail,
 	})
 }
