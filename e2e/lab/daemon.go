@@ -193,3 +193,26 @@ func joinCommand(out string) []string {
 	}
 	return nil
 }
+
+// CloneMember starts a daemon on a copy of another one's data directory, with
+// its name: a machine that was cloned, or set up from a backup.
+func (n *Node) CloneMember(of *Daemon, mesh Network, flags ...string) *Daemon {
+	n.t.Helper()
+	d := n.daemon(n.tempDir("haclusterd"), append([]string{"--name=" + of.Node.Name, "--advertise=" + n.Addr4(mesh).String()}, flags...))
+	if err := os.CopyFS(d.DataDir, os.DirFS(of.DataDir)); err != nil {
+		n.t.Fatalf("lab: node %s: copy the data of %s: %v", n.Name, of.Node.Name, err)
+	}
+	err := filepath.WalkDir(d.DataDir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			err = os.Chmod(path, 0o700)
+		} else if err == nil {
+			err = os.Chmod(path, 0o600)
+		}
+		return err
+	})
+	if err != nil {
+		n.t.Fatalf("lab: node %s: %v", n.Name, err)
+	}
+	d.start()
+	return d
+}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // owner is the process that a namespace or directory belongs to. It stands in
@@ -87,6 +88,7 @@ func sweep(by owner) {
 		}
 	}
 	for _, path := range leftovers(memory(), by) {
+		_ = unix.Unmount(filepath.Join(path, "data"), unix.MNT_DETACH) // a disk of its own, perhaps
 		_ = os.RemoveAll(path)
 	}
 }
