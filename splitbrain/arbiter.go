@@ -100,6 +100,7 @@ type inbox struct {
 	hasPeers bool
 	facts    []byte
 	hasFacts bool
+	fencing  *[]FenceWord // nil: as before
 	electorate,
 	stored Electorate // newest by epoch; zero: none
 	datagrams []received
@@ -174,6 +175,12 @@ func (a *Arbiter) ElectorateStored(e Electorate) {
 			in.stored = e
 		}
 	})
+}
+
+// SetFencing gives what the records say of fencing until the next call. More than
+// fits into a record is dropped.
+func (a *Arbiter) SetFencing(words []FenceWord) {
+	a.put(func(in *inbox) { in.fencing = &words })
 }
 
 // Receive takes a datagram that came on the given path at the given time. It

@@ -38,6 +38,7 @@ const (
 	sectionRefusal = 6
 	sectionInvite  = 7
 	sectionMACs    = 8
+	sectionFencing = 16
 
 	sectionElectorate   = 9
 	sectionLeaseRequest = 10
@@ -118,6 +119,10 @@ func EncodeRelay(d *Datagram) ([]byte, error) {
 // other. A body is valid until the next one.
 func (r *Record) items(add func(section byte, body []byte)) {
 	item := make([]byte, 0, 512)
+	for i := range r.Fencing {
+		item = appendFenceWord(item[:0], &r.Fencing[i])
+		add(sectionFencing, item)
+	}
 	for addrs := r.Addrs; len(addrs) > 0; {
 		n := min(len(addrs), 16)
 		item = item[:0]
@@ -337,6 +342,9 @@ func (r *Record) check() error {
 		if vipBytes(c.VIPs) > MaxClaimVIPs {
 			return bad("unit %s: %d addresses listed; at most %d bytes", c.Unit, len(c.VIPs), MaxClaimVIPs)
 		}
+	}
+	if err := checkFencing(r.Fencing); err != nil {
+		return bad("%w", err)
 	}
 	for i := range r.Requests {
 		if n := len(r.Requests[i].Unit); n == 0 || n > MaxUnitName {

@@ -53,6 +53,10 @@ func fullRecord() Record {
 		Addrs:    []netip.Addr{addr("192.0.2.1"), addr("fe80::1")},
 		MACs:     []MAC{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}},
 		Facts:    []byte("revision 7"),
+		Fencing: []FenceWord{
+			{Unit: "VI_1", Node: "lb02", Boot: 43, By: 42, Stage: FenceRuns, Age: time.Second},
+			{Unit: "VI_2", Node: "lb03", By: 44, Stage: FenceVotes, Agrees: true},
+		},
 	}
 }
 
@@ -163,6 +167,8 @@ func TestEncodeRefusesWhatDoesNotFit(t *testing.T) {
 		{"lease request for no unit", func(r *Record) { r.LeaseRequests[0].Unit = "" }},
 		{"grant of no unit", func(r *Record) { r.Grants[0].Unit = "" }},
 		{"release of no unit", func(r *Record) { r.Releases[0].Unit = "" }},
+		{"fencing of nobody", func(r *Record) { r.Fencing[0].Node = "" }},
+		{"much fencing", func(r *Record) { r.Fencing = make([]FenceWord, MaxFenceWords+1) }},
 		{"long reason", func(r *Record) { r.Refusals[0].Reason = strings.Repeat("r", MaxReason+1) }},
 	}
 	for _, tt := range tests {

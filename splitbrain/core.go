@@ -41,6 +41,7 @@ type Core struct {
 	elect   electorates
 	sources []netip.Addr
 	facts   []byte
+	fencing []datedFenceWord
 
 	refusals []datedRefusal
 	invites  []datedInvite
@@ -89,6 +90,11 @@ type parted struct {
 type datedRefusal struct {
 	Refusal
 	until time.Time
+}
+
+type datedFenceWord struct {
+	FenceWord
+	at time.Time
 }
 
 type datedInvite struct {
@@ -227,6 +233,19 @@ func (c *Core) ElectorateStored(e Electorate) {
 // SetFacts gives what the records carry of this node, at most MaxFacts bytes.
 func (c *Core) SetFacts(facts []byte) {
 	c.facts = slices.Clone(facts)
+	c.urgent = true
+}
+
+// SetFencing gives what the records say of fencing; the ages are as of now. More
+// than fits into a record is dropped.
+func (c *Core) SetFencing(now time.Time, words []FenceWord) {
+	for checkFencing(words) != nil {
+		words = words[:len(words)-1]
+	}
+	c.fencing = c.fencing[:0]
+	for _, w := range words {
+		c.fencing = append(c.fencing, datedFenceWord{w, now.Add(-w.Age)})
+	}
 	c.urgent = true
 }
 
@@ -573,6 +592,10 @@ func (c *Core) send(now time.Time, out *Output) {
 			u.claimed, u.first = u.view.Tenure.Seq, c.seq
 		}
 		c.noteAnswers(u)
+	}
+	for _, f := range c.fencing {
+		f.Age = now.Sub(f.at)
+		r.Fencing = append(r.Fencing, f.FenceWord)
 	}
 	for i := range c.parted {
 		r.Claims = append(r.Claims, c.parted[i].claim(now))

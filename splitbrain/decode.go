@@ -120,6 +120,12 @@ func (p *parser) section(kind byte, r *Record) {
 			copy(m[:], p.bytes(uint64(len(m))))
 			r.MACs = append(r.MACs, m)
 		}
+	case sectionFencing:
+		if len(r.Fencing) >= MaxFenceWords {
+			p.fail("more than %d words of fencing", MaxFenceWords)
+			return
+		}
+		r.Fencing = append(r.Fencing, p.fenceWord())
 	case sectionFacts:
 		if len(p.b) > MaxFacts {
 			p.fail("facts of %d bytes", len(p.b))

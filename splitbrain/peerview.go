@@ -17,20 +17,22 @@ type PeerView struct {
 
 // MemberView is what is known of one other member.
 type MemberView struct {
-	Name    string
-	Boot    BootID    // zero: never heard of
-	At      time.Time // of its latest record, direct or relayed
-	Via     string    // the member that relayed it; empty when direct
-	Path    string    // the path on which it came, as given to Receive
-	Direct  time.Time // of its latest record received directly
-	Heard   time.Time // when we sent the latest of our records that it acknowledges
-	RTT     time.Duration
-	Fresh   bool // its latest record counts
-	TwoWay  bool // and it acknowledges a record of ours that counts, too
-	Leaving bool
-	Addrs   []netip.Addr
-	Facts   []byte
-	Claims  []ClaimView // by unit
+	Name      string
+	Boot      BootID    // zero: never heard of
+	At        time.Time // of its latest record, direct or relayed
+	Via       string    // the member that relayed it; empty when direct
+	Path      string    // the path on which it came, as given to Receive
+	Direct    time.Time // of its latest record received directly
+	Heard     time.Time // when we sent the latest of our records that it acknowledges
+	RTT       time.Duration
+	Fresh     bool // its latest record counts
+	TwoWay    bool // and it acknowledges a record of ours that counts, too
+	Leaving   bool
+	Addrs     []netip.Addr
+	Facts     []byte
+	Fencing   []FenceWord // said at FencingAt
+	FencingAt time.Time
+	Claims    []ClaimView // by unit
 }
 
 // ClaimView is a claim with its age.

@@ -46,6 +46,7 @@ type Record struct {
 	Refusals []Refusal
 	Invites  []Invite
 	Addrs    []netip.Addr // all addresses that its adverts come from; in part 0 only
+	Fencing  []FenceWord  // in part 0 only
 	MACs     []MAC        // hardware addresses of all its interfaces; in part 0 only
 	Facts    []byte       // opaque to this package: revision, version, …; in part 0 only
 

@@ -81,6 +81,9 @@ func feed(core *Core, in *inbox) {
 	if in.hasFacts {
 		core.SetFacts(in.facts)
 	}
+	if in.fencing != nil {
+		core.SetFencing(time.Now(), *in.fencing)
+	}
 	if in.hasUnits {
 		core.SetUnits(in.units)
 	}

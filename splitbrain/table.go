@@ -76,13 +76,15 @@ type member struct {
 	heardDirectAt time.Time // the same for those that reached it directly
 	rtt           time.Duration
 
-	sources  []netip.Addr
-	facts    []byte
-	claims   map[string]*heldClaim
-	requests []Request
-	refusals []Refusal
-	invites  []Invite
-	latest   []Record // the datagrams of the latest record, for relaying
+	sources   []netip.Addr
+	facts     []byte
+	fencing   []FenceWord
+	fencingAt time.Time // when they were said
+	claims    map[string]*heldClaim
+	requests  []Request
+	refusals  []Refusal
+	invites   []Invite
+	latest    []Record // the datagrams of the latest record, for relaying
 }
 
 // heldClaim is the latest claim of a member on one unit.
@@ -181,6 +183,8 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 	m.invites = append(m.invites, r.Invites...)
 	if r.Part == 0 {
 		m.sources, m.facts = r.Addrs, r.Facts
+		t.moved = t.moved || !sameFencing(m.fencing, r.Fencing)
+		m.fencing, m.fencingAt = r.Fencing, made
 	}
 	for i := range r.Claims {
 		if c := &r.Claims[i]; m.hear(c, made) {

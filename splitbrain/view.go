@@ -33,6 +33,7 @@ func (c *Core) memberView(now time.Time, m *member) MemberView {
 		Fresh:   fresh,
 		TwoWay:  fresh && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window, 3*m.interval),
 		Leaving: m.leaving, Addrs: m.sources, Facts: m.facts,
+		Fencing: m.fencing, FencingAt: m.fencingAt,
 	}
 	for _, h := range m.claims {
 		fresh := c.window
