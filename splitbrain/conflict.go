@@ -52,7 +52,13 @@ func (d *decider) conflict(p *Peer) {
 	} else {
 		d.wake(due.Add(1))
 	}
-	if p.Claim.Policy != PolicyMesh || d.Memory.yielding == d.Unit.Tenure.Seq {
+	if d.Unit.Policy == PolicyQuorum || d.Memory.yielding == d.Unit.Tenure.Seq {
+		return // the valid lease wins, and who has none lets go
+	}
+	if p.Claim.Policy == PolicyQuorum && d.twoWay(p) {
+		d.yield(p.Node, fmt.Sprintf("%s holds the unit too, by policy quorum: %s", p.Node, d.heard(p)))
+	}
+	if p.Claim.Policy != PolicyMesh {
 		return
 	}
 	mine, theirs := d.Unit.Tenure, p.Claim.Tenure
@@ -120,6 +126,8 @@ func (d *decider) splitBrain(p *Peer, since time.Time) Alert {
 		},
 	}
 	switch {
+	case d.Unit.Policy == PolicyQuorum:
+		a.Remedy = "the one that has the lease keeps it, and the gate of the other is closed; if it stays, compare the policies of both"
 	case p.Claim.Policy != PolicyMesh:
 		a.Remedy = fmt.Sprintf("split_brain policy is off on %s: nothing but VRRP ends this; set it to mesh", p.Node)
 	case !d.twoWay(p):
@@ -159,7 +167,7 @@ func (d *decider) overlapped(holder *Peer) {
 // does not hear.
 func (d *decider) unheard(p *Peer) {
 	c := p.Claim
-	if !d.isFresh(p) || c.State != Backup || c.Wants != WantHeld || c.Policy != PolicyMesh {
+	if !d.isFresh(p) || c.State != Backup || c.Wants != WantHeld || !d.allied(p) {
 		return
 	}
 	if d.Unit.sends(c.Heard) && d.Now.Sub(p.At)+c.HeardAge <= d.Unit.masterDown() {

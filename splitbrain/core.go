@@ -38,7 +38,7 @@ type Core struct {
 	units   map[string]*ownUnit
 	order   []*ownUnit // as given
 	parted  []parted
-	elect   electorates
+	leases  leases
 	sources []netip.Addr
 	facts   []byte
 	fencing []datedFenceWord
@@ -141,6 +141,7 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 		units:  make(map[string]*ownUnit),
 		strays: make(map[strayKey]*stray),
 		alerts: make(map[alertKey]*shownAlert),
+		leases: leases{self: owner{node, boot}, holders: make(map[string]*holder)},
 		urgent: true,
 	}
 	c.pace()
@@ -213,21 +214,6 @@ func (c *Core) SetMembers(members []Member) {
 	c.table.SetMembers(members)
 	c.allDirty()
 	c.urgent, c.changed = true, true
-}
-
-// SetElectorate gives the electorate by Raft. It counts when it is newer than
-// what is known.
-func (c *Core) SetElectorate(e Electorate) {
-	c.elect.learn(e)
-}
-
-// ElectorateStored says that an electorate is stored durably: at the start of
-// a life, and after Output.Store. It is used from then on.
-func (c *Core) ElectorateStored(e Electorate) {
-	if c.elect.keep(e) {
-		c.allDirty()
-		c.urgent, c.changed = true, true
-	}
 }
 
 // SetFacts gives what the records carry of this node, at most MaxFacts bytes.
@@ -306,7 +292,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 		m.answered = 0 // what we acknowledged before is old
 		m.regained = now
 	}
-	c.elect.learn(d.Record.Electorate)
+	c.hearLeases(&d.Record)
 	for i := range d.Record.Claims {
 		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
 			u.dirty = true
@@ -409,6 +395,9 @@ func (c *Core) pace() {
 		if a := u.view.AdvertInterval; a > 0 {
 			c.interval = min(c.interval, a/5)
 		}
+		if u.view.Policy == PolicyQuorum {
+			c.interval = min(c.interval, u.view.lease()/10)
+		}
 	}
 	c.interval = max(c.interval, minHeartbeat)
 	c.window = 3 * c.interval
@@ -431,11 +420,13 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 	if !c.frozen.IsZero() && !c.disarmed(now) {
 		c.SetDisarmed(time.Time{}) // what was held back is decided now
 	}
-	out.Store = c.elect.toStore()
+	c.vote(now, raw)
+	c.partLeases(raw)
+	out.Store = c.leases.elect.toStore()
 	decided := false
 	for _, u := range c.order {
 		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {
-			c.decide(now, u, &out)
+			c.decide(now, raw, u, &out)
 			decided = decided || len(u.alerts) > 0 || len(c.alerts) > 0
 		}
 	}
@@ -445,7 +436,7 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 	}
 	out.Relays, c.relays = c.relays, nil
 	if c.due(now) {
-		c.send(now, &out)
+		c.send(now, raw, &out)
 	}
 	out.Changed, c.changed = c.changed || len(out.Alerts) > 0, false
 	return out
@@ -459,6 +450,9 @@ func (c *Core) Deadline() time.Time {
 		due = c.sentAt.Add(time.Hour) // nothing is said after the goodbye
 	case c.urgent:
 		due = c.earliest()
+	}
+	if at := c.leases.wake; !at.IsZero() && at.Before(due) {
+		due = at
 	}
 	for _, u := range c.order {
 		if !u.wake.IsZero() && u.wake.Before(due) {
@@ -483,13 +477,16 @@ func (c *Core) due(now time.Time) bool {
 func (c *Core) earliest() time.Time { return c.credit.Add(-(burst - 1) * c.spacing()) }
 
 // decide runs the rules for one unit and notes what comes of it.
-func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
+func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output) {
 	v := View{
 		Now: now, Node: c.node, Boot: c.table.boot, Heartbeat: c.interval,
 		Unit: &u.view, Memory: u.memory, Disarmed: c.disarmed(now),
 	}
 	if u.claimed == u.view.Tenure.Seq {
 		v.First = u.first
+	}
+	if u.view.Policy == PolicyQuorum {
+		v.Lease = c.leaseView(u, raw)
 	}
 	c.gather(&v)
 	u.blocked = false
@@ -511,6 +508,7 @@ func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 	for _, r := range d.Refusals {
 		c.refuse(now, r)
 	}
+	c.lease(now, raw, u, &d)
 	if said := u.claim(now).fingerprint(); said != u.said {
 		u.said = said
 		c.urgent, c.changed = true, true
@@ -573,15 +571,14 @@ func (c *Core) expire(now time.Time) {
 }
 
 // send makes the next record, and the relays that a heartbeat carries.
-func (c *Core) send(now time.Time, out *Output) {
+func (c *Core) send(now time.Time, raw kclock.Instant, out *Output) {
 	c.seq++
 	r := &Record{
 		Cluster: c.table.cluster, Node: c.node, Boot: c.table.boot, Seq: c.seq,
 		Leaving: c.leaving > 0, Interval: c.interval,
 		Acks:  c.table.acks(now),
 		Addrs: slices.Clone(c.sources), Facts: c.facts,
-		Claims:     make([]Claim, 0, len(c.order)),
-		Electorate: c.elect.stored,
+		Claims: make([]Claim, 0, len(c.order)),
 	}
 	for _, u := range c.order {
 		r.Claims = append(r.Claims, u.claim(now))
@@ -613,6 +610,7 @@ func (c *Core) send(now time.Time, out *Output) {
 			m.answered = c.seq
 		}
 	}
+	c.sayLeases(now, raw, r)
 	c.table.Sent(c.seq, now)
 	c.credit = later(c.credit, now).Add(c.spacing())
 	c.sentAt, c.urgent = now, false

@@ -29,6 +29,7 @@ type View struct {
 	// Disarmed says that a person has frozen quick take-over and fencing.
 	Disarmed bool
 	Memory   Memory
+	Lease    LeaseView // for policy quorum
 }
 
 // Peer is what is known of one member's part in a unit.
@@ -90,6 +91,11 @@ type Memory struct {
 	wish        time.Time // until then a person or a drain wants it here
 	failed      string    // the node to which handing over failed
 	failedAt    time.Time // and when that was noticed
+
+	// Policy quorum.
+	bid      bid
+	lease    Lease     // as last delivered
+	unleased time.Time // since when the unit is MASTER and never had a lease for it; zero: it had
 }
 
 // promise is a hand-over that this node agreed to.
@@ -113,6 +119,8 @@ type Decision struct {
 	Wake time.Time
 	// Urgent says that the others should hear of it at once.
 	Urgent bool
+	// Asks says that the voters are to be asked for the lease, or to prolong it.
+	Asks bool
 }
 
 // Decide applies the rules to one unit. It is pure.
@@ -122,6 +130,8 @@ func Decide(v *View) Decision {
 	switch {
 	case v.Unit.Policy == PolicyOff:
 		d.off()
+	case v.Unit.Policy == PolicyQuorum:
+		d.quorum()
 	default:
 		d.mesh()
 	}
@@ -224,10 +234,14 @@ func (d *decider) tellMembers() {
 	d.say(Members{Addrs: addrs})
 }
 
-// isMember reports whether the peer follows the same rules and is in contact.
+// isMember reports whether the peer's adverts are to be settled by rules other
+// than VRRP's. In policy quorum they always are: they prove no lease.
 func (d *decider) isMember(p *Peer) bool {
-	return p.Claim.Policy == PolicyMesh && d.twoWay(p)
+	return d.allied(p) && (d.Unit.Policy == PolicyQuorum || d.twoWay(p))
 }
+
+// allied reports whether the peer follows the same rules for the unit.
+func (d *decider) allied(p *Peer) bool { return p.Claim.Policy == d.Unit.Policy }
 
 // step is the time between two ranks of R9: the better one's record must have
 // come before the next one acts.

@@ -54,7 +54,7 @@ func (d *decider) askHolder(holder *Peer) {
 	if ask.tenure != (TenureID{}) && ask.tenure != tenure {
 		ask.tenure = TenureID{} // void: that tenure is over
 	}
-	wanted := d.Unit.Eligible && d.twoWay(holder) && holder.Claim.Policy == PolicyMesh &&
+	wanted := d.Unit.Eligible && d.twoWay(holder) && d.allied(holder) &&
 		(preempt || wish)
 	if !wanted {
 		ask.tenure = TenureID{}
@@ -142,7 +142,7 @@ func (d *decider) answered() bool {
 		m.acted, m.holder = m.ask.tenure, m.ask.tenure
 		m.ask, m.wish = asking{}, time.Time{}
 		m.hold = Hold{}
-		d.say(TakeOver{Reason: fmt.Sprintf("%s handed the unit over, as asked %s", p.Node, d.ago(at))})
+		d.takeOver(0, fmt.Sprintf("%s handed the unit over, as asked %s", p.Node, d.ago(at)))
 		return true
 	}
 	return false
@@ -185,7 +185,7 @@ func (d *decider) objection(p *Peer, r *Request) string {
 		return p.Node + " is leaving"
 	case !c.Eligible || c.State != Backup:
 		return fmt.Sprintf("%s could not serve: it is %v", p.Node, c.State)
-	case c.Policy != PolicyMesh:
+	case !d.allied(p):
 		return "the policy of " + p.Node + " is " + c.Policy.String()
 	case c.VIPHash != HashVIPs(d.Unit.VIPs):
 		return p.Node + " has other addresses for it; wait until both run one revision"
@@ -272,8 +272,5 @@ func (d *decider) noteRelease() {
 	}
 	m.acted = m.holder
 	m.hold = Hold{}
-	d.say(TakeOver{
-		After:  d.rank(m.holder) + d.step(),
-		Reason: fmt.Sprintf("%s did not take the unit over", r.node),
-	})
+	d.takeOver(d.rank(m.holder)+d.step(), fmt.Sprintf("%s did not take the unit over", r.node))
 }

@@ -225,10 +225,7 @@ func (d *decider) succeed() {
 	}
 	m.acted = m.holder
 	m.hold = Hold{}
-	d.say(TakeOver{
-		After:  d.rank(m.holder),
-		Reason: fmt.Sprintf("%s released the unit: %s", former.Node, d.heard(former)),
-	})
+	d.takeOver(d.rank(m.holder), fmt.Sprintf("%s released the unit: %s", former.Node, d.heard(former)))
 }
 
 // ended returns the peer whose tenure was the latest known one, when its own

@@ -36,7 +36,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		changed = changed || out.Changed
 		if age := now.Sub(published); age >= publishEvery || changed && age >= publishSpacing {
 			published, changed = now, false
-			a.opts.Publish(core.View(now))
+			a.opts.Publish(core.View(now, a.opts.Clock()))
 		}
 		if out.Left && leaving != nil {
 			close(leaving)

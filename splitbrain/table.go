@@ -78,6 +78,7 @@ type member struct {
 
 	sources   []netip.Addr
 	facts     []byte
+	epoch     uint64 // of its electorate
 	fencing   []FenceWord
 	fencingAt time.Time // when they were said
 	claims    map[string]*heldClaim
@@ -182,7 +183,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 	m.refusals = append(m.refusals, r.Refusals...)
 	m.invites = append(m.invites, r.Invites...)
 	if r.Part == 0 {
-		m.sources, m.facts = r.Addrs, r.Facts
+		m.sources, m.facts, m.epoch = r.Addrs, r.Facts, r.Electorate.Epoch
 		t.moved = t.moved || !sameFencing(m.fencing, r.Fencing)
 		m.fencing, m.fencingAt = r.Fencing, made
 	}
