@@ -50,6 +50,9 @@ type member struct {
 
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
+
+	twinMu   sync.Mutex
+	twinGone *time.Timer // ends the alert about a copy of this node's identity; guarded by twinMu
 }
 
 // applied is the configuration that runs, with what is looked up in it often.
@@ -94,6 +97,7 @@ func runMember(ctx context.Context, o Options) error {
 		Listen:    o.Listen,
 		Advertise: advertise,
 		Receive:   m.receive,
+		Twin:      m.twin,
 		Register:  server.Register,
 		Ready:     ready,
 		Machines:  m.machines,
