@@ -40,12 +40,15 @@ func (d *decider) master() {
 	}
 	d.answerRequests()
 	d.showFailure()
+	d.pathLoss()
+	d.isolated()
 }
 
 // conflict applies R2: this node and the peer both hold the unit. The values
 // compared are those with which each tenure began: they cannot change, so both
 // sides come to the same answer.
 func (d *decider) conflict(p *Peer) {
+	d.Look = true
 	since := later(p.At.Add(-p.Claim.StateAge), d.Unit.Since) // whether we knew of it or not
 	if due := since.Add(d.Heartbeat); d.Now.After(due) {
 		d.Alerts = append(d.Alerts, d.splitBrain(p, since))
@@ -73,6 +76,9 @@ func (d *decider) conflict(p *Peer) {
 			p.Node, theirs.Priority, theirs.Primary, mine.Priority, mine.Primary, d.heard(p)))
 		d.Memory.yielded = TenureID{p.Boot, theirs.Seq}
 		return
+	}
+	if !d.twoWay(p) && d.pathDead(p) {
+		return // it serves nobody, and R5 ends it there
 	}
 	// One-way: its claim stands and acknowledges nothing of ours. Only this
 	// node knows of the conflict, so it is the one to end it.

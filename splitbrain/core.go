@@ -11,18 +11,21 @@ import (
 // Defaults and bounds of the heartbeat.
 const (
 	DefaultHeartbeat = 200 * time.Millisecond
-	minHeartbeat     = 10 * time.Millisecond
-	maxHeartbeat     = 10 * time.Second
-	refusalLife      = 2 * time.Second // how long a refusal is repeated
-	inviteLife       = 2 * time.Second // and an invitation
-	wishLife         = 5 * time.Second // how long a wish to have a unit here stands
-	maxInvites       = 64
-	claimMemory      = time.Minute            // that a claim is remembered while its author lives on
-	goodbyes         = 3                      // records that say goodbye
-	farewells        = 5                      // records that say that a unit is no more
-	stallMargin      = 250 * time.Millisecond // by which a timer may be late
-	drainTime        = 500 * time.Millisecond // in which what waited in sockets is read
-	burst            = 8                      // records that may go without any spacing
+
+	DefaultAloneAfter = 30 * time.Second // see Core.SetAloneAfter
+
+	minHeartbeat = 10 * time.Millisecond
+	maxHeartbeat = 10 * time.Second
+	refusalLife  = 2 * time.Second // how long a refusal is repeated
+	inviteLife   = 2 * time.Second // and an invitation
+	wishLife     = 5 * time.Second // how long a wish to have a unit here stands
+	maxInvites   = 64
+	claimMemory  = time.Minute            // that a claim is remembered while its author lives on
+	goodbyes     = 3                      // records that say goodbye
+	farewells    = 5                      // records that say that a unit is no more
+	stallMargin  = 250 * time.Millisecond // by which a timer may be late
+	drainTime    = 500 * time.Millisecond // in which what waited in sockets is read
+	burst        = 8                      // records that may go without any spacing
 )
 
 // Core is the arbiter without its shell: it takes what happens with the time,
@@ -42,6 +45,10 @@ type Core struct {
 	sources []netip.Addr
 	facts   []byte
 	fencing []datedFenceWord
+	macs    []MAC
+	scout   scout
+
+	aloneAfter time.Duration
 
 	refusals []datedRefusal
 	invites  []datedInvite
@@ -75,6 +82,17 @@ type ownUnit struct {
 
 	blocked bool   // another unit's claim lists one of its addresses
 	invited uint64 // the latest invitation followed
+
+	networks []unitNetwork
+	evidence []NetworkEvidence // scratch
+	volley   volley
+	check    time.Time // when the last answers to a burst have had their time
+	verify   verification
+	path     PathState // as last judged, with what else a claim says of probes
+	began    time.Time
+	sight    SightKind
+	sightOf  BootID
+	sightAt  time.Time
 
 	claimed uint64 // tenure for which first stands
 	first   uint64 // our first record that claimed it
@@ -113,8 +131,10 @@ type Output struct {
 	Left     bool    // the last goodbye is in Record
 
 	// Store is to be stored durably, and ElectorateStored to be called then.
-	Store   *Electorate
-	Refused []Refused
+	Store    *Electorate
+	Refused  []Refused
+	Probes   []Probe // to be sent
+	Verified []Verified
 }
 
 // Refused is a hand-over that this node asked for and did not get.
@@ -143,6 +163,9 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 		alerts: make(map[alertKey]*shownAlert),
 		leases: leases{self: owner{node, boot}, holders: make(map[string]*holder)},
 		urgent: true,
+		scout:  newScout(boot),
+
+		aloneAfter: DefaultAloneAfter,
 	}
 	c.pace()
 	return c
@@ -189,6 +212,7 @@ func (c *Core) SetUnits(units []UnitView) {
 		c.changed = true
 	}
 	c.parted = slices.DeleteFunc(c.parted, func(p parted) bool { return c.units[p.view.Name] != nil })
+	c.scout.stale = true
 }
 
 // part makes the next records say that a unit is no more.
@@ -212,6 +236,7 @@ func (c *Core) addSource(a netip.Addr) {
 // SetMembers gives all configured members.
 func (c *Core) SetMembers(members []Member) {
 	c.table.SetMembers(members)
+	c.scout.stale = true
 	c.allDirty()
 	c.urgent, c.changed = true, true
 }
@@ -286,6 +311,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 		c.changed = true
 	}
 	if newLife {
+		c.scout.stale = true
 		c.urgent = true // it knows nothing of us yet
 	}
 	if !knew {
@@ -424,6 +450,7 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 	c.partLeases(raw)
 	out.Store = c.leases.elect.toStore()
 	decided := false
+	c.look(now, &out)
 	for _, u := range c.order {
 		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {
 			c.decide(now, raw, u, &out)
@@ -435,6 +462,8 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 		c.judge(now, &out)
 	}
 	out.Relays, c.relays = c.relays, nil
+	c.look(now, &out) // what the rules want to know is asked at once
+	out.Probes, c.scout.jobs = c.scout.jobs, nil
 	if c.due(now) {
 		c.send(now, raw, &out)
 	}
@@ -458,6 +487,9 @@ func (c *Core) Deadline() time.Time {
 		if !u.wake.IsZero() && u.wake.Before(due) {
 			due = u.wake
 		}
+	}
+	if at := c.lookAt(); !at.IsZero() && at.Before(due) {
+		due = at
 	}
 	return due
 }
@@ -496,9 +528,12 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 			u.blocked = true
 		}
 	}
+	v.Evidence, v.Contact = c.survey(now, u), c.contact()
+	v.Started, v.AloneAfter = c.started, c.aloneAfter
 	d := Decide(&v)
 	u.dirty, u.wake = false, d.Wake
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
+	c.heed(now, u, &v, &d)
 	if d.Refused != "" {
 		out.Refused = append(out.Refused, Refused{u.view.Name, d.Refused})
 	}
@@ -577,7 +612,7 @@ func (c *Core) send(now time.Time, raw kclock.Instant, out *Output) {
 		Cluster: c.table.cluster, Node: c.node, Boot: c.table.boot, Seq: c.seq,
 		Leaving: c.leaving > 0, Interval: c.interval,
 		Acks:  c.table.acks(now),
-		Addrs: slices.Clone(c.sources), Facts: c.facts,
+		Addrs: slices.Clone(c.sources), MACs: c.macs, Facts: c.facts,
 		Claims: make([]Claim, 0, len(c.order)),
 	}
 	for _, u := range c.order {

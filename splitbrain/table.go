@@ -77,6 +77,7 @@ type member struct {
 	rtt           time.Duration
 
 	sources   []netip.Addr
+	macs      []MAC
 	facts     []byte
 	epoch     uint64 // of its electorate
 	fencing   []FenceWord
@@ -183,7 +184,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 	m.refusals = append(m.refusals, r.Refusals...)
 	m.invites = append(m.invites, r.Invites...)
 	if r.Part == 0 {
-		m.sources, m.facts, m.epoch = r.Addrs, r.Facts, r.Electorate.Epoch
+		m.sources, m.macs, m.facts, m.epoch = r.Addrs, r.MACs, r.Facts, r.Electorate.Epoch
 		t.moved = t.moved || !sameFencing(m.fencing, r.Fencing)
 		m.fencing, m.fencingAt = r.Fencing, made
 	}
