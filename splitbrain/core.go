@@ -66,6 +66,7 @@ type Core struct {
 	left    bool
 	frozen  time.Time // until then a person has disarmed this node; zero: armed
 	changed bool      // something that people would see
+	newWill bool      // what Will says has changed
 	relays  []OutRelay
 	peers   []Peer // scratch
 }
@@ -130,6 +131,7 @@ type Output struct {
 	Changed  bool    // View has changed in substance
 	Left     bool    // the last goodbye is in Record
 
+	NewWill bool // Will says something else than before
 	// Store is to be stored durably, and ElectorateStored to be called then.
 	Store    *Electorate
 	Refused  []Refused
@@ -238,7 +240,7 @@ func (c *Core) SetMembers(members []Member) {
 	c.table.SetMembers(members)
 	c.scout.stale = true
 	c.allDirty()
-	c.urgent, c.changed = true, true
+	c.urgent, c.changed, c.newWill = true, true, true
 }
 
 // SetFacts gives what the records carry of this node, at most MaxFacts bytes.
@@ -468,6 +470,7 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 		c.send(now, raw, &out)
 	}
 	out.Changed, c.changed = c.changed || len(out.Alerts) > 0, false
+	out.NewWill, c.newWill = c.newWill, false
 	return out
 }
 
@@ -546,7 +549,7 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 	c.lease(now, raw, u, &d)
 	if said := u.claim(now).fingerprint(); said != u.said {
 		u.said = said
-		c.urgent, c.changed = true, true
+		c.urgent, c.changed, c.newWill = true, true, true
 	}
 	c.urgent = c.urgent || d.Urgent
 }

@@ -250,10 +250,10 @@ func (c *Core) lease(now time.Time, raw kclock.Instant, u *ownUnit, d *Decision)
 	stop, again := h.split(now, u.view.Priority, u.view.Primary, pause)
 	if stop {
 		h.stop(raw, l.elect.stored, 0, 0)
-		c.urgent = true
+		c.urgent, c.newWill = true, true
 	}
 	if h.ask(now, tenure, u.view.lease()) {
-		c.urgent = true
+		c.urgent, c.newWill = true, true
 	}
 	if again.IsZero() && h.notBefore.After(now) {
 		again = h.notBefore
@@ -282,7 +282,7 @@ func (c *Core) giveBack(now time.Time, raw kclock.Instant, u *ownUnit, h *holder
 		successor, span = r.to, r.span
 	}
 	if h.stop(raw, c.leases.elect.stored, successor, span) {
-		c.urgent = true
+		c.urgent, c.newWill = true, true
 	}
 }
 

@@ -34,6 +34,9 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		out := core.Step(now, a.opts.Clock())
 		a.perform(&out)
 		changed = changed || out.Changed
+		if out.NewWill && a.opts.Will != nil {
+			a.will(core, now)
+		}
 		if age := now.Sub(published); age >= publishEvery || changed && age >= publishSpacing {
 			published, changed = now, false
 			a.opts.Publish(core.View(now, a.opts.Clock()))

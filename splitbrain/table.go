@@ -239,8 +239,8 @@ func (t *Table) believable(m *member, d *Datagram, at time.Time) bool {
 	if slices.Contains(m.retired, d.Record.Boot) {
 		return false
 	}
-	if m.boot == 0 || at.Sub(m.at) > t.lifeWindow(m) {
-		return true
+	if m.boot == 0 || m.seq == LastSeq || at.Sub(m.at) > t.lifeWindow(m) {
+		return true // it is no life any more, or was its last word
 	}
 	return d.Via == "" && slices.ContainsFunc(d.Record.Acks, func(a Ack) bool {
 		return a.Boot == t.boot && a.Known > 0
