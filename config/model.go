@@ -277,3 +277,6 @@ const (
 
 // FenceOption is one option of an agent. Its value may be a secret.
 type FenceOption struct{ Name, Value string }
+
+// Secret reports whether the value must not be shown, by the option's name.
+func (o FenceOption) Secret() bool { return secretPatterns().name.MatchString(o.Name) }

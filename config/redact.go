@@ -6,16 +6,20 @@ import (
 )
 
 // secrets are the patterns of Redact: what comes before a secret, and itself.
-type secrets struct{ line, list, option, statement, parameter, definition *regexp.Regexp }
+// secretOption matches names of options of fence agents whose values are secrets:
+// passwd, snmp_priv_passwd, password_script, token, aws_secret_key.
+const secretOption = `(?i:\w*(?:passw|secret|token|community|private_?key|access_?key|api_?key)\w*)`
+
+type secrets struct{ line, list, name, option, statement, parameter, definition *regexp.Regexp }
 
 var secretPatterns = sync.OnceValue(func() secrets {
 	const value = `("(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\$\{[^}\n]*\}|[^\s{}"'])`
 	return secrets{
 		// The values that a repetition gives a statement with a secret.
-		line: regexp.MustCompile(`(?m)^[-+ \t]*(?:@\S+[ \t]+)?~.*\b(?:auth_pass|alert_webhook)\b`),
-		list: regexp.MustCompile(`\([^)]*\)`),
-		// Options of fence agents are told by their names: passwd, snmp_priv_passwd, password_script, token, aws_secret_key.
-		option: regexp.MustCompile(`((?m:^|\{)[-+ \t]*(?:@\S+[ \t]+)?(?i:\w*(?:passw|secret|token|community|private_?key|secret_?key|access_?key|api_?key)\w*)[ \t]+)` + value + `+`),
+		line:   regexp.MustCompile(`(?m)^[-+ \t]*(?:@\S+[ \t]+)?~.*\b(?:auth_pass|alert_webhook)\b`),
+		list:   regexp.MustCompile(`\([^)]*\)`),
+		name:   regexp.MustCompile(`^` + secretOption + `$`),
+		option: regexp.MustCompile(`((?m:^|\{)[-+ \t]*(?:@\S+[ \t]+)?` + secretOption + `[ \t]+)` + value + `+`),
 		// auth_pass and the URL of alert_webhook anywhere, in comments and on lines of a diff too; the key of
 		// auth_hmac and the pass phrase of SSL only where a statement starts.
 		statement:  regexp.MustCompile(`(\b(?:auth_pass|alert_webhook)[ \t]+|(?m:^[-+ \t]*(?:@\S+[ \t]+)?(?:password[ \t]+|key[ \t]+\d+[ \t]+)))` + value + `+`),

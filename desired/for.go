@@ -274,7 +274,7 @@ func fencing(f config.Fencing) Fencing {
 	for _, a := range f.Agents {
 		agent := FenceAgent{Node: a.Node, Program: a.Program, Action: string(a.Action)}
 		for _, o := range a.Options {
-			agent.Options = append(agent.Options, FenceOption(o))
+			agent.Options = append(agent.Options, FenceOption{Name: o.Name, Value: o.Value, Secret: o.Secret()})
 		}
 		out.Agents = append(out.Agents, agent)
 	}

@@ -199,7 +199,7 @@ func TestFencingOfAUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := desired.For(cfg).Units[0].SplitBrain
-	options := []desired.FenceOption{{Name: "passwd", Value: "secret"}}
+	options := []desired.FenceOption{{Name: "passwd", Value: "secret", Secret: true}}
 	equal(t, "split brain", got, desired.SplitBrain{
 		Policy: "quorum", Lease: 2 * time.Second, KernelLease: true, FollowForeign: true,
 		Fencing: desired.Fencing{

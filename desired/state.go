@@ -81,12 +81,20 @@ type FenceAgent struct {
 }
 
 // FenceOption is one option of an agent.
-type FenceOption struct{ Name, Value string }
+type FenceOption struct {
+	Name, Value string
+	Secret      bool // the value is not to be shown
+}
 
-// String hides the value, which may be a password.
-func (o FenceOption) String() string { return o.Name + "=***" }
+// String hides a secret.
+func (o FenceOption) String() string {
+	if o.Secret {
+		return o.Name + "=***"
+	}
+	return o.Name + "=" + o.Value
+}
 
-// LogValue hides the value, which may be a password.
+// LogValue hides a secret.
 func (o FenceOption) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
 // Mesh is how nodes hear each other.

@@ -23,19 +23,17 @@ import (
 const alertScriptTimeout = 30 * time.Second
 
 // alerts tells people what the hub knows: those that the configuration which
-// runs names.
+// runs names. Every node tells its own alerts.
 type alerts struct {
-	log   *slog.Logger
-	hub   *observed.Hub
-	tells func(observed.Alert) bool // whether this node is to tell it
+	log *slog.Logger
+	hub *observed.Hub
 
 	state   latest[desired.State]
 	changed chan struct{} // size one: the newest state counts
 }
 
-// newAlerts returns alerts of which this node tells those that tells names.
-func newAlerts(log *slog.Logger, hub *observed.Hub, tells func(observed.Alert) bool) *alerts {
-	return &alerts{log: log.With("component", "alert"), hub: hub, tells: tells, changed: make(chan struct{}, 1)}
+func newAlerts(log *slog.Logger, hub *observed.Hub) *alerts {
+	return &alerts{log: log.With("component", "alert"), hub: hub, changed: make(chan struct{}, 1)}
 }
 
 // set says what runs from now on. It does not block.
@@ -123,7 +121,7 @@ func (a *alerts) receivers(state desired.State) []receiver {
 	if !ok {
 		return nil // nothing runs: the node is in no cluster
 	}
-	all := alert.Alerts(a.hub, least, a.tells)
+	all := alert.Alerts(a.hub, least)
 	if argv := state.Alerts.Script.Argv; len(argv) > 0 {
 		user, err := account(state.Alerts.Script.User)
 		if err != nil {

@@ -377,8 +377,7 @@ func clusterRisk(s *Snapshot) (reason, next string) {
 // nil when there is none. What it tells of may be what the next failure needs.
 func (s *Snapshot) troubled() *Alert {
 	for i := range s.Alerts {
-		// An incident tells how it came to what is judged here.
-		if a := &s.Alerts[i]; a.Unit == "" && a.Severity >= Warning && !strings.HasPrefix(a.ID, IncidentAlert) {
+		if a := &s.Alerts[i]; a.Unit == "" && a.Severity >= Warning {
 			return a
 		}
 	}

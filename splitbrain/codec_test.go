@@ -54,7 +54,7 @@ func fullRecord() Record {
 		MACs:     []MAC{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}},
 		Facts:    []byte("revision 7"),
 		Fencing: []FenceWord{
-			{Unit: "VI_1", Node: "lb02", Boot: 43, By: 42, Stage: FenceRuns, Age: time.Second},
+			{Unit: "VI_1", Node: "lb02", Boot: 43, By: 42, Stage: FenceRuns, Age: time.Second, Span: time.Minute},
 			{Unit: "VI_2", Node: "lb03", By: 44, Stage: FenceVotes, Agrees: true},
 		},
 	}

@@ -45,6 +45,9 @@ type FenceWord struct {
 	// Agrees says, of a vote, that its author has evidence of its own.
 	Agrees bool
 	Age    time.Duration // since the author says so, at the sending of the record
+	// Span is for how long after the author's latest word a vote for it binds: an
+	// agent that it started may run that long.
+	Span time.Duration
 }
 
 // same reports whether two words are about the same act.
@@ -89,13 +92,14 @@ func appendFenceWord(b []byte, w *FenceWord) []byte {
 		agrees = 1
 	}
 	b = append(b, byte(w.Stage), agrees)
-	return appendTime(b, w.Age)
+	b = appendTime(b, w.Age)
+	return appendTime(b, w.Span)
 }
 
 func (p *parser) fenceWord() FenceWord {
 	w := FenceWord{
 		Unit: p.str(MaxUnitName), Node: p.str(MaxNode), Boot: BootID(p.u64()), By: BootID(p.u64()),
-		Stage: FenceStage(p.u8()), Agrees: p.u8() != 0, Age: p.time(),
+		Stage: FenceStage(p.u8()), Agrees: p.u8() != 0, Age: p.time(), Span: p.time(),
 	}
 	if p.err == nil && w.Stage >= fenceStages {
 		p.fail("fencing of %q in stage %d", w.Node, w.Stage)

@@ -23,6 +23,7 @@ const reapDelay = time.Second
 // Command is one program to run.
 type Command struct {
 	Argv    []string      // program and arguments; a program without a slash is looked up in Path
+	Input   []byte        // for its standard input; nil: there is nothing to read
 	Env     []string      // added to the clean environment, KEY=VALUE
 	User    *User         // nil: the daemon's own
 	Timeout time.Duration // TERM to the group after it, KILL 2 s later; 0: none

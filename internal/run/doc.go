@@ -1,5 +1,5 @@
 // Package run starts the programs that a configuration names: check scripts,
-// notify scripts, alert scripts.
+// notify scripts, alert scripts, fence agents.
 //
 // A program is started without a shell, with a clean environment, in a process
 // group of its own, as a given user, with normal scheduling whatever the

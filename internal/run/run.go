@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Run runs the program and waits for its end, at the longest until Timeout, or
@@ -36,7 +38,12 @@ func launch(ctx context.Context, c Command) Result {
 	if err != nil {
 		return Result{Outcome: LaunchFailed, Err: err}
 	}
-	p, err := start(program, c, write)
+	in, err := c.input()
+	if err != nil {
+		return Result{Outcome: LaunchFailed, Err: errors.Join(err, read.Close(), write.Close())}
+	}
+	p, err := start(program, c, in, write)
+	in.Close()
 	write.Close()
 	if err != nil {
 		read.Close()
@@ -88,16 +95,11 @@ func lookPath(name string) (string, error) {
 
 // start starts the program, one without a `#!` line by a shell as keepalived
 // does.
-func start(program string, c Command, out *os.File) (*os.Process, error) {
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
+func start(program string, c Command, in, out *os.File) (*os.Process, error) {
 	attr := &os.ProcAttr{
 		Dir:   "/",
 		Env:   c.environment(),
-		Files: []*os.File{null, out, out},
+		Files: []*os.File{in, out, out},
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Credential: c.User.credential()},
 	}
 	p, err := startNormal(program, c.Argv, attr)
@@ -106,6 +108,27 @@ func start(program string, c Command, out *os.File) (*os.Process, error) {
 		p, err = startNormal(shell[0], shell, attr)
 	}
 	return p, err
+}
+
+// input opens what the program reads: a file without a name for Input, which may
+// hold secrets and must not wait for a program that does not read.
+func (c Command) input() (*os.File, error) {
+	if c.Input == nil {
+		return os.Open(os.DevNull)
+	}
+	fd, err := unix.MemfdCreate("input", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "input")
+	_, err = f.Write(c.Input)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (c Command) environment() []string {

@@ -24,6 +24,22 @@ import (
 
 func sh(script string) Command { return Command{Argv: []string{"sh", "-c", script}} }
 
+func TestInputIsReadToItsEnd(t *testing.T) {
+	c := sh("cat; echo end")
+	if r := Run(t.Context(), c); r.Output != "end\n" {
+		t.Errorf("without input: %q", r.Output)
+	}
+	c.Input = []byte("action=off\nip=192.0.2.1\n")
+	if r := Run(t.Context(), c); r.Output != "action=off\nip=192.0.2.1\nend\n" {
+		t.Errorf("with input: %q", r.Output)
+	}
+	c = sh("exit 3")
+	c.Input = make([]byte, 1<<20)
+	if r := Run(t.Context(), c); r.Status != 3 {
+		t.Errorf("input that nobody reads: %v", r)
+	}
+}
+
 func TestRunReportsHowAProgramEnded(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")

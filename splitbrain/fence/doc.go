@@ -1,0 +1,9 @@
+// Package fence runs fence agents: programs that take the power from a machine,
+// by the convention of ClusterLabs (the agents of Debian's fence-agents and
+// others). An agent reads name=value lines on its standard input, one of which is
+// action=…, and answers by its exit status.
+//
+// Agent.Run is one run. Watch checks now and then that the agents would work;
+// Run of it is one goroutine, which its caller starts. Who is fenced, and when,
+// is decided by splitbrain.Fencer.
+package fence
