@@ -45,7 +45,7 @@ func TestOnlyTheLastChangeOfAnAlertIsTold(t *testing.T) {
 	ended := splitBrain("VI_1")
 	ended.Resolved = began.Add(time.Second)
 	h.Raise(ended)
-	got, next, lost, _ := Alerts(h, observed.Warning).take(0)
+	got, next, lost, _ := Alerts(h, observed.Warning, everything).take(0)
 	if len(got) != 2 || got[0].Unit != "VI_2" || got[1].Unit != "VI_1" || state(got[1]) != "resolved" || next != 4 || lost != 0 {
 		t.Errorf("take = %+v, %d, %d; want VI_2 open and VI_1 resolved, 4, 0", got, next, lost)
 	}
@@ -94,7 +94,7 @@ func TestDeliverGathersAndRepeatsWithinBounds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := observed.NewHub()
 				h.Raise(splitBrain("before"))
-				alerts := Alerts(h, observed.Warning)
+				alerts := Alerts(h, observed.Warning, everything)
 				to := &recorder{failures: test.failures, start: time.Now()}
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan uint64)
@@ -122,7 +122,7 @@ func TestTheRestIsDeliveredAtTheEnd(t *testing.T) {
 		to := &recorder{start: time.Now(), failures: 1}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan uint64)
-		go func() { done <- Deliver(ctx, Alerts(h, observed.Warning), 0, to, slog.New(slog.DiscardHandler)) }()
+		go func() { done <- Deliver(ctx, Alerts(h, observed.Warning, everything), 0, to, slog.New(slog.DiscardHandler)) }()
 		h.Raise(splitBrain("VI_1"))
 		time.Sleep(gather + gather/2) // the first attempt has failed
 		h.Raise(splitBrain("VI_2"))
@@ -333,5 +333,18 @@ func TestSeveritiesAreWords(t *testing.T) {
 	}
 	if _, ok := ParseSeverity("bad"); ok {
 		t.Error("an unknown severity is taken")
+	}
+}
+
+// everything is told by this node.
+func everything(observed.Alert) bool { return true }
+
+func TestWhatAnotherNodeTellsIsLeftOut(t *testing.T) {
+	h := observed.NewHub()
+	h.Raise(splitBrain("VI_1"))
+	h.Raise(splitBrain("VI_2"))
+	got, next, _, _ := Alerts(h, observed.Warning, func(a observed.Alert) bool { return a.Unit == "VI_2" }).take(0)
+	if len(got) != 1 || got[0].Unit != "VI_2" || next != 2 {
+		t.Errorf("take = %+v, %d; want VI_2 only, 2", got, next)
 	}
 }

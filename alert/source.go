@@ -15,14 +15,14 @@ type Source[T any] struct {
 	name    func(T) string
 }
 
-// Alerts are the changes of the hub's alerts of at least that severity. Of the
-// changes of one alert that come together only the last one is delivered: it
+// Alerts are the changes of the hub's alerts of at least that severity that this
+// node is to tell. Of the changes of one alert that come together only the last one is delivered: it
 // says when the alert began and when it ended.
-func Alerts(hub *observed.Hub, least observed.Severity) Source[observed.Alert] {
+func Alerts(hub *observed.Hub, least observed.Severity, tells func(observed.Alert) bool) Source[observed.Alert] {
 	return Source[observed.Alert]{
 		after:   hub.Alerts,
 		number:  func(a observed.Alert) uint64 { return a.Seq },
-		keep:    func(a observed.Alert) bool { return a.Severity >= least },
+		keep:    func(a observed.Alert) bool { return a.Severity >= least && tells(a) },
 		compact: lastOfEach,
 		name:    func(a observed.Alert) string { return a.ID },
 	}

@@ -12,20 +12,23 @@ import (
 // reads are the methods that who may open the socket may call. Every other
 // method needs root.
 var reads = map[string]bool{
-	pb.LifecycleService_Info_FullMethodName: true,
-	pb.StatusService_Get_FullMethodName:     true,
-	pb.StatusService_Watch_FullMethodName:   true,
-	pb.NodesService_List_FullMethodName:     true,
-	pb.VipsService_List_FullMethodName:      true,
-	pb.EventsService_List_FullMethodName:    true,
-	pb.AlertsService_List_FullMethodName:    true,
-	pb.ConfigService_Show_FullMethodName:    true,
-	pb.ConfigService_Render_FullMethodName:  true,
-	pb.ConfigService_Check_FullMethodName:   true,
-	pb.ConfigService_Diff_FullMethodName:    true,
-	pb.ConfigService_Plan_FullMethodName:    true,
-	pb.ConfigService_History_FullMethodName: true,
-	pb.TokensService_List_FullMethodName:    true,
+	pb.LifecycleService_Info_FullMethodName:   true,
+	pb.StatusService_Get_FullMethodName:       true,
+	pb.StatusService_Watch_FullMethodName:     true,
+	pb.NodesService_List_FullMethodName:       true,
+	pb.VipsService_List_FullMethodName:        true,
+	pb.EventsService_List_FullMethodName:      true,
+	pb.AlertsService_List_FullMethodName:      true,
+	pb.ConfigService_Show_FullMethodName:      true,
+	pb.ConfigService_Render_FullMethodName:    true,
+	pb.ConfigService_Check_FullMethodName:     true,
+	pb.ConfigService_Diff_FullMethodName:      true,
+	pb.ConfigService_Plan_FullMethodName:      true,
+	pb.ConfigService_History_FullMethodName:   true,
+	pb.TokensService_List_FullMethodName:      true,
+	pb.IncidentsService_List_FullMethodName:   true,
+	pb.IncidentsService_Get_FullMethodName:    true,
+	pb.IncidentsService_Replay_FullMethodName: true,
 }
 
 func mayCall(ctx context.Context, method string) error {

@@ -111,7 +111,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		func() { pb.RegisterVipsServiceServer(g, vipsService{}) }, func() { pb.RegisterEventsServiceServer(g, eventsService{}) },
 		func() { pb.RegisterAlertsServiceServer(g, alertsService{}) }, func() { pb.RegisterConfigServiceServer(g, configService{}) },
 		func() { pb.RegisterHandoverServiceServer(g, handoverService{}) },
-		func() { pb.RegisterDisarmServiceServer(g, disarmService{}) },
+		func() { pb.RegisterDisarmServiceServer(g, disarmService{}) }, func() { pb.RegisterIncidentsServiceServer(g, incidentsService{}) },
 	} {
 		register()
 	}

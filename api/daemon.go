@@ -11,6 +11,7 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/incident"
 )
 
 // Options are what a Server serves.
@@ -34,6 +35,9 @@ type Options struct {
 	// *store.Refusal and *cluster.NoMajorityError mean that nothing changed. Nil
 	// when the daemon runs standalone.
 	Apply func(ctx context.Context, operation string, cmd store.Command) ([]byte, error)
+	// Incidents are all that this node knows, the oldest first, in its time. Nil
+	// when the daemon runs standalone.
+	Incidents func() []incident.Story
 	// Standalone gives the text that a standalone daemon runs.
 	Standalone func() (file, text string)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
+	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -49,6 +50,7 @@ type lan struct {
 	history []store.Revision
 	nodes   map[string]*node
 	disarm  *disarm.Machine // of all nodes
+	stories []incident.Story
 }
 
 // node is one member with its Server.
@@ -85,7 +87,7 @@ func (l *lan) add(t *testing.T, name string) *node {
 	n.server = New(Options{
 		Node: name, Version: "1.0.0", Commit: "abc", Started: time.Unix(900, 0), Logger: slog.New(slog.DiscardHandler),
 		Hub: n.hub, Runner: n, Arbiter: n, Cluster: n, Revisions: func() Revisions { return l },
-		Apply: l.apply,
+		Apply: l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
 	})
 	// The members' side of the API, without TLS.
 	pipe := bufconn.Listen(1 << 16)

@@ -35,8 +35,10 @@ type Cluster struct {
 }
 
 // Open takes the data directory and the TLS port, and starts what this node was
-// when it last ran. It waits for no other node, and changes nothing when it fails:
-// *RunningError, data of a newer version or of another node, port in use.
+// when it last ran. It waits for no other node, but for a second at most to see
+// whether another machine answers at this node's address, and changes nothing when
+// it fails: *RunningError, *TwinError, data of a newer version or of another node,
+// port in use.
 func Open(o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -61,7 +63,9 @@ func Open(o Options) (*Cluster, error) {
 		}
 		return c, nil
 	}
-	c.session, err = startSession(o, dir, port, node)
+	if err = refuseTwin(dir, node); err == nil {
+		c.session, err = startSession(o, dir, port, node)
+	}
 	if err != nil {
 		return nil, errors.Join(err, port.Close(), dir.Close())
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -34,6 +35,10 @@ type Options struct {
 
 	// Receive gets each heartbeat; see mesh.Options. It must not block.
 	Receive func(mesh.Receipt)
+
+	// Twin is told from where somebody called with this node's own certificate:
+	// its identity is on a second machine. It must not block. Nil: nobody asks.
+	Twin func(from net.Addr)
 
 	// Machines makes the further parts of the replicated state, empty: it is called
 	// each time that the node becomes a member, or starts as one. Apply changes

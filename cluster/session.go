@@ -100,8 +100,8 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 	}
 	port.use(&tls.Config{
 		MinVersion: tls.VersionTLS13,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return s.identity.Load().Server(protoGRPC, protoRaft, protoGossip), nil
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return s.watchForTwins(s.identity.Load().Server(protoGRPC, protoRaft, protoGossip), hello.Conn.RemoteAddr()), nil
 		},
 	})
 

@@ -23,17 +23,19 @@ import (
 const alertScriptTimeout = 30 * time.Second
 
 // alerts tells people what the hub knows: those that the configuration which
-// runs names. Every node tells its own alerts.
+// runs names.
 type alerts struct {
-	log *slog.Logger
-	hub *observed.Hub
+	log   *slog.Logger
+	hub   *observed.Hub
+	tells func(observed.Alert) bool // whether this node is to tell it
 
 	state   latest[desired.State]
 	changed chan struct{} // size one: the newest state counts
 }
 
-func newAlerts(log *slog.Logger, hub *observed.Hub) *alerts {
-	return &alerts{log: log.With("component", "alert"), hub: hub, changed: make(chan struct{}, 1)}
+// newAlerts returns alerts of which this node tells those that tells names.
+func newAlerts(log *slog.Logger, hub *observed.Hub, tells func(observed.Alert) bool) *alerts {
+	return &alerts{log: log.With("component", "alert"), hub: hub, tells: tells, changed: make(chan struct{}, 1)}
 }
 
 // set says what runs from now on. It does not block.
@@ -121,7 +123,7 @@ func (a *alerts) receivers(state desired.State) []receiver {
 	if !ok {
 		return nil // nothing runs: the node is in no cluster
 	}
-	all := alert.Alerts(a.hub, least)
+	all := alert.Alerts(a.hub, least, a.tells)
 	if argv := state.Alerts.Script.Argv; len(argv) > 0 {
 		user, err := account(state.Alerts.Script.User)
 		if err != nil {

@@ -59,7 +59,7 @@ cluster { alert_webhook http://192.0.2.80/a
 }
 
 func TestReceiversAreThoseOfTheDocument(t *testing.T) {
-	a := newAlerts(slog.New(slog.DiscardHandler), observed.NewHub())
+	a := newAlerts(slog.New(slog.DiscardHandler), observed.NewHub(), everything)
 	var names []string
 	for _, r := range a.receivers(mailing(t, "")) {
 		names = append(names, r.name)
@@ -131,7 +131,7 @@ func (r told) Deliver(_ context.Context, changes []observed.Event) error {
 func TestReceiversChangeWithoutLossOrRepetition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := observed.NewHub(), &notes{}
-		a := newAlerts(slog.New(slog.DiscardHandler), hub)
+		a := newAlerts(slog.New(slog.DiscardHandler), hub, everything)
 		events := alert.Events(hub, func(observed.Event) bool { return true })
 		to := func(key, name string) receiver { return tell(key, name, nil, events, told{name, log}) }
 		running := make(map[string]*delivery)
@@ -177,3 +177,6 @@ func TestFaultsAreNotMailedWithNoEmailFaults(t *testing.T) {
 		}
 	}
 }
+
+// everything is told by this node.
+func everything(observed.Alert) bool { return true }

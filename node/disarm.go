@@ -8,16 +8,21 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
+	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
 // machines makes the further parts of the replicated state, for each membership
 // anew.
 func (m *member) machines() []store.Machine {
-	d := disarm.NewMachine(time.Now)
+	d, i := disarm.NewMachine(time.Now), incident.NewMachine()
 	m.disarm.set(d)
-	return []store.Machine{d}
+	m.records.set(i)
+	return []store.Machine{d, i}
 }
+
+// disarmed is the code of the alert that stands while the cluster is disarmed.
+const disarmed = "disarmed"
 
 // takeOutTime bounds one attempt to take out an order that has ended. A node that
 // cannot reach a majority has counted it to the end for itself all the same.
@@ -31,7 +36,7 @@ func (m *member) followDisarm(ctx context.Context, machine *disarm.Machine, arbi
 		changed := machine.Changed()
 		order, until, standing := machine.Standing()
 		if shown != "" && (!standing || order.ID != shown) {
-			m.view.alert(observed.Alert{ID: "disarmed/" + shown, Code: "disarmed", Node: m.o.Name, Resolved: time.Now()})
+			m.view.alert(observed.Alert{ID: "disarmed/" + shown, Code: disarmed, Node: m.o.Name, Resolved: time.Now()})
 			shown = ""
 		}
 		if standing && shown == "" {
@@ -85,7 +90,7 @@ func disarmedAlert(node string, o disarm.Order, until time.Time) observed.Alert 
 		why = ": " + o.Reason
 	}
 	return observed.Alert{
-		ID: "disarmed/" + o.ID, Code: "disarmed", Severity: observed.Warning, Node: node, Since: time.Now(),
+		ID: "disarmed/" + o.ID, Code: disarmed, Severity: observed.Warning, Node: node, Since: time.Now(),
 		Summary: fmt.Sprintf("%s disarmed the cluster for %v%s; fencing and quick take-over are frozen until %s",
 			o.By, o.For, why, until.UTC().Format("15:04:05 MST")),
 		Action: "virtual addresses still fail over by VRRP's own timers",

@@ -22,6 +22,7 @@ import (
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
+	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -41,10 +42,17 @@ type member struct {
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
 	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
 	kin     vrrp.Kin                    // given to the engine last; the arbiter's goroutine only
-	disarm  latest[*disarm.Machine]     // of the present membership
+
+	// Of the present membership.
+	disarm    latest[*disarm.Machine]
+	records   latest[*incident.Machine]
+	incidents latest[*incidents]
 
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
+
+	twinMu   sync.Mutex
+	twinGone *time.Timer // ends the alert about a copy of this node's identity; guarded by twinMu
 }
 
 // applied is the configuration that runs, with what is looked up in it often.
@@ -77,6 +85,7 @@ func runMember(ctx context.Context, o Options) error {
 		Arbiter:   m,
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
+		Incidents: m.stories,
 		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {
 			return opened.Apply(ctx, operation, cmd)
 		},
@@ -88,6 +97,7 @@ func runMember(ctx context.Context, o Options) error {
 		Listen:    o.Listen,
 		Advertise: advertise,
 		Receive:   m.receive,
+		Twin:      m.twin,
 		Register:  server.Register,
 		Ready:     ready,
 		Machines:  m.machines,
@@ -101,7 +111,7 @@ func runMember(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(err, m.cluster.Close())
 	}
-	alerts := newAlerts(o.Log, m.view.hub)
+	alerts := newAlerts(o.Log, m.view.hub, m.tells)
 	m.plane, err = newPlane(o.Log, o.RunDir, alerts, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
@@ -196,9 +206,10 @@ func (m *member) membership(ctx context.Context) error {
 // serve runs what only a member does. It returns nil when the node is no
 // member any more, and holds nothing then.
 func (m *member) serve(ctx context.Context, st cluster.Status) error {
+	boot := splitbrain.NewBootID()
 	arbiter := splitbrain.New(splitbrain.Options{
 		Node:    m.o.Name,
-		Boot:    splitbrain.NewBootID(),
+		Boot:    boot,
 		Cluster: incarnation(st.ClusterID),
 		Logger:  m.log.With("component", "splitbrain"),
 		Deliver: func(v []splitbrain.UnitVerdict) {
@@ -221,8 +232,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	parts.start(ctx, nil, arbiter.Run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.followMembers(ctx, arbiter) })
-	parts.start(ctx, nil, m.compareClocks)
-	parts.start(ctx, nil, func(ctx context.Context) error { return m.followDisarm(ctx, m.disarm.get(), arbiter) })
+	m.startSafety(ctx, parts, arbiter, boot)
 	for own.Err() == nil {
 		changed := m.cluster.StateChanged()
 		if s := m.cluster.Status().State; s != cluster.Member && s != cluster.Failed {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -113,4 +114,30 @@ func clusterView(st cluster.Status) observed.Cluster {
 	}
 	c.Majority = st.Leader != "" && answering > len(st.Voters)/2
 	return c
+}
+
+// twinMemory is how long a call with this node's own certificate counts.
+const twinMemory = time.Minute
+
+// twin raises duplicate_identity: somebody called with this node's own
+// certificate. The other machine refuses to start, and may try again and again.
+func (m *member) twin(from net.Addr) {
+	host, _, _ := net.SplitHostPort(from.String())
+	a := observed.Alert{
+		ID: "duplicate_identity/" + m.o.Name, Code: "duplicate_identity", Severity: observed.Critical, Node: m.o.Name,
+		Summary:  fmt.Sprintf("a machine at %s has a copy of the identity of %s; it was not let in", host, m.o.Name),
+		Evidence: []string{"tls: a call from " + from.String() + " with this node's own certificate"},
+		Next:     "stop haclusterd there, empty its data directory, and join it with a token and a name of its own",
+		Since:    time.Now(),
+	}
+	m.view.alert(a)
+	m.twinMu.Lock()
+	defer m.twinMu.Unlock()
+	if m.twinGone != nil {
+		m.twinGone.Stop()
+	}
+	m.twinGone = time.AfterFunc(twinMemory, func() {
+		a.Resolved = time.Now()
+		m.view.alert(a)
+	})
 }

@@ -53,7 +53,7 @@ func runStandalone(ctx context.Context, o Options) error {
 		Hub:        v.hub,
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
-	alerts := newAlerts(o.Log, v.hub)
+	alerts := newAlerts(o.Log, v.hub, func(observed.Alert) bool { return true })
 	s.plane, err = newPlane(o.Log, o.RunDir, alerts, planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
 	if err != nil {
 		return err

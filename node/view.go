@@ -38,6 +38,13 @@ func (v *view) update(change func(*observed.Input)) {
 	v.hub.Publish(observed.Build(v.input))
 }
 
+// known is what this node knows now.
+func (v *view) known() observed.Input {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.input
+}
+
 func (v *view) units(units []vrrp.UnitStatus) {
 	v.update(func(in *observed.Input) { in.Self.Units = units })
 }

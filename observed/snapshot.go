@@ -154,6 +154,9 @@ const (
 	Critical
 )
 
+// IncidentAlert begins the ID of an alert that tells of an incident.
+const IncidentAlert = "incident/"
+
 // Alert is a condition that an operator should know of.
 type Alert struct {
 	Seq      uint64 // of this change on its node, from 1; anew with each start of the daemon

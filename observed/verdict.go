@@ -377,7 +377,8 @@ func clusterRisk(s *Snapshot) (reason, next string) {
 // nil when there is none. What it tells of may be what the next failure needs.
 func (s *Snapshot) troubled() *Alert {
 	for i := range s.Alerts {
-		if a := &s.Alerts[i]; a.Unit == "" && a.Severity >= Warning {
+		// An incident tells how it came to what is judged here.
+		if a := &s.Alerts[i]; a.Unit == "" && a.Severity >= Warning && !strings.HasPrefix(a.ID, IncidentAlert) {
 			return a
 		}
 	}

@@ -75,8 +75,8 @@ var mutants = []mutant{
 		"	if ev.Refused == \"\" {",
 		"	if false && ev.Refused == \"\" {"},
 	{"adverts of members decide (R2)", "decide.go",
-		"	return p.Claim.Policy == PolicyMesh && d.twoWay(p)",
-		"	return false && d.twoWay(p)"},
+		"	return d.allied(p) && (d.Unit.Policy == PolicyQuorum || d.twoWay(p))",
+		"	return false && d.allied(p)"},
 }
 
 // Each mutant is compiled by an overlay and run against the tests of both

@@ -27,6 +27,20 @@ const (
 	// HandoverFailed: this node agreed to hand a unit over and could not let
 	// go of its addresses.
 	HandoverFailed AlertKind = "handover_failed"
+	// DataPathLost: this node holds a unit, and neither a gateway nor, without
+	// one, any member answers it on the unit's network.
+	DataPathLost AlertKind = "data_path_lost"
+	// DeadPath: a holder is alive by its records, but its addresses do not
+	// answer.
+	DeadPath AlertKind = "dead_path"
+	// DuplicateAddress: a machine that is no member answers for an address of
+	// a unit.
+	DuplicateAddress AlertKind = "duplicate_address"
+	// StaleHolder: a member that does not hold a unit answers for its
+	// addresses.
+	StaleHolder AlertKind = "stale_holder"
+	// ArpFlux: one member answers for an address with two hardware addresses.
+	ArpFlux AlertKind = "arp_flux"
 )
 
 // Alert is one condition that began, looks other than before, or ended

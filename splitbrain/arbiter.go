@@ -11,7 +11,7 @@ import (
 	"github.com/hacluster/hacluster/internal/kclock"
 )
 
-// Options are the settings of an Arbiter. All callbacks must be set; they are
+// Options are the settings of an Arbiter. All callbacks must be set unless said otherwise; they are
 // called by its one goroutine, one at a time, and must return soon.
 type Options struct {
 	Node    string // this node's name
@@ -43,6 +43,11 @@ type Options struct {
 	// Alert tells of a condition that began, looks other than before, or
 	// ended.
 	Alert func(Alert)
+	// Probe sends probes; their answers come back by Sighted. Nil: there are
+	// none, and the rules that need them rest.
+	Probe func([]Probe)
+	// Verified tells who answers after a change of holder; may be nil.
+	Verified func(Verified)
 	// Publish gives the newest view of the members: after each change of
 	// substance, and once a second.
 	Publish func(PeerView)
@@ -106,6 +111,10 @@ type inbox struct {
 	datagrams []received
 	adverts   []AdvertEvidence
 	wishes    []wish
+	sightings []Sighting
+	macs      []MAC
+	hasMACs   bool
+	alone     time.Duration // 0: as before
 	disarmed  *time.Time    // nil: as before
 	leave     chan struct{} // closed when the goodbyes are sent
 	dropped   uint64        // datagrams refused by Decode, or too many at once
@@ -203,6 +212,26 @@ func (a *Arbiter) Observe(ev AdvertEvidence) {
 	a.put(func(in *inbox) {
 		if len(in.adverts) < maxQueued {
 			in.adverts = append(in.adverts, ev)
+		}
+	})
+}
+
+// SetMACs gives the hardware addresses of this node's interfaces.
+func (a *Arbiter) SetMACs(macs []MAC) {
+	a.put(func(in *inbox) { in.macs, in.hasMACs = macs, true })
+}
+
+// SetAloneAfter gives how long after its start a node that hears nobody waits
+// for an answer before it takes over; DefaultAloneAfter where nobody says.
+func (a *Arbiter) SetAloneAfter(d time.Duration) {
+	a.put(func(in *inbox) { in.alone = d })
+}
+
+// Sighted takes answers to probes, and announcements of addresses.
+func (a *Arbiter) Sighted(s ...Sighting) {
+	a.put(func(in *inbox) {
+		if len(in.sightings)+len(s) <= maxQueued {
+			in.sightings = append(in.sightings, s...)
 		}
 	})
 }

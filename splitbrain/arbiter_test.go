@@ -309,7 +309,7 @@ func BenchmarkSecondOfFiveNodes(b *testing.B) {
 				}
 			}
 			if clock.Sub(t0)%time.Second == 0 {
-				cores[n].View(clock)
+				cores[n].View(clock, instant(clock))
 			}
 		}
 	}

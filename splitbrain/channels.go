@@ -87,6 +87,8 @@ func (c *Core) judge(now time.Time, out *Output) {
 		}
 	}
 	c.strangers(now, standing)
+	c.quorumLost(now, standing)
+	c.answering(now, standing)
 	for key, a := range standing {
 		s := c.alerts[key]
 		if s == nil {

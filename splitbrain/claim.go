@@ -69,6 +69,7 @@ func (u *ownUnit) claim(now time.Time) Claim {
 		c.Heard, c.HeardPriority = v.Heard.From, v.Heard.Priority
 		c.HeardAge = max(now.Sub(v.Heard.At), 0)
 	}
+	u.sayProbes(now, &c)
 	if v.State == Master || v.Tenure.Seq == 0 || !v.Released {
 		return c
 	}
@@ -86,7 +87,7 @@ func (u *ownUnit) claim(now time.Time) Claim {
 // others should hear of it at once.
 func (c Claim) fingerprint() uint64 {
 	c.StateAge, c.HeardAge, c.Reserved.Age = 0, 0, 0
-	c.PathAge, c.Sight.Age = 0, 0
+	c.PathAge, c.Sight = 0, Sight{} // others need a sight only now and then
 	c.Heard, c.HeardPriority = netip.Addr{}, 0
 	var b [512]byte
 	h := fnv.New64a()

@@ -40,19 +40,28 @@ func (d *decider) master() {
 	}
 	d.answerRequests()
 	d.showFailure()
+	d.pathLoss()
+	d.isolated()
 }
 
 // conflict applies R2: this node and the peer both hold the unit. The values
 // compared are those with which each tenure began: they cannot change, so both
 // sides come to the same answer.
 func (d *decider) conflict(p *Peer) {
+	d.Look = true
 	since := later(p.At.Add(-p.Claim.StateAge), d.Unit.Since) // whether we knew of it or not
 	if due := since.Add(d.Heartbeat); d.Now.After(due) {
 		d.Alerts = append(d.Alerts, d.splitBrain(p, since))
 	} else {
 		d.wake(due.Add(1))
 	}
-	if p.Claim.Policy != PolicyMesh || d.Memory.yielding == d.Unit.Tenure.Seq {
+	if d.Unit.Policy == PolicyQuorum || d.Memory.yielding == d.Unit.Tenure.Seq {
+		return // the valid lease wins, and who has none lets go
+	}
+	if p.Claim.Policy == PolicyQuorum && d.twoWay(p) {
+		d.yield(p.Node, fmt.Sprintf("%s holds the unit too, by policy quorum: %s", p.Node, d.heard(p)))
+	}
+	if p.Claim.Policy != PolicyMesh {
 		return
 	}
 	mine, theirs := d.Unit.Tenure, p.Claim.Tenure
@@ -67,6 +76,9 @@ func (d *decider) conflict(p *Peer) {
 			p.Node, theirs.Priority, theirs.Primary, mine.Priority, mine.Primary, d.heard(p)))
 		d.Memory.yielded = TenureID{p.Boot, theirs.Seq}
 		return
+	}
+	if !d.twoWay(p) && d.pathDead(p) {
+		return // it serves nobody, and R5 ends it there
 	}
 	// One-way: its claim stands and acknowledges nothing of ours. Only this
 	// node knows of the conflict, so it is the one to end it.
@@ -120,6 +132,8 @@ func (d *decider) splitBrain(p *Peer, since time.Time) Alert {
 		},
 	}
 	switch {
+	case d.Unit.Policy == PolicyQuorum:
+		a.Remedy = "the one that has the lease keeps it, and the gate of the other is closed; if it stays, compare the policies of both"
 	case p.Claim.Policy != PolicyMesh:
 		a.Remedy = fmt.Sprintf("split_brain policy is off on %s: nothing but VRRP ends this; set it to mesh", p.Node)
 	case !d.twoWay(p):
@@ -159,7 +173,7 @@ func (d *decider) overlapped(holder *Peer) {
 // does not hear.
 func (d *decider) unheard(p *Peer) {
 	c := p.Claim
-	if !d.isFresh(p) || c.State != Backup || c.Wants != WantHeld || c.Policy != PolicyMesh {
+	if !d.isFresh(p) || c.State != Backup || c.Wants != WantHeld || !d.allied(p) {
 		return
 	}
 	if d.Unit.sends(c.Heard) && d.Now.Sub(p.At)+c.HeardAge <= d.Unit.masterDown() {

@@ -11,18 +11,21 @@ import (
 // Defaults and bounds of the heartbeat.
 const (
 	DefaultHeartbeat = 200 * time.Millisecond
-	minHeartbeat     = 10 * time.Millisecond
-	maxHeartbeat     = 10 * time.Second
-	refusalLife      = 2 * time.Second // how long a refusal is repeated
-	inviteLife       = 2 * time.Second // and an invitation
-	wishLife         = 5 * time.Second // how long a wish to have a unit here stands
-	maxInvites       = 64
-	claimMemory      = time.Minute            // that a claim is remembered while its author lives on
-	goodbyes         = 3                      // records that say goodbye
-	farewells        = 5                      // records that say that a unit is no more
-	stallMargin      = 250 * time.Millisecond // by which a timer may be late
-	drainTime        = 500 * time.Millisecond // in which what waited in sockets is read
-	burst            = 8                      // records that may go without any spacing
+
+	DefaultAloneAfter = 30 * time.Second // see Core.SetAloneAfter
+
+	minHeartbeat = 10 * time.Millisecond
+	maxHeartbeat = 10 * time.Second
+	refusalLife  = 2 * time.Second // how long a refusal is repeated
+	inviteLife   = 2 * time.Second // and an invitation
+	wishLife     = 5 * time.Second // how long a wish to have a unit here stands
+	maxInvites   = 64
+	claimMemory  = time.Minute            // that a claim is remembered while its author lives on
+	goodbyes     = 3                      // records that say goodbye
+	farewells    = 5                      // records that say that a unit is no more
+	stallMargin  = 250 * time.Millisecond // by which a timer may be late
+	drainTime    = 500 * time.Millisecond // in which what waited in sockets is read
+	burst        = 8                      // records that may go without any spacing
 )
 
 // Core is the arbiter without its shell: it takes what happens with the time,
@@ -38,10 +41,14 @@ type Core struct {
 	units   map[string]*ownUnit
 	order   []*ownUnit // as given
 	parted  []parted
-	elect   electorates
+	leases  leases
 	sources []netip.Addr
 	facts   []byte
 	fencing []datedFenceWord
+	macs    []MAC
+	scout   scout
+
+	aloneAfter time.Duration
 
 	refusals []datedRefusal
 	invites  []datedInvite
@@ -59,6 +66,7 @@ type Core struct {
 	left    bool
 	frozen  time.Time // until then a person has disarmed this node; zero: armed
 	changed bool      // something that people would see
+	newWill bool      // what Will says has changed
 	relays  []OutRelay
 	peers   []Peer // scratch
 }
@@ -75,6 +83,17 @@ type ownUnit struct {
 
 	blocked bool   // another unit's claim lists one of its addresses
 	invited uint64 // the latest invitation followed
+
+	networks []unitNetwork
+	evidence []NetworkEvidence // scratch
+	volley   volley
+	check    time.Time // when the last answers to a burst have had their time
+	verify   verification
+	path     PathState // as last judged, with what else a claim says of probes
+	began    time.Time
+	sight    SightKind
+	sightOf  BootID
+	sightAt  time.Time
 
 	claimed uint64 // tenure for which first stands
 	first   uint64 // our first record that claimed it
@@ -112,9 +131,12 @@ type Output struct {
 	Changed  bool    // View has changed in substance
 	Left     bool    // the last goodbye is in Record
 
+	NewWill bool // Will says something else than before
 	// Store is to be stored durably, and ElectorateStored to be called then.
-	Store   *Electorate
-	Refused []Refused
+	Store    *Electorate
+	Refused  []Refused
+	Probes   []Probe // to be sent
+	Verified []Verified
 }
 
 // Refused is a hand-over that this node asked for and did not get.
@@ -141,7 +163,11 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 		units:  make(map[string]*ownUnit),
 		strays: make(map[strayKey]*stray),
 		alerts: make(map[alertKey]*shownAlert),
+		leases: leases{self: owner{node, boot}, holders: make(map[string]*holder)},
 		urgent: true,
+		scout:  newScout(boot),
+
+		aloneAfter: DefaultAloneAfter,
 	}
 	c.pace()
 	return c
@@ -188,6 +214,7 @@ func (c *Core) SetUnits(units []UnitView) {
 		c.changed = true
 	}
 	c.parted = slices.DeleteFunc(c.parted, func(p parted) bool { return c.units[p.view.Name] != nil })
+	c.scout.stale = true
 }
 
 // part makes the next records say that a unit is no more.
@@ -211,23 +238,9 @@ func (c *Core) addSource(a netip.Addr) {
 // SetMembers gives all configured members.
 func (c *Core) SetMembers(members []Member) {
 	c.table.SetMembers(members)
+	c.scout.stale = true
 	c.allDirty()
-	c.urgent, c.changed = true, true
-}
-
-// SetElectorate gives the electorate by Raft. It counts when it is newer than
-// what is known.
-func (c *Core) SetElectorate(e Electorate) {
-	c.elect.learn(e)
-}
-
-// ElectorateStored says that an electorate is stored durably: at the start of
-// a life, and after Output.Store. It is used from then on.
-func (c *Core) ElectorateStored(e Electorate) {
-	if c.elect.keep(e) {
-		c.allDirty()
-		c.urgent, c.changed = true, true
-	}
+	c.urgent, c.changed, c.newWill = true, true, true
 }
 
 // SetFacts gives what the records carry of this node, at most MaxFacts bytes.
@@ -300,13 +313,14 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 		c.changed = true
 	}
 	if newLife {
+		c.scout.stale = true
 		c.urgent = true // it knows nothing of us yet
 	}
 	if !knew {
 		m.answered = 0 // what we acknowledged before is old
 		m.regained = now
 	}
-	c.elect.learn(d.Record.Electorate)
+	c.hearLeases(&d.Record)
 	for i := range d.Record.Claims {
 		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
 			u.dirty = true
@@ -409,6 +423,9 @@ func (c *Core) pace() {
 		if a := u.view.AdvertInterval; a > 0 {
 			c.interval = min(c.interval, a/5)
 		}
+		if u.view.Policy == PolicyQuorum {
+			c.interval = min(c.interval, u.view.lease()/10)
+		}
 	}
 	c.interval = max(c.interval, minHeartbeat)
 	c.window = 3 * c.interval
@@ -431,11 +448,14 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 	if !c.frozen.IsZero() && !c.disarmed(now) {
 		c.SetDisarmed(time.Time{}) // what was held back is decided now
 	}
-	out.Store = c.elect.toStore()
+	c.vote(now, raw)
+	c.partLeases(raw)
+	out.Store = c.leases.elect.toStore()
 	decided := false
+	c.look(now, &out)
 	for _, u := range c.order {
 		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {
-			c.decide(now, u, &out)
+			c.decide(now, raw, u, &out)
 			decided = decided || len(u.alerts) > 0 || len(c.alerts) > 0
 		}
 	}
@@ -444,10 +464,13 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 		c.judge(now, &out)
 	}
 	out.Relays, c.relays = c.relays, nil
+	c.look(now, &out) // what the rules want to know is asked at once
+	out.Probes, c.scout.jobs = c.scout.jobs, nil
 	if c.due(now) {
-		c.send(now, &out)
+		c.send(now, raw, &out)
 	}
 	out.Changed, c.changed = c.changed || len(out.Alerts) > 0, false
+	out.NewWill, c.newWill = c.newWill, false
 	return out
 }
 
@@ -460,10 +483,16 @@ func (c *Core) Deadline() time.Time {
 	case c.urgent:
 		due = c.earliest()
 	}
+	if at := c.leases.wake; !at.IsZero() && at.Before(due) {
+		due = at
+	}
 	for _, u := range c.order {
 		if !u.wake.IsZero() && u.wake.Before(due) {
 			due = u.wake
 		}
+	}
+	if at := c.lookAt(); !at.IsZero() && at.Before(due) {
+		due = at
 	}
 	return due
 }
@@ -483,13 +512,16 @@ func (c *Core) due(now time.Time) bool {
 func (c *Core) earliest() time.Time { return c.credit.Add(-(burst - 1) * c.spacing()) }
 
 // decide runs the rules for one unit and notes what comes of it.
-func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
+func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output) {
 	v := View{
 		Now: now, Node: c.node, Boot: c.table.boot, Heartbeat: c.interval,
 		Unit: &u.view, Memory: u.memory, Disarmed: c.disarmed(now),
 	}
 	if u.claimed == u.view.Tenure.Seq {
 		v.First = u.first
+	}
+	if u.view.Policy == PolicyQuorum {
+		v.Lease = c.leaseView(u, raw)
 	}
 	c.gather(&v)
 	u.blocked = false
@@ -499,9 +531,12 @@ func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 			u.blocked = true
 		}
 	}
+	v.Evidence, v.Contact = c.survey(now, u), c.contact()
+	v.Started, v.AloneAfter = c.started, c.aloneAfter
 	d := Decide(&v)
 	u.dirty, u.wake = false, d.Wake
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
+	c.heed(now, u, &v, &d)
 	if d.Refused != "" {
 		out.Refused = append(out.Refused, Refused{u.view.Name, d.Refused})
 	}
@@ -511,9 +546,10 @@ func (c *Core) decide(now time.Time, u *ownUnit, out *Output) {
 	for _, r := range d.Refusals {
 		c.refuse(now, r)
 	}
+	c.lease(now, raw, u, &d)
 	if said := u.claim(now).fingerprint(); said != u.said {
 		u.said = said
-		c.urgent, c.changed = true, true
+		c.urgent, c.changed, c.newWill = true, true, true
 	}
 	c.urgent = c.urgent || d.Urgent
 }
@@ -573,15 +609,14 @@ func (c *Core) expire(now time.Time) {
 }
 
 // send makes the next record, and the relays that a heartbeat carries.
-func (c *Core) send(now time.Time, out *Output) {
+func (c *Core) send(now time.Time, raw kclock.Instant, out *Output) {
 	c.seq++
 	r := &Record{
 		Cluster: c.table.cluster, Node: c.node, Boot: c.table.boot, Seq: c.seq,
 		Leaving: c.leaving > 0, Interval: c.interval,
 		Acks:  c.table.acks(now),
-		Addrs: slices.Clone(c.sources), Facts: c.facts,
-		Claims:     make([]Claim, 0, len(c.order)),
-		Electorate: c.elect.stored,
+		Addrs: slices.Clone(c.sources), MACs: c.macs, Facts: c.facts,
+		Claims: make([]Claim, 0, len(c.order)),
 	}
 	for _, u := range c.order {
 		r.Claims = append(r.Claims, u.claim(now))
@@ -613,6 +648,7 @@ func (c *Core) send(now time.Time, out *Output) {
 			m.answered = c.seq
 		}
 	}
+	c.sayLeases(now, raw, r)
 	c.table.Sent(c.seq, now)
 	c.credit = later(c.credit, now).Add(c.spacing())
 	c.sentAt, c.urgent = now, false

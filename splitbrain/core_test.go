@@ -80,7 +80,7 @@ func TestCoreEnduresAnyRecord(t *testing.T) {
 					t.Fatalf("seed %d: hold for %v", seed, h.Until.Sub(clock))
 				}
 			}
-			c.View(clock)
+			c.View(clock, instant(clock))
 		}
 		if most := burst + int(clock.Sub(t0)/c.spacing()) + 1; records > most {
 			t.Errorf("seed %d: %d records in %v; at most %d", seed, records, clock.Sub(t0), most)

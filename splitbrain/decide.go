@@ -26,9 +26,15 @@ type View struct {
 	Requests []PeerRequest // to hand the unit over, of all members
 	Answers  []Refusal     // to requests of this node
 
+	Evidence   Evidence      // what our probes show
+	Contact    Contact       // whom we hear at all
+	Started    time.Time     // when this life began
+	AloneAfter time.Duration // from then, how long a lone node waits for an answer
+
 	// Disarmed says that a person has frozen quick take-over and fencing.
 	Disarmed bool
 	Memory   Memory
+	Lease    LeaseView // for policy quorum
 }
 
 // Peer is what is known of one member's part in a unit.
@@ -90,6 +96,34 @@ type Memory struct {
 	wish        time.Time // until then a person or a drain wants it here
 	failed      string    // the node to which handing over failed
 	failedAt    time.Time // and when that was noticed
+
+	// Policy quorum.
+	bid      bid
+	lease    Lease     // as last delivered
+	unleased time.Time // since when the unit is MASTER and never had a lease for it; zero: it had
+
+	actedAt     time.Time // when acted was set by a proof
+	cutOff      time.Time // when this node was last found to be cut off
+	waiting     bool      // the hold waits for a sign of life
+	lossSeen    time.Time // when the holder's word that its path is lost was first heard
+	relief      time.Time // when this node may ask for the unit for that reason
+	silence     Silence   // what does not answer of the present holder
+	silentSince time.Time // since when probes of it count
+	deadSince   time.Time // when that was first proved
+	overruled   TenureID  // the tenure that this node overrules because its path is dead
+	accused     accusation
+	shunned     shunning
+}
+
+// accusation is a request that says that our path is dead.
+type accusation struct{ first, last time.Time }
+
+// shunning keeps a node from preempting whose addresses did not answer when it
+// held the unit.
+type shunning struct {
+	boot  BootID
+	until time.Time
+	span  time.Duration
 }
 
 // promise is a hand-over that this node agreed to.
@@ -111,8 +145,14 @@ type Decision struct {
 	Memory   Memory
 	// Wake is when to decide again, if nothing happens before; zero: never.
 	Wake time.Time
+	// Look asks for probes of the unit's networks now, and Burst for quick ones
+	// of the unit's addresses and of those of the named member.
+	Look  bool
+	Burst string
 	// Urgent says that the others should hear of it at once.
 	Urgent bool
+	// Asks says that the voters are to be asked for the lease, or to prolong it.
+	Asks bool
 }
 
 // Decide applies the rules to one unit. It is pure.
@@ -122,6 +162,8 @@ func Decide(v *View) Decision {
 	switch {
 	case v.Unit.Policy == PolicyOff:
 		d.off()
+	case v.Unit.Policy == PolicyQuorum:
+		d.quorum()
 	default:
 		d.mesh()
 	}
@@ -224,10 +266,14 @@ func (d *decider) tellMembers() {
 	d.say(Members{Addrs: addrs})
 }
 
-// isMember reports whether the peer follows the same rules and is in contact.
+// isMember reports whether the peer's adverts are to be settled by rules other
+// than VRRP's. In policy quorum they always are: they prove no lease.
 func (d *decider) isMember(p *Peer) bool {
-	return p.Claim.Policy == PolicyMesh && d.twoWay(p)
+	return d.allied(p) && (d.Unit.Policy == PolicyQuorum || d.twoWay(p))
 }
+
+// allied reports whether the peer follows the same rules for the unit.
+func (d *decider) allied(p *Peer) bool { return p.Claim.Policy == d.Unit.Policy }
 
 // step is the time between two ranks of R9: the better one's record must have
 // come before the next one acts.
@@ -262,6 +308,9 @@ func (d *decider) rank(former TenureID) time.Duration {
 // before reports whether the peer comes before this node in the order of
 // succession.
 func (d *decider) before(p *Peer) bool {
+	if mine, theirs := d.Evidence.Path.lastRank(), p.Claim.Path.lastRank(); mine != theirs {
+		return mine
+	}
 	return outranks(p.Claim.Priority, p.Claim.Primary, d.Unit.Priority, d.Unit.Primary)
 }
 

@@ -75,7 +75,7 @@ func failed(node string, t *attempts) Alert {
 }
 
 // waits is the alert of evidence that has stood for longer than it should.
-func (f *Fencer) waits(v *FenceView, key caseKey, s standing, why string) (Alert, bool) {
+func (f *Fencer) waits(v *FenceView, key caseKey, s stoodFor, why string) (Alert, bool) {
 	i := slices.IndexFunc(v.Units, func(u FenceUnit) bool { return u.Name == key.unit })
 	t := f.tries[key.node]
 	if i < 0 || why == "" || t == nil || t.failures > 0 || v.Now.Sub(s.since) < v.Units[i].After+waitsAfter {

@@ -102,7 +102,7 @@ func (f *Fencer) accuse(v *FenceView, d *FenceDecision) []fenceCase {
 
 // stand notes evidence of the given time, zero for none, and says since when it
 // stands. What was said in the last moments only keeps it standing.
-func stand(m map[caseKey]standing, key caseKey, at, now time.Time) (since time.Time, stands bool) {
+func stand(m map[caseKey]stoodFor, key caseKey, at, now time.Time) (since time.Time, stands bool) {
 	s, ok := m[key]
 	switch {
 	case at.IsZero() && (!ok || now.Sub(s.seen) > evidenceGap):

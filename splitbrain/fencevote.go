@@ -123,10 +123,10 @@ func (f *Fencer) keepVote(v *FenceView) {
 	i := slices.IndexFunc(v.Peers.Members, func(m MemberView) bool { return m.Boot == w.By })
 	if i >= 0 && v.says(&v.Peers.Members[i]) {
 		m := &v.Peers.Members[i]
-		standing := slices.ContainsFunc(m.Fencing, func(o FenceWord) bool {
+		stood := slices.ContainsFunc(m.Fencing, func(o FenceWord) bool {
 			return (o.Stage == FenceAsks || o.Stage == FenceRuns) && o.same(w)
 		})
-		if !standing {
+		if !stood {
 			if m.FencingAt.After(f.vote.since) {
 				f.vote = nil
 			}

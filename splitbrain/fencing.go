@@ -112,8 +112,8 @@ type fenceCase struct {
 
 type caseKey struct{ unit, node string }
 
-// standing is how long evidence has stood.
-type standing struct{ since, seen time.Time }
+// stoodFor is how long evidence has stood.
+type stoodFor struct{ since, seen time.Time }
 
 // attempts is what came of fencing one life of a node.
 type attempts struct {
@@ -139,8 +139,8 @@ type fenceVote struct {
 // calls Step at least once a second and whenever a member says something else
 // than before.
 type Fencer struct {
-	stood map[caseKey]standing // evidence for a unit that this node holds
-	seen  map[caseKey]standing // evidence for a unit that another member holds
+	stood map[caseKey]stoodFor // evidence for a unit that this node holds
+	seen  map[caseKey]stoodFor // evidence for a unit that another member holds
 	tries map[string]*attempts // by node
 	freed map[BootID]bool
 	ask   *fenceVote // for itself
@@ -152,7 +152,7 @@ type Fencer struct {
 // NewFencer returns a Fencer that knows of nothing.
 func NewFencer() *Fencer {
 	return &Fencer{
-		stood: map[caseKey]standing{}, seen: map[caseKey]standing{},
+		stood: map[caseKey]stoodFor{}, seen: map[caseKey]stoodFor{},
 		tries: map[string]*attempts{}, freed: map[BootID]bool{}, shown: map[alertKey]Alert{},
 	}
 }

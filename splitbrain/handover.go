@@ -16,6 +16,7 @@ const (
 type asking struct {
 	tenure    TenureID // that it asks to end; zero: it does not ask
 	preempt   bool
+	silence   Silence // why it asks, if not by priority or for a person
 	since     time.Time
 	ids       [4]askedAt // the latest requests, newest first
 	backoff   time.Duration
@@ -36,12 +37,19 @@ func reservation(rtt time.Duration) time.Duration {
 	return min(max(500*time.Millisecond, 10*rtt), maxReservation)
 }
 
-// askHolder opens, repeats and closes this node's request (R4).
-func (d *decider) askHolder(holder *Peer) {
+// askHolder opens, repeats and closes this node's request (R4). Silence is what
+// does not answer at the holder.
+func (d *decider) askHolder(holder *Peer, silence Silence) {
 	ask := &d.Memory.ask
-	preempt := d.Unit.Wants == WantPreempt
+	// Whose path is lost stays where it is, unless somebody wants it there.
+	preempt := d.Unit.Wants == WantPreempt && !d.Evidence.Path.lastRank()
 	wish := d.Now.Before(d.Memory.wish)
-	if why, ok := d.refused(); ok {
+	why, ok := d.refused()
+	if !ok && ask.silence == SilencePath && holder != nil && d.disproves(holder) {
+		why, ok = "a probe of "+holder.Node+" is answered", true
+	}
+	if ok {
+		d.Memory.silentSince, d.Memory.deadSince = time.Time{}, time.Time{} // it is to be proved anew
 		d.Refused = why
 		ask.backoff = min(max(2*ask.backoff, firstBackoff), lastBackoff)
 		ask.notBefore = d.Now.Add(ask.backoff)
@@ -54,8 +62,8 @@ func (d *decider) askHolder(holder *Peer) {
 	if ask.tenure != (TenureID{}) && ask.tenure != tenure {
 		ask.tenure = TenureID{} // void: that tenure is over
 	}
-	wanted := d.Unit.Eligible && d.twoWay(holder) && holder.Claim.Policy == PolicyMesh &&
-		(preempt || wish)
+	wanted := d.Unit.Eligible && d.twoWay(holder) && d.allied(holder) &&
+		(preempt || wish || silence != SilenceNone)
 	if !wanted {
 		ask.tenure = TenureID{}
 		return
@@ -67,7 +75,11 @@ func (d *decider) askHolder(holder *Peer) {
 	if ask.tenure == (TenureID{}) {
 		*ask = asking{tenure: tenure, since: d.Now, backoff: ask.backoff}
 	}
-	ask.preempt = preempt && !wish
+	ask.preempt = preempt && !wish && silence == SilenceNone
+	ask.silence = silence
+	if wish {
+		ask.silence = SilenceNone
+	}
 	if giveUp := ask.since.Add(max(d.Unit.masterDown(), time.Second)); !d.Now.Before(giveUp) {
 		ask.backoff = min(max(2*ask.backoff, firstBackoff), lastBackoff)
 		ask.notBefore = d.Now.Add(ask.backoff)
@@ -87,7 +99,7 @@ func (d *decider) askHolder(holder *Peer) {
 		d.Urgent = true
 	}
 	d.wake(ask.ids[0].at.Add(reservation(d.rtt()) / 4))
-	d.Request = &Request{ID: ask.ids[0].id, Unit: d.Unit.Name, Tenure: tenure, Preempt: ask.preempt}
+	d.Request = &Request{ID: ask.ids[0].id, Unit: d.Unit.Name, Tenure: tenure, Preempt: ask.preempt, Silence: ask.silence}
 }
 
 // firstRequest numbers the first request of a series, so that no other unit or
@@ -139,10 +151,13 @@ func (d *decider) answered() bool {
 		if !ok || d.Now.Sub(at) >= c.Reserved.Span*8/10 {
 			return false // too late: R9's order decides
 		}
+		if m.ask.silence == SilenceVIP || m.ask.silence == SilencePath {
+			m.shunned.extend(d.Now, m.ask.tenure.Boot)
+		}
 		m.acted, m.holder = m.ask.tenure, m.ask.tenure
 		m.ask, m.wish = asking{}, time.Time{}
 		m.hold = Hold{}
-		d.say(TakeOver{Reason: fmt.Sprintf("%s handed the unit over, as asked %s", p.Node, d.ago(at))})
+		d.takeOver(0, fmt.Sprintf("%s handed the unit over, as asked %s", p.Node, d.ago(at)))
 		return true
 	}
 	return false
@@ -157,6 +172,9 @@ func (d *decider) answerRequests() {
 			continue // it asks for another tenure, or this one ends already
 		}
 		p := &d.Peers[r.Peer]
+		if r.Silence == SilencePath && d.awaitProbe() {
+			continue // an answer to our own probe would refute it
+		}
 		if why := d.objection(p, &r.Request); why != "" {
 			d.Refusals = append(d.Refusals, Refusal{ID: r.ID, To: p.Boot, Reason: why})
 			continue
@@ -166,6 +184,9 @@ func (d *decider) answerRequests() {
 		why := "was asked to"
 		if r.Preempt {
 			why = fmt.Sprintf("has priority %d against %d", p.Claim.Priority, d.Unit.Priority)
+		}
+		if r.Silence != SilenceNone {
+			why = r.Silence.about(d.Node)
 		}
 		d.yield(p.Node, fmt.Sprintf("hand-over: %s %s", p.Node, why))
 		// The former holder comes last, and not before the reservation ends.
@@ -185,14 +206,18 @@ func (d *decider) objection(p *Peer, r *Request) string {
 		return p.Node + " is leaving"
 	case !c.Eligible || c.State != Backup:
 		return fmt.Sprintf("%s could not serve: it is %v", p.Node, c.State)
-	case c.Policy != PolicyMesh:
+	case !d.allied(p):
 		return "the policy of " + p.Node + " is " + c.Policy.String()
 	case c.VIPHash != HashVIPs(d.Unit.VIPs):
 		return p.Node + " has other addresses for it; wait until both run one revision"
 	case r.Preempt && c.Priority <= d.Unit.Priority:
 		return fmt.Sprintf("%s has priority %d, not more than %d", p.Node, c.Priority, d.Unit.Priority)
+	case r.Preempt && p.Boot == d.Memory.shunned.boot && d.Now.Before(d.Memory.shunned.until):
+		return "the addresses did not answer when " + p.Node + " held them"
+	case r.Preempt && p.Claim.Path.lastRank() && !d.Evidence.Path.lastRank():
+		return "the data path of " + p.Node + " is " + p.Claim.Path.String()
 	}
-	return ""
+	return d.rebut(p, r.Silence)
 }
 
 // yieldFailed gives up on a Yield that the unit did not follow.
@@ -272,8 +297,5 @@ func (d *decider) noteRelease() {
 	}
 	m.acted = m.holder
 	m.hold = Hold{}
-	d.say(TakeOver{
-		After:  d.rank(m.holder) + d.step(),
-		Reason: fmt.Sprintf("%s did not take the unit over", r.node),
-	})
+	d.takeOver(d.rank(m.holder)+d.step(), fmt.Sprintf("%s did not take the unit over", r.node))
 }

@@ -14,7 +14,8 @@ func (d *decider) backup() {
 		m.holder, m.letGo = TenureID{holder.Boot, holder.Claim.Tenure.Seq}, time.Time{}
 	}
 	d.overlapped(holder)
-	d.askHolder(holder)
+	d.waitForAnswer()
+	d.askHolder(holder, d.complaint(holder))
 	switch {
 	case holder != nil:
 		d.hold(holder)
@@ -45,9 +46,15 @@ func (d *decider) hold(holder *Peer) {
 		// It takes part in plain VRRP only, and its adverts arrive: they rule.
 		return
 	}
+	d.proveGone(holder)
+	d.overrule(holder)
+	if d.overcome(holder) {
+		return
+	}
 	until := d.freshUntil(holder)
 	d.wake(until.Add(1))
 	until = later(until, d.lapsesForBetter(holder))
+	until = later(until, d.timersOfBetter(holder))
 	if rank := d.rank(TenureID{Boot: holder.Boot}); d.news(until, rank) {
 		d.reserve(until, rank, fmt.Sprintf("%s claimed MASTER and has not repeated it for %v",
 			holder.Node, d.freshUntil(holder).Sub(holder.At).Round(time.Millisecond)))
@@ -88,6 +95,41 @@ func (d *decider) lapsesForBetter(holder *Peer) time.Time {
 	return d.freshUntil(holder).Add(min(more, 3*max(d.Heartbeat, holder.Interval)))
 }
 
+// timersOfBetter is when the timers of those end that come before this node only
+// because its path is lost: its own timer may end before theirs (S50). The zero
+// time: there are none.
+func (d *decider) timersOfBetter(holder *Peer) time.Time {
+	if !d.Evidence.Path.lastRank() {
+		return time.Time{}
+	}
+	var until time.Time
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if p == holder || !d.candidate(p) || p.Claim.Path.lastRank() {
+			continue
+		}
+		u := *d.Unit
+		u.Priority = p.Claim.Priority
+		until = later(until, holder.At.Add(u.masterDown()+d.step()))
+	}
+	return until
+}
+
+// overcome reports whether this node takes the unit over from the holder on
+// proof. A record that comes after a proof that it is gone refutes that.
+func (d *decider) overcome(holder *Peer) bool {
+	m := &d.Memory
+	own := TenureID{holder.Boot, holder.Claim.Tenure.Seq}
+	if m.acted != own {
+		return false
+	}
+	if m.overruled != own && holder.At.After(m.actedAt) {
+		m.acted = TenureID{}
+		return false
+	}
+	return true
+}
+
 // news reports whether a Hold would say more than the last one did.
 func (d *decider) news(until time.Time, rank time.Duration) bool {
 	return until.After(d.Memory.hold.Until) || rank != d.Memory.hold.Rank
@@ -112,6 +154,9 @@ func (d *decider) heldElsewhere() bool {
 
 // reserve delivers a Hold when it says more than the last one did.
 func (d *decider) reserve(until time.Time, rank time.Duration, reason string) {
+	if d.Memory.waiting {
+		until = later(until, d.Memory.hold.Until)
+	}
 	if d.news(until, rank) {
 		d.Memory.hold = Hold{Until: until, Rank: rank, Reason: reason}
 		d.say(d.Memory.hold)
@@ -225,10 +270,7 @@ func (d *decider) succeed() {
 	}
 	m.acted = m.holder
 	m.hold = Hold{}
-	d.say(TakeOver{
-		After:  d.rank(m.holder),
-		Reason: fmt.Sprintf("%s released the unit: %s", former.Node, d.heard(former)),
-	})
+	d.takeOver(d.rank(m.holder), fmt.Sprintf("%s released the unit: %s", former.Node, d.heard(former)))
 }
 
 // ended returns the peer whose tenure was the latest known one, when its own

@@ -31,10 +31,6 @@ func (e Electorate) Majority() int { return len(e.Voters)/2 + 1 }
 // Has reports whether a node is a voter.
 func (e Electorate) Has(node string) bool { return slices.Contains(e.Voters, node) }
 
-func (e Electorate) equal(o Electorate) bool {
-	return e.Epoch == o.Epoch && slices.Equal(e.Voters, o.Voters)
-}
-
 // check refuses what no record could carry.
 func (e Electorate) check() error {
 	if len(e.Voters) > MaxVoters {

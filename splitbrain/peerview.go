@@ -13,6 +13,19 @@ type PeerView struct {
 	Members []MemberView // every other configured member, by name
 	Reach   []Reach      // who hears whom, by channel
 	Alerts  []Alert      // the conditions that stand now
+
+	Electorate Electorate  // the one that this node votes by
+	Leases     []UnitLease // of this node's units, those that it has or asks for
+}
+
+// UnitLease is the lease of one unit of this node, or its attempt to get it.
+type UnitLease struct {
+	Unit    string
+	Tenure  uint64
+	Ballot  Ballot
+	Left    time.Duration // 0: it does not run
+	Granted []string      // voters that granted it
+	Missing []string      // the others, each with what it says
 }
 
 // MemberView is what is known of one other member.
@@ -30,6 +43,7 @@ type MemberView struct {
 	Leaving   bool
 	Addrs     []netip.Addr
 	Facts     []byte
+	Epoch     uint64      // of the electorate that it has stored
 	Fencing   []FenceWord // said at FencingAt
 	FencingAt time.Time
 	Claims    []ClaimView // by unit

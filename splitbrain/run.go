@@ -34,9 +34,12 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		out := core.Step(now, a.opts.Clock())
 		a.perform(&out)
 		changed = changed || out.Changed
+		if out.NewWill && a.opts.Will != nil {
+			a.will(core, now)
+		}
 		if age := now.Sub(published); age >= publishEvery || changed && age >= publishSpacing {
 			published, changed = now, false
-			a.opts.Publish(core.View(now))
+			a.opts.Publish(core.View(now, a.opts.Clock()))
 		}
 		if out.Left && leaving != nil {
 			close(leaving)
@@ -84,6 +87,12 @@ func feed(core *Core, in *inbox) {
 	if in.fencing != nil {
 		core.SetFencing(time.Now(), *in.fencing)
 	}
+	if in.hasMACs {
+		core.SetMACs(in.macs)
+	}
+	if in.alone > 0 {
+		core.SetAloneAfter(in.alone)
+	}
 	if in.hasUnits {
 		core.SetUnits(in.units)
 	}
@@ -95,6 +104,9 @@ func feed(core *Core, in *inbox) {
 	for i := range in.datagrams {
 		r := &in.datagrams[i]
 		core.Receive(r.at, &r.datagram, r.path)
+	}
+	for _, s := range in.sightings {
+		core.Sighted(s)
 	}
 	for _, ev := range in.adverts {
 		core.Observe(ev)
@@ -118,6 +130,14 @@ func (a *Arbiter) perform(out *Output) {
 		a.ElectorateStored(*out.Store)
 	default:
 		a.opts.StoreElectorate(*out.Store)
+	}
+	if len(out.Probes) > 0 && a.opts.Probe != nil {
+		a.opts.Probe(out.Probes)
+	}
+	if a.opts.Verified != nil {
+		for _, v := range out.Verified {
+			a.opts.Verified(v)
+		}
 	}
 	if out.Record != nil {
 		payloads, err := Encode(out.Record)

@@ -77,7 +77,9 @@ type member struct {
 	rtt           time.Duration
 
 	sources   []netip.Addr
+	macs      []MAC
 	facts     []byte
+	epoch     uint64 // of its electorate
 	fencing   []FenceWord
 	fencingAt time.Time // when they were said
 	claims    map[string]*heldClaim
@@ -182,7 +184,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 	m.refusals = append(m.refusals, r.Refusals...)
 	m.invites = append(m.invites, r.Invites...)
 	if r.Part == 0 {
-		m.sources, m.facts = r.Addrs, r.Facts
+		m.sources, m.macs, m.facts, m.epoch = r.Addrs, r.MACs, r.Facts, r.Electorate.Epoch
 		t.moved = t.moved || !sameFencing(m.fencing, r.Fencing)
 		m.fencing, m.fencingAt = r.Fencing, made
 	}
@@ -237,8 +239,8 @@ func (t *Table) believable(m *member, d *Datagram, at time.Time) bool {
 	if slices.Contains(m.retired, d.Record.Boot) {
 		return false
 	}
-	if m.boot == 0 || at.Sub(m.at) > t.lifeWindow(m) {
-		return true
+	if m.boot == 0 || m.seq == LastSeq || at.Sub(m.at) > t.lifeWindow(m) {
+		return true // it is no life any more, or was its last word
 	}
 	return d.Via == "" && slices.ContainsFunc(d.Record.Acks, func(a Ack) bool {
 		return a.Boot == t.boot && a.Known > 0

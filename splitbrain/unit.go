@@ -114,6 +114,10 @@ type UnitView struct {
 	// max(2 × AdvertInterval, MinLease).
 	Lease time.Duration
 
+	// Networks are where it serves, for the probes. Without them nothing is
+	// probed, and the rules that need probes rest.
+	Networks []Network
+
 	// AllowForeign are addresses of routers outside the cluster that share
 	// this virtual router on purpose (unicast_peer, allow_foreign).
 	AllowForeign []netip.Prefix

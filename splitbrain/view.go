@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // View describes all that is known of the members.
-func (c *Core) View(now time.Time) PeerView {
-	v := PeerView{At: now, Self: c.node}
+func (c *Core) View(now time.Time, raw kclock.Instant) PeerView {
+	v := PeerView{At: now, Self: c.node, Electorate: c.leases.elect.stored, Leases: c.leaseViews(raw)}
 	for _, m := range c.table.members {
 		v.Members = append(v.Members, c.memberView(now, m))
 		c.reach(&v, m)
@@ -32,7 +34,7 @@ func (c *Core) memberView(now time.Time, m *member) MemberView {
 		Direct: m.directAt, Heard: m.heardAt, RTT: m.rtt,
 		Fresh:   fresh,
 		TwoWay:  fresh && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window, 3*m.interval),
-		Leaving: m.leaving, Addrs: m.sources, Facts: m.facts,
+		Leaving: m.leaving, Addrs: m.sources, Facts: m.facts, Epoch: m.epoch,
 		Fencing: m.fencing, FencingAt: m.fencingAt,
 	}
 	for _, h := range m.claims {

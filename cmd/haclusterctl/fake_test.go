@@ -66,6 +66,10 @@ type (
 	handovers struct {
 		pb.UnimplementedHandoverServiceServer
 	}
+	incidents struct {
+		pb.UnimplementedIncidentsServiceServer
+		d *daemon
+	}
 	disarms struct {
 		pb.UnimplementedDisarmServiceServer
 		d *daemon
@@ -95,6 +99,7 @@ func (d *daemon) start(path string) (stop func(), err error) {
 	pb.RegisterConfigServiceServer(g, configs{d: d})
 	pb.RegisterHandoverServiceServer(g, handovers{})
 	pb.RegisterDisarmServiceServer(g, disarms{d: d})
+	pb.RegisterIncidentsServiceServer(g, incidents{d: d})
 	go g.Serve(l) // ends with stop
 	return g.Stop, nil
 }
@@ -381,4 +386,47 @@ func (d disarms) Arm(context.Context, *pb.ArmRequest) (*pb.ArmResponse, error) {
 		return nil, refusal(codes.FailedPrecondition, pb.ErrorReason_ERROR_REASON_REFUSED, "the cluster is armed: nothing to end", "")
 	}
 	return &pb.ArmResponse{}, nil
+}
+
+func incident() *pb.Incident {
+	return &pb.Incident{
+		Id: "12", Kind: "failover", Subject: "lb01", Units: []string{"VI_1", "VI_2", "VI_3"}, Summary: "lb01 lost 3 units; taken by lb02 (3), after 3.5s at most",
+		Opened: at(5), Closed: at(9), Dark: durationpb.New(3500 * time.Millisecond), Reporters: []string{"lb02", "lb03"},
+		Done: []string{"lb02: took over (VRRP): master down timer expired, last advert from 192.0.2.11 3.5s ago"},
+		Lines: []*pb.IncidentLine{
+			{Time: at(5), Node: "lb02", Channel: "mesh", Units: []string{"VI_1", "VI_2", "VI_3"}, Text: "last sign of lb01 as holder"},
+			{Time: at(8), Node: "lb02", Channel: "vrrp", Units: []string{"VI_1", "VI_2"}, Text: "BACKUP → MASTER: master down timer expired"},
+			{Time: at(8), Node: "lb03", Channel: "mesh", Units: []string{"VI_3"}, Text: "lb02 holds"},
+		},
+	}
+}
+
+func (i incidents) List(_ context.Context, req *pb.ListIncidentsRequest) (*pb.ListIncidentsResponse, error) {
+	if i.d.is("quiet") {
+		return &pb.ListIncidentsResponse{}, nil
+	}
+	open := &pb.Incident{Id: "lb01-3f-1", Kind: "split_brain", Subject: "lb01, lb02", Units: []string{"VI_1"}, Summary: "lb01 and lb02 held VI_1 together for 2.1s",
+		Opened: at(20), DoubleHeld: durationpb.New(2100 * time.Millisecond), Reporters: []string{"lb01"}, Isolated: true}
+	list := []*pb.Incident{open, incident()}
+	if req.GetOpen() {
+		list = list[:1]
+	}
+	return &pb.ListIncidentsResponse{Incidents: list}, nil
+}
+
+func (i incidents) Get(_ context.Context, req *pb.GetIncidentRequest) (*pb.Incident, error) {
+	if req.GetId() != "12" {
+		return nil, refusal(codes.NotFound, pb.ErrorReason_ERROR_REASON_NOT_FOUND, "there is no incident "+req.GetId(), "haclusterctl incident list shows those that are kept")
+	}
+	return incident(), nil
+}
+
+func (i incidents) Replay(context.Context, *pb.ReplayIncidentRequest) (*pb.ReplayIncidentResponse, error) {
+	if i.d.is("quiet") {
+		return &pb.ReplayIncidentResponse{Missing: []string{"lb01"}}, nil
+	}
+	return &pb.ReplayIncidentResponse{Decisions: []*pb.ReplayedDecision{
+		{Time: at(5), Node: "lb02", Unit: "VI_1", State: "BACKUP", Was: []string{"hold until +2.2s: lb01 claimed MASTER"}, Now: []string{"hold until +2.2s: lb01 claimed MASTER"}, Same: true},
+		{Time: at(8), Node: "lb02", Unit: "VI_1", State: "BACKUP", Was: []string{"take over after 0s: lb01 released the unit"}, Now: []string{"nothing"}},
+	}}, nil
 }

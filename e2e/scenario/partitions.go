@@ -39,6 +39,14 @@ func partitions() []Scenario {
 			E: Unbounded, Dark: Slack, Holder: Any, HealE: Heartbeat + roundTrips, Moves: 1,
 			Alert: "split_brain", On: []int{0, 1}, AlertWithin: 2 * time.Second, AtHeal: true,
 		}}),
+	}, {
+		ID: "F7", Title: "two nodes cut apart, both reach gateway and witness", Core: true,
+		Shape:   Shape{Nodes: 2, Gateway: true, Witness: true},
+		Fault:   func(w *World) { w.LAN.Part(w.Nodes[:1], w.Nodes[1:], everywhere...) },
+		Lasts:   10 * time.Second,
+		Heal:    heal,
+		After:   3 * time.Second,
+		Promise: Both(nothingMoves()),
 	}}
 }
 

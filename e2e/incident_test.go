@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// incidents is what the tests read of `haclusterctl incident list -o json`.
+type incidents struct {
+	Incidents []struct {
+		ID        string   `json:"id"`
+		Kind      string   `json:"kind"`
+		Subject   string   `json:"subject"`
+		Units     []string `json:"units"`
+		Summary   string   `json:"summary"`
+		Closed    *string  `json:"closed"`
+		Double    float64  `json:"double_held"`
+		Dark      float64  `json:"dark"`
+		Reporters []string `json:"reporters"`
+		Isolated  bool     `json:"isolated"`
+	} `json:"incidents"`
+}
+
+// incidentsOf are the incidents of a kind that a node knows.
+func incidentsOf(d *lab.Daemon, kind string) (out incidents) {
+	var all incidents
+	d.CtlJSON(&all, "incident", "list")
+	for _, i := range all.Incidents {
+		if i.Kind == kind {
+			out.Incidents = append(out.Incidents, i)
+		}
+	}
+	return out
+}
+
+// hook is a webhook's receiver that notes "code state id" of each alert.
+func hook(t *testing.T, n *lab.Node) *inbox {
+	t.Helper()
+	posts := &inbox{}
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var doc struct {
+			Alerts []struct{ Code, State, ID string }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&doc); err != nil {
+			t.Errorf("webhook: %v", err)
+		}
+		for _, a := range doc.Alerts {
+			posts.put(a.Code + " " + a.State + " " + a.ID)
+		}
+	})}
+	t.Cleanup(func() { server.Close() })
+	l := listen(t, n, 8080)
+	go server.Serve(l) // ends when it is closed
+	return posts
+}
+
+// The holder is killed while protocol 112 is blocked: two nodes see it, all know
+// of one incident, and people are told once. It is closed when all is well.
+func TestAKilledHolderIsOneIncidentOfAllNodes(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	pager := s.lan.Host("pager")
+	posts := hook(t, pager)
+	conf := s.a.WriteFile("alerts.conf", trioConf("")+fmt.Sprintf("cluster {\n\talert_webhook http://%v:8080/hook\n}\n", pager.Addr4(lab.Service)))
+	s.da.MustCtl("config", "apply", conf, "-m", "tell somebody")
+	for _, n := range s.nodes() {
+		n.Block(lab.VRRP, lab.Both)
+	}
+	lab.During(5 * time.Second)
+	s.da.KillAll()
+	// F1's bar, with what a busy machine adds.
+	limit := masterDown(120)*11/10 + 500*time.Millisecond + slack
+	s.watch.WantHolder(s.b, vip, limit)
+
+	for _, d := range []*lab.Daemon{s.db, s.dc} {
+		lab.Want(t, 15*time.Second, d.Name+" knows one closed fail-over of lb01, seen by lb02 and lb03", func() (string, bool) {
+			list := incidentsOf(d, "failover").Incidents
+			ok := len(list) == 1 && list[0].Closed != nil && !list[0].Isolated && list[0].Subject == "lb01" &&
+				slices.Equal(list[0].Reporters, []string{"lb02", "lb03"})
+			return fmt.Sprintf("%+v", list), ok
+		})
+	}
+	found := incidentsOf(s.dc, "failover").Incidents[0]
+	if found.Dark <= 0 || found.Dark > limit.Seconds() {
+		t.Errorf("dark for %v s, want up to %v", found.Dark, limit)
+	}
+	text := s.dc.MustCtl("incident", "show", found.ID)
+	for _, want := range []string{"last sign of lb01 as holder", "BACKUP → MASTER", "lb02 holds", "vrrp_channel_lost"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("incident show %s does not say %q:\n%s", found.ID, want, text)
+		}
+	}
+	t.Logf("haclusterctl incident show %s\n%s", found.ID, text)
+
+	posts.want(t, 5*time.Second, "failover resolved incident/"+found.ID)
+	if told := posts.count("failover open incident/"); told > 1 {
+		t.Errorf("people were told %d times that it opened, want once at most", told)
+	}
+	if told := posts.count("failover resolved incident/"); told != 1 {
+		t.Errorf("people were told %d times that it is over, want once", told)
+	}
+}
+
+// Two halves hold for a while and meet again: one split brain, with the time that
+// both held.
+func TestASplitBrainIsOneIncidentWithItsDuration(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	for _, other := range []*lab.Node{s.b, s.c} {
+		s.lan.Cut(s.a, other, lab.Service, lab.Control)
+		s.lan.Cut(other, s.a, lab.Service, lab.Control)
+	}
+	lab.Want(t, 8*time.Second, "lb02 serves its half", func() (string, bool) { return "", s.b.Has(vip) })
+	lab.During(3 * time.Second)
+	s.lan.Heal()
+	s.watch.WantHolder(s.a, vip, 3*time.Second)
+	for _, d := range s.daemons() {
+		lab.Want(t, 20*time.Second, d.Name+" knows one closed split brain of lb01 and lb02", func() (string, bool) {
+			list := incidentsOf(d, "split_brain").Incidents
+			return fmt.Sprintf("%+v", list), len(list) == 1 && list[0].Closed != nil && list[0].Subject == "lb01, lb02" && !list[0].Isolated && list[0].Double > 2.5 && len(list[0].Reporters) == 3
+		})
+	}
+	id := incidentsOf(s.dc, "split_brain").Incidents[0].ID
+	t.Logf("haclusterctl incident show %s\n%s", id, s.dc.MustCtl("incident", "show", id))
+}
+
+// count is how many messages begin with the text.
+func (i *inbox) count(prefix string) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	n := 0
+	for _, m := range i.messages {
+		if strings.HasPrefix(m, prefix) {
+			n++
+		}
+	}
+	return n
+}

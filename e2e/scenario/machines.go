@@ -1,0 +1,66 @@
+package scenario
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// startUp is what a daemon needs from its start to its first record on a busy
+// machine.
+const startUp = time.Second
+
+// killAll ends every daemon at the same moment, as a power cut does.
+func killAll(w *World) {
+	for _, p := range w.Processes {
+		p.KillAll()
+	}
+	if w.Witness != nil {
+		w.Witness.KillAll()
+	}
+}
+
+// restart starts daemons again on their old data.
+func (w *World) restart(members ...int) {
+	for _, i := range members {
+		w.Daemons[i].Restart()
+		w.Processes[i] = w.Daemons[i].Process
+	}
+}
+
+// machines are faults of whole machines and of people who touch their
+// addresses: F22 and F27.
+func machines() []Scenario {
+	return []Scenario{{
+		ID: "F22", Title: "somebody deletes the address on the holder",
+		Fault: func(w *World) {
+			for range 5 {
+				w.Nodes[0].DeleteAddr(lab.Service, netip.PrefixFrom(VIP, 32))
+				w.Nodes[0].WantAddr(VIP, time.Second)
+				lab.During(100 * time.Millisecond)
+			}
+		},
+		Lasts:   3 * time.Second,
+		Promise: Both(nothingMoves()),
+	}, {
+		ID: "F27", Title: "whole cluster powers on at once",
+		Fault: func(w *World) {
+			killAll(w)
+			w.Struck = time.Now()
+			w.restart(0, 1, 2)
+		},
+		Lasts:   10 * time.Second,
+		Promise: Both(Promise{Dark: Scenario{}.MasterDown(0) + startUp + Slack}),
+	}, {
+		ID: "F27", Title: "one node powers on alone",
+		Fault: func(w *World) {
+			killAll(w)
+			lab.During(3 * time.Second)
+			w.Struck = time.Now()
+			w.restart(2)
+		},
+		Lasts:   8 * time.Second,
+		Promise: map[Subject]Promise{Mesh: {Dark: Scenario{}.MasterDown(2) + startUp + Slack, Holder: 2, Moves: 1}},
+	}}
+}

@@ -1,0 +1,272 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/splitbrain"
+)
+
+// Times of the incidents. Nothing that holds an address waits for any of them.
+const (
+	lookEvery  = 100 * time.Millisecond // at most, when something changes
+	lookAlways = time.Second            // at least
+	giveEvery  = time.Second
+	giveTime   = 5 * time.Second // for one part
+	// aloneAfter is how long no leader may be known before a node tells people
+	// itself: an election is shorter.
+	aloneAfter = 5 * time.Second
+)
+
+// remindAfter is when people are told again of an incident that is still open.
+var remindAfter = []time.Duration{time.Hour, 4 * time.Hour, 24 * time.Hour}
+
+// incidents finds incidents, gives them to the cluster, and has people told.
+type incidents struct {
+	m       *member
+	machine *incident.Machine
+
+	mu      sync.Mutex
+	tracker *incident.Tracker // guarded by mu
+
+	// Of the goroutine that tells.
+	told       map[string]int // reminders given of each open alert, by alert ID
+	leaderless time.Time      // since when no leader is known; zero: one is
+}
+
+func newIncidents(m *member, machine *incident.Machine, boot splitbrain.BootID) *incidents {
+	return &incidents{m: m, machine: machine, tracker: incident.NewTracker(m.o.Name, uint64(boot)), told: make(map[string]int)}
+}
+
+// look follows what this node knows until ctx is done.
+func (i *incidents) look(ctx context.Context) error {
+	hub, seq := i.m.view.hub, uint64(0)
+	for {
+		events, _ := hub.Events(seq)
+		if len(events) > 0 {
+			seq = events[len(events)-1].Seq
+		}
+		_, changed := hub.Latest()
+		known := i.m.view.known()
+		i.mu.Lock()
+		i.tracker.Step(&incident.Input{
+			Now: time.Now(), Units: known.Self.Units, Peers: known.Peers, Cluster: known.Cluster, Clocks: known.Clocks, Events: events,
+		})
+		i.mu.Unlock()
+		if !pause(ctx, lookEvery) {
+			return context.Cause(ctx)
+		}
+		select {
+		case <-changed:
+		case <-time.After(lookAlways - lookEvery):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// give hands this node's parts to the cluster, and tells people, until ctx is done.
+func (i *incidents) give(ctx context.Context) error {
+	for pause(ctx, giveEvery) {
+		i.mu.Lock()
+		changes := i.tracker.Parts()
+		i.mu.Unlock()
+		for _, c := range changes {
+			cmd, err := incident.Put(c.Part)
+			if err == nil {
+				err = i.apply(ctx, "report an incident", cmd)
+			}
+			if err != nil {
+				// It stays here, and is given when there is a majority.
+				i.m.log.Debug("incident not reported yet", "incident", c.Local, "err", err)
+				break
+			}
+			i.mu.Lock()
+			i.tracker.Given(c)
+			i.mu.Unlock()
+		}
+		i.tell(ctx)
+	}
+	return context.Cause(ctx)
+}
+
+func (i *incidents) apply(ctx context.Context, operation string, cmd store.Command) error {
+	ctx, cancel := context.WithTimeout(ctx, giveTime)
+	defer cancel()
+	_, err := i.m.cluster.Apply(ctx, operation, cmd)
+	return err
+}
+
+// stories are all incidents that this node knows, the oldest first: the cluster's,
+// and those of its own that the cluster does not have.
+func (i *incidents) stories() []incident.Story {
+	known := i.m.view.known()
+	records, _ := i.machine.Records()
+	given := make(map[string]bool)
+	var out []incident.Story
+	for _, r := range records {
+		for _, p := range r.Parts {
+			given[p.Local] = true
+		}
+		out = append(out, r.Tell(i.m.o.Name, known.Clocks))
+	}
+	i.mu.Lock()
+	parts := i.tracker.Local()
+	i.mu.Unlock()
+	for _, p := range parts {
+		if !given[p.Local] {
+			r := incident.Record{Parts: []incident.Part{p}}
+			out = append(out, r.Tell(i.m.o.Name, known.Clocks))
+		}
+	}
+	return out
+}
+
+// stories are what this membership knows.
+func (m *member) stories() []incident.Story {
+	if i := m.incidents.get(); i != nil {
+		return i.stories()
+	}
+	return nil
+}
+
+// tellsPeople reports whether this node is the one that tells people what all
+// nodes know: the leader, or one that has not known a leader for a while.
+func (i *incidents) tellsPeople() (leads, alone bool) {
+	leader := i.m.cluster.Status().Leader
+	switch {
+	case leader != "":
+		i.leaderless = time.Time{}
+	case i.leaderless.IsZero():
+		i.leaderless = time.Now()
+	}
+	return leader == i.m.o.Name, !i.leaderless.IsZero() && time.Since(i.leaderless) >= aloneAfter
+}
+
+// tell raises one alert for each incident, on one node.
+func (i *incidents) tell(ctx context.Context) {
+	leads, alone := i.tellsPeople()
+	if leads {
+		i.tellRecords(ctx)
+	}
+	i.tellOwn(alone)
+}
+
+// tellRecords is the leader's part.
+func (i *incidents) tellRecords(ctx context.Context) {
+	records, _ := i.machine.Records()
+	clocks := i.m.view.known().Clocks
+	for _, r := range records {
+		if r.Told && r.ToldClosed || toldByItself(&r) {
+			continue
+		}
+		story := r.Tell(i.m.o.Name, clocks)
+		closed := !story.Closed.IsZero()
+		i.raise(&story, false)
+		if r.Told && !closed {
+			continue
+		}
+		cmd, err := incident.Told(r.Number, closed)
+		if err == nil {
+			err = i.apply(ctx, "note that people were told", cmd)
+		}
+		if err != nil {
+			i.m.log.Debug("others may tell it again", "incident", r.Number, "err", err)
+		}
+	}
+}
+
+// toldByItself reports whether a node that knew no leader told people of it.
+func toldByItself(r *incident.Record) bool {
+	for _, p := range r.Parts {
+		if p.Told {
+			return true
+		}
+	}
+	return false
+}
+
+// tellOwn tells what this node has seen while it knows no leader, and the end of
+// what it told.
+func (i *incidents) tellOwn(alone bool) {
+	i.mu.Lock()
+	parts := i.tracker.Local()
+	i.mu.Unlock()
+	clocks := i.m.view.known().Clocks
+	for _, p := range parts {
+		if !p.Told && !(alone && p.Closed.IsZero()) {
+			continue
+		}
+		r := incident.Record{Parts: []incident.Part{p}}
+		story := r.Tell(i.m.o.Name, clocks)
+		i.raise(&story, true)
+		i.mu.Lock()
+		i.tracker.SetTold(p.Local)
+		i.mu.Unlock()
+	}
+}
+
+// raise opens or ends the alert of an incident, and reminds of it.
+func (i *incidents) raise(s *incident.Story, isolated bool) {
+	a := incidentAlert(i.m.o.Name, s, isolated)
+	given, open := i.told[a.ID]
+	switch {
+	case !open:
+		// Also when it is over already: the alert's end says what it was.
+		opened := a
+		opened.Resolved = time.Time{}
+		i.m.view.alert(opened)
+		i.told[a.ID] = 0
+	case a.Resolved.IsZero() && given < len(remindAfter) && time.Since(s.Opened) >= remindAfter[given]:
+		i.told[a.ID]++
+		a.Summary = fmt.Sprintf("still open after %v: %s", remindAfter[given], a.Summary)
+		i.m.view.alert(a)
+	}
+	if !a.Resolved.IsZero() {
+		i.m.view.alert(a)
+		delete(i.told, a.ID)
+	}
+}
+
+// evidenceLines bounds what an alert quotes of an incident.
+const evidenceLines = 12
+
+func incidentAlert(node string, s *incident.Story, isolated bool) observed.Alert {
+	a := observed.Alert{
+		ID: observed.IncidentAlert + s.ID(), Code: string(s.Kind), Severity: observed.Critical, Node: node,
+		Summary: s.Summary, Action: strings.Join(s.Done, "; "), Next: "haclusterctl incident show " + s.ID(),
+		Since: s.Opened, Resolved: s.Closed,
+	}
+	if s.Kind == incident.Failover && s.Successor() {
+		a.Severity = observed.Warning
+	}
+	if isolated {
+		a.Summary += " (as only " + node + " sees it: it knows no leader)"
+	}
+	for _, l := range s.Lines {
+		if len(a.Evidence) == evidenceLines {
+			a.Evidence = append(a.Evidence, fmt.Sprintf("and %d more", len(s.Lines)-evidenceLines))
+			break
+		}
+		a.Evidence = append(a.Evidence, fmt.Sprintf("%s %s %s: %s", l.At.UTC().Format("15:04:05.000"), l.Node, l.Channel, l.Text))
+	}
+	return a
+}
+
+// pause waits, and reports false when ctx is done first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

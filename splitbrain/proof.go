@@ -1,0 +1,85 @@
+package splitbrain
+
+import (
+	"fmt"
+	"time"
+)
+
+// missedRecords is after how long without a record of a holder this node looks
+// whether it still answers (R9).
+func (d *decider) missedRecords(holder *Peer) time.Duration {
+	return 2 * max(d.Heartbeat, holder.Interval)
+}
+
+// proveGone applies R9.3: no record of the holder comes any more, and while its
+// own address answers, the unit's addresses do not: they are gone, not the
+// network between. Silence alone would prove nothing, because what swallows
+// records swallows probes too (S60).
+func (d *decider) proveGone(holder *Peer) {
+	m := &d.Memory
+	due := holder.At.Add(d.missedRecords(holder))
+	if d.Now.Before(due) {
+		d.wake(due)
+		return
+	}
+	own := TenureID{holder.Boot, holder.Claim.Tenure.Seq}
+	if holder.Claim.Policy == PolicyOff || m.acted == own || !d.Unit.Eligible {
+		return
+	}
+	d.Burst = holder.Node
+	if d.Disarmed || d.Unit.Heard.At.After(holder.At) && holder.has(d.Unit.Heard) || !d.answersWithout(holder, holder.At) {
+		return
+	}
+	m.acted, m.holder, m.actedAt = own, own, d.Now
+	m.hold = Hold{}
+	d.takeOver(d.rank(own), fmt.Sprintf("the addresses of %s are gone: no record for %v, its own address answers and they do not",
+		holder.Node, d.Now.Sub(holder.At).Round(time.Millisecond)))
+}
+
+// answersWithout reports whether, on every network of the unit and in probes
+// sent after the given time, the member's own address answers and the unit's
+// addresses do not.
+func (d *decider) answersWithout(p *Peer, after time.Time) bool {
+	if len(d.Evidence.Networks) == 0 {
+		return false
+	}
+	for i := range d.Evidence.Networks {
+		n := &d.Evidence.Networks[i]
+		if n.vipSilence(p.Node, after) != SilenceVIP {
+			return false
+		}
+	}
+	return true
+}
+
+// vipSilence is what the probes of the unit's address on the network, sent
+// after the given time, prove of the member that should answer for it.
+func (n *NetworkEvidence) vipSilence(node string, after time.Time) Silence {
+	if n.Fabric || !n.silent(n.VIP) || !n.VIP.SilentSince.After(after) {
+		return SilenceNone
+	}
+	own := n.member(node)
+	if own == nil || !own.known() {
+		return SilenceNone
+	}
+	// The latest probes of both went out together. An answer to that one shows
+	// that the network, and our own reception, would have brought the other.
+	if !own.Began.Before(n.VIP.Asked) {
+		return SilenceVIP
+	}
+	if !n.silent(own.Echo) || !own.SilentSince.After(after) {
+		return SilenceNone
+	}
+	// Is it deaf, or are we? Only another voice tells.
+	for _, g := range n.Gateways {
+		if g.Began.After(own.SilentSince) {
+			return SilencePath
+		}
+	}
+	for i := range n.Members {
+		if m := &n.Members[i]; m.Node != node && m.Began.After(own.SilentSince) {
+			return SilencePath
+		}
+	}
+	return SilenceNone
+}
