@@ -66,7 +66,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer stop()
 	for alarm.Wait() {
 		e.take(func(l *loop) {
-			l.armed = time.Time{}
+			l.armed, l.alarmed = time.Time{}, true
 		})
 	}
 	cause := context.Cause(ctx)

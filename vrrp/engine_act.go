@@ -78,6 +78,7 @@ func (l *loop) perform(o op) {
 		if i := u.instance(a.Instance); i != nil {
 			l.setClaimed(i, false) // a claim may have been queued before
 			l.release(i.spec.Name, i.spec.held(), i.spec.Routes)
+			l.testify(i.spec.Name, i, false)
 		}
 	case AnnounceAddrs:
 		if i := u.instance(a.Instance); i != nil && i.claimed {
@@ -107,6 +108,7 @@ func (l *loop) perform(o op) {
 // FAULT: a master that does not answer is worse than none.
 func (l *loop) claim(i *instanceShell) {
 	l.forget(i)
+	l.testify(i.spec.Name, i, true)
 	err := l.opts.Kernel.Claim(i.spec.Name, i.spec.held(), i.spec.Routes)
 	l.setClaimed(i, err == nil)
 	if err == nil {
@@ -155,6 +157,8 @@ func (l *loop) retry() {
 	}
 	for _, o := range again {
 		l.release(o.instance, o.addrs, o.routes)
+		i := l.named(o.instance)
+		l.testify(o.instance, i, i != nil && i.claimed)
 	}
 	l.connect()
 }

@@ -147,6 +147,9 @@ func (l *loop) respec(u *unitShell, spec UnitSpec) {
 		}
 	}
 	l.step(u, Respec{Spec: spec})
+	for _, i := range u.instances {
+		l.testifyAgain(i)
+	}
 	l.tellLinks(u) // it may track other interfaces than before
 }
 

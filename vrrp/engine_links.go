@@ -85,6 +85,7 @@ func (l *loop) checkSource(i *instanceShell) {
 	i.out = outgoing{}
 	i.event = nil
 	i.receiver.reset(i.spec, source)
+	l.testifyAgain(i)
 	l.step(i.unit, SourceChanged{Instance: i.spec.Name, Source: source})
 }
 

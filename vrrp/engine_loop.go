@@ -39,6 +39,9 @@ type loop struct {
 	renewBy time.Time // then it waits for no advert any more
 	retryAt time.Time // zero: nothing to try again
 
+	alarmed bool      // the turn was begun by the alarm
+	feedAt  time.Time // when Feed is due; zero: it is not
+
 	giveUpAt time.Time // end of the shutdown; zero: it has not begun
 
 	dirty     bool      // a unit's status has changed
@@ -118,6 +121,7 @@ func (l *loop) wake() bool {
 func (l *loop) finish() {
 	l.settle()
 	l.publish()
+	l.feed()
 	l.arm()
 }
 
@@ -253,6 +257,7 @@ func (l *loop) earliest() time.Time {
 	}
 	at = sooner(at, l.retryAt)
 	at = sooner(at, l.publishAt)
+	at = sooner(at, l.feedAt)
 	return sooner(at, l.announces.next)
 }
 

@@ -30,6 +30,15 @@ type Options struct {
 	// or not: evidence of who else is on the segment.
 	Observe func(Observation)
 
+	// Will is told what is left to do for an instance should this process die,
+	// before its addresses are claimed and after they are gone. Nil: nobody
+	// keeps it.
+	Will func(Will)
+	// Feed is called by the goroutine that drives the units, several times within
+	// the Silence of each Will, and every few seconds when nothing is held. Nil:
+	// nobody watches.
+	Feed func()
+
 	// Suspended is how long the machine has been suspended in all
 	// (kclock.Suspended). Nil: never.
 	Suspended func() time.Duration

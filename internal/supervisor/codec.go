@@ -13,10 +13,6 @@ import (
 
 func appendClause(b []byte, c *Clause) []byte {
 	b = binary.AppendUvarint(b, uint64(max(c.Silence, 0)))
-	b = binary.AppendUvarint(b, uint64(len(c.Slots)))
-	for _, s := range c.Slots {
-		b = binary.AppendUvarint(b, uint64(s))
-	}
 	b = binary.AppendUvarint(b, uint64(len(c.Addresses)))
 	for _, a := range c.Addresses {
 		b = appendBytes(b, []byte(a.Interface))
@@ -55,9 +51,6 @@ var errMalformed = errors.New("malformed message")
 func parseClause(b []byte) (Clause, error) {
 	d := decoder{b: b}
 	c := Clause{Silence: time.Duration(d.number(uint64(maxSilence)))}
-	for range d.count(1) {
-		c.Slots = append(c.Slots, uint32(d.number(1<<32-1)))
-	}
 	for range d.count(5) {
 		c.Addresses = append(c.Addresses, Address{Interface: string(d.bytes(maxIfname)), Prefix: d.prefix(), Peer: d.prefix()})
 	}

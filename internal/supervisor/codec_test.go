@@ -11,7 +11,6 @@ import (
 func sampleClause() Clause {
 	return Clause{
 		Silence: 2 * time.Second,
-		Slots:   []uint32{0, 7},
 		Addresses: []Address{
 			{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.100/24")},
 			{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32"), Peer: netip.MustParsePrefix("10.0.0.2/32")},

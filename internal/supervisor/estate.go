@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -10,12 +9,12 @@ import (
 // carryOut does what a dead worker wanted done. Its words are true only when
 // everything is undone, so else nothing is said.
 func (s *Supervisor) carryOut(w *process, begin time.Time) {
-	slots, addrs, words := w.estate()
-	if len(slots)+len(addrs)+len(words) == 0 {
+	addrs, words := w.estate()
+	if err := s.undo(addrs); err != nil {
+		s.log.Error("what the worker held may still answer until its lifetime ends; the others are not told", "err", err)
 		return
 	}
-	if err := s.undo(w); err != nil {
-		s.log.Error("what the worker held may still answer until its lifetime ends; the others are not told", "err", err)
+	if len(addrs)+len(words) == 0 {
 		return
 	}
 	s.log.Warn("what the worker held is gone", "addresses", len(addrs), "took", time.Since(begin).Round(time.Microsecond))
@@ -32,42 +31,26 @@ func (s *Supervisor) carryOut(w *process, begin time.Time) {
 }
 
 // undo closes the gate, removes the addresses and makes sure that they are gone.
-func (s *Supervisor) undo(w *process) error {
-	slots, addrs, _ := w.estate()
-	var gateErr error
-	if len(slots) > 0 {
-		gateErr = errors.New("close the gate: it is not open")
-		if s.gate != nil {
-			gateErr = s.gate.Close(slots)
-		}
+func (s *Supervisor) undo(addrs []Address) error {
+	if s.gate != nil {
+		s.gate.CloseAll()
 	}
-	// Addresses that are gone answer nothing, whatever the gate says.
-	if err := s.x.remove(addrs); err != nil {
-		if gateErr != nil {
-			return fmt.Errorf("%w; %w", err, gateErr)
-		}
-		return err
-	}
-	if gateErr != nil {
-		s.log.Error("gate not closed", "err", gateErr)
-	}
-	return nil
+	return s.x.remove(addrs)
 }
 
 // estate is the whole will: the words of clauses that cover nothing come first,
 // because members act on them sooner than routers on the end of adverts.
-func (p *process) estate() (slots []uint32, addrs []Address, words []Words) {
+func (p *process) estate() (addrs []Address, words []Words) {
 	var last []Words
 	for _, c := range p.will {
-		slots = append(slots, c.Slots...)
 		addrs = append(addrs, c.Addresses...)
-		if len(c.Addresses)+len(c.Slots) == 0 {
+		if len(c.Addresses) == 0 {
 			words = append(words, c.Words...)
 		} else {
 			last = append(last, c.Words...)
 		}
 	}
-	return slots, addrs, append(words, last...)
+	return addrs, append(words, last...)
 }
 
 // rehearse carries out an empty will.
@@ -109,13 +92,23 @@ func (s *Supervisor) handGate(w *process) {
 			s.gate = gate
 		}
 	}
-	var fds []int
-	if s.gate != nil {
-		for _, f := range s.gate.Files() {
-			fds = append(fds, int(f.Fd()))
-		}
-	}
-	if err := send(w.fd, []byte{msgGate}, fds...); err != nil {
+	if err := s.sendGate(w); err != nil {
 		s.log.Error("worker did not get the kernel gate", "err", err)
 	}
+}
+
+func (s *Supervisor) sendGate(w *process) error {
+	if s.gate == nil {
+		return send(w.fd, []byte{msgGate})
+	}
+	files, err := s.gate.Files()
+	if err != nil {
+		return errors.Join(err, send(w.fd, []byte{msgGate}))
+	}
+	var fds []int
+	for _, f := range files {
+		defer f.Close()
+		fds = append(fds, int(f.Fd()))
+	}
+	return send(w.fd, []byte{msgGate}, fds...)
 }

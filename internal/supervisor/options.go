@@ -35,13 +35,14 @@ type Options struct {
 	Idle time.Duration
 }
 
-// Gate is the kernel gate: it stays closed or open, as it was told, when the
-// worker dies.
+// Gate is the kernel gate, which outlives the worker.
 type Gate interface {
-	// Close closes the slots, and reads back that they are closed.
-	Close(slots []uint32) error
-	// Files are handed to each worker, which renews the gate by them.
-	Files() []*os.File
+	// CloseAll closes all slots. They are memory that the kernel reads: it takes
+	// effect at once and cannot fail.
+	CloseAll()
+	// Files are for the worker, which renews the gate by them; the caller closes
+	// them.
+	Files() ([]*os.File, error)
 }
 
 // Times of a supervisor.

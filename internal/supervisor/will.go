@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// Clause is one part of a will: what to undo, and what to say then.
+// Clause is one part of a will: what to undo, and what to say then. The kernel
+// gate, whose slots are all the worker's, is closed whatever a will says.
 type Clause struct {
 	// Silence is how long the worker may leave the supervisor unfed while the
 	// clause stands; 0: this clause sets no limit. The shortest one counts.
 	Silence time.Duration
 
-	Slots     []uint32  // of the kernel gate, to be closed
 	Addresses []Address // to be removed
 	Words     []Words   // sent when everything in the will is verified to be undone
 }
 
 // empty says whether a clause asks for nothing.
 func (c *Clause) empty() bool {
-	return c.Silence == 0 && len(c.Slots)+len(c.Addresses)+len(c.Words) == 0
+	return c.Silence == 0 && len(c.Addresses)+len(c.Words) == 0
 }
 
 // Address is one address on one interface, as the kernel knows it.

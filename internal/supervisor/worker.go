@@ -116,7 +116,7 @@ func (w *Worker) Rest() error { return w.write([]byte{msgRest}) }
 func (w *Worker) Notify(state string) error { return w.write(append([]byte{msgNotify}, state...)) }
 
 // Gate asks the supervisor to open the kernel gate, or for the one that it has
-// open already, and returns its files, in the order of Gate.Files. Call it when
+// open already, and returns its files, as Gate.Files gave them. Call it when
 // nothing is left of an earlier life: a new gate knows nothing of that. No
 // files: this supervisor has no gate, and says in its log why.
 func (w *Worker) Gate(ctx context.Context) ([]*os.File, error) {
@@ -172,7 +172,7 @@ func (w *Worker) read() {
 }
 
 // maxFiles is how many files go with one message.
-const maxFiles = 8
+const maxFiles = 32
 
 // receivedFiles takes the files out of the control messages.
 func receivedFiles(oob []byte) []*os.File {
