@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ func Open(o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	dir, err := openDataDir(o.DataDir)
+	dir, err := openDataDir(o.DataDir, o.PID)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +90,9 @@ func (o *Options) complete() error {
 	}
 	if !o.HeartbeatListen.IsValid() {
 		o.HeartbeatListen = heartbeatOf(listen)
+	}
+	if o.PID == 0 {
+		o.PID = os.Getpid()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -52,8 +52,8 @@ func (d *dataDir) mesh() string { return filepath.Join(d.path, "mesh.json") }
 func (d *dataDir) node() string { return filepath.Join(d.path, "node.json") }
 
 // openDataDir makes the directory when it is missing and takes its lock.
-func openDataDir(path string) (*dataDir, error) {
-	lock, err := LockDir(path)
+func openDataDir(path string, pid int) (*dataDir, error) {
+	lock, err := LockDir(path, pid)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +62,9 @@ func openDataDir(path string) (*dataDir, error) {
 
 // LockDir takes a data directory for this process, until the result is closed, and
 // makes it when it is missing. The error is a *RunningError when another daemon has
-// it. Open does this itself; a daemon without a cluster does it by LockDir.
-func LockDir(path string) (*os.File, error) {
+// it. The pid is what that names: of the process that people end. Open does this
+// itself; a daemon without a cluster does it by LockDir.
+func LockDir(path string, pid int) (*os.File, error) {
 	if path == "" {
 		return nil, errors.New("no data directory: give --data-dir")
 	}
@@ -85,7 +86,7 @@ func LockDir(path string) (*os.File, error) {
 		return nil, &RunningError{PID: pid, DataDir: path}
 	}
 	// The pid is for people who meet the lock; the lock itself is the kernel's.
-	if err := errors.Join(lock.Truncate(0), writeAt(lock, strconv.Itoa(os.Getpid())+"\n")); err != nil {
+	if err := errors.Join(lock.Truncate(0), writeAt(lock, strconv.Itoa(pid)+"\n")); err != nil {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", name, err), lock.Close())
 	}
 	return lock, nil

@@ -196,6 +196,26 @@ func (c *Cluster) Send(member string, payload []byte) error {
 	return m.Send(member, payload)
 }
 
+// Seal seals a payload for members, and returns where it would go, without sending
+// it; see mesh.Mesh.Seal.
+func (c *Cluster) Seal(payload []byte, members []string) (sealed []byte, to []netip.AddrPort, err error) {
+	m, err := c.runningMesh()
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.Seal(payload, members)
+}
+
+// SealGeneration changes when what was sealed before must be sealed again; 0: nothing
+// can be sealed now.
+func (c *Cluster) SealGeneration() uint64 {
+	m, err := c.runningMesh()
+	if err != nil {
+		return 0
+	}
+	return m.Generation()
+}
+
 // SetPaths gives, by member, further addresses at which heartbeats reach it, beside
 // those that it told when it joined: the networks of its virtual addresses. Several
 // paths keep one network's failure from silencing a member.

@@ -19,6 +19,7 @@ const DefaultPort = 7112
 // Options are what a daemon's flags say of the cluster.
 type Options struct {
 	DataDir string // for example /var/lib/haclusterd; made when missing, 0700
+	PID     int    // that the lock of DataDir names; default: this process
 	Name    string // of the node: 1 to 63 of a-z 0-9 . -
 	Version string // of the program, told to the other members
 

@@ -7,12 +7,11 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"reflect"
 	"sync"
 	"time"
-
-	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/hacluster/hacluster/api"
 	"github.com/hacluster/hacluster/cluster"
@@ -37,6 +36,7 @@ type member struct {
 	view    *view
 	cluster *cluster.Cluster
 	plane   *plane
+	will    *will
 	runner  *runner
 	state   latest[applied]
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
@@ -64,7 +64,7 @@ type applied struct {
 
 // runMember runs a node that is in a cluster, or waits to come into one.
 func runMember(ctx context.Context, o Options) error {
-	m := &member{o: o, log: o.Log}
+	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor)}
 	m.view = newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
 	advertise, err := advertiseAddr(o)
@@ -92,6 +92,7 @@ func runMember(ctx context.Context, o Options) error {
 	})
 	m.cluster, err = cluster.Open(cluster.Options{
 		DataDir:   o.DataDir,
+		PID:       os.Getppid(), // the supervisor
 		Name:      o.Name,
 		Version:   version.Version,
 		Listen:    o.Listen,
@@ -112,7 +113,7 @@ func runMember(ctx context.Context, o Options) error {
 		return errors.Join(err, m.cluster.Close())
 	}
 	alerts := newAlerts(o.Log, m.view.hub, m.tells)
-	m.plane, err = newPlane(o.Log, o.RunDir, alerts, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
+	m.plane, err = newPlane(o, alerts, m.will, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
 	}
@@ -127,8 +128,7 @@ func runMember(ctx context.Context, o Options) error {
 	parts.start(ctx, m.sayGoodbye, m.membership)
 	parts.start(ctx, nil, m.plane.run)
 	parts.start(ctx, nil, m.signals)
-	parts.start(ctx, nil, func(ctx context.Context) error { return watchdog(ctx, o.Log, m.plane) })
-	notifySystemd(o.Log, daemon.SdNotifyReady)
+	o.notifySystemd(systemdReady)
 	<-ctx.Done()
 	return parts.end(context.Cause(ctx))
 }
@@ -219,7 +219,9 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Send: func(member string, payload []byte) {
 			// Best effort: what is lost shows in what the others acknowledge.
 			_ = m.cluster.Send(member, payload)
+			m.will.refresh()
 		},
+		Will:    func(w splitbrain.Will) { m.will.say(w, m.cluster) },
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Publish: m.peersChanged,
 	})
@@ -228,6 +230,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	m.setMembers(arbiter)
 	m.runner.fromCache(ctx, m.cluster.CachedRevision)
 
+	defer m.will.forget() // the arbiter has said goodbye, or nothing was held
 	parts, own := newStages(ctx)
 	parts.start(ctx, nil, arbiter.Run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })

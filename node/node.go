@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/hacluster/hacluster/internal/supervisor"
 )
 
 // Options are what the daemon's flags say.
@@ -21,6 +21,9 @@ type Options struct {
 	// AcceptUnsupported lets a document run that uses words which are known,
 	// not implemented, and matter.
 	AcceptUnsupported bool
+
+	// Supervisor keeps this process's last will. Required.
+	Supervisor *supervisor.Worker
 
 	Log    *slog.Logger
 	Reload <-chan struct{} // read the document again
@@ -39,7 +42,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.RunDir, 0o755); err != nil {
 		return fmt.Errorf("run directory: %w", err)
 	}
-	stopping := context.AfterFunc(ctx, func() { notifySystemd(o.Log, daemon.SdNotifyStopping) })
+	stopping := context.AfterFunc(ctx, func() { o.notifySystemd(systemdStopping) })
 	defer stopping()
 	var err error
 	if o.Standalone != "" {
@@ -70,8 +73,15 @@ func checkName(name string) error {
 	return nil
 }
 
-func notifySystemd(log *slog.Logger, state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("systemd was not told", "state", state, "err", err)
+// What systemd is told (sd_notify(3)), through the supervisor.
+const (
+	systemdReady     = "READY=1"
+	systemdReloading = "RELOADING=1"
+	systemdStopping  = "STOPPING=1"
+)
+
+func (o *Options) notifySystemd(state string) {
+	if err := o.Supervisor.Notify(state); err != nil {
+		o.Log.Warn("systemd was not told", "state", state, "err", err)
 	}
 }

@@ -38,6 +38,8 @@ type plane struct {
 	state    desired.State // what was applied last; guarded by applying
 	specs    latest[[]vrrp.UnitSpec]
 
+	rest func() // tells the supervisor that the engine has ended
+
 	linkUp chan struct{} // a link came up: static addresses may have gone with it
 
 	linkMu sync.Mutex
@@ -52,10 +54,11 @@ type planeHooks struct {
 	moved   func(vrrp.Transition)
 }
 
-func newPlane(log *slog.Logger, runDir string, alerts *alerts, hooks planeHooks) (*plane, error) {
-	p := &plane{log: log, alerts: alerts, monitor: netif.NewMonitor(log.With("component", "netif"))}
+func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, error) {
+	log := o.Log
+	p := &plane{log: log, alerts: alerts, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
 	addrs, err := netif.NewAddresses(netif.Options{
-		RunDir: runDir,
+		RunDir: o.RunDir,
 		Logger: log.With("component", "netif"),
 		Foreign: func(a netif.Address) {
 			log.Warn("address was there already, and hacluster did not add it", "address", a.Prefix, "iface", a.Interface)
@@ -90,6 +93,8 @@ func newPlane(log *slog.Logger, runDir string, alerts *alerts, hooks planeHooks)
 		NoteLower: p.notify.lowerPriority,
 		Observe:   hooks.observe,
 		Suspended: kclock.Suspended,
+		Will:      will.instance,
+		Feed:      o.Supervisor.Feed,
 		Publish:   hooks.publish,
 	})
 	if err != nil {
@@ -111,7 +116,11 @@ func newPlane(log *slog.Logger, runDir string, alerts *alerts, hooks planeHooks)
 func (p *plane) run(ctx context.Context) error {
 	defer p.alarm.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.engine.Run(ctx) })
+	group.Go(func() error {
+		err := p.engine.Run(ctx)
+		p.rest()
+		return err
+	})
 	group.Go(func() error { return p.tracker.Run(ctx) })
 	group.Go(func() error { return p.monitor.Run(ctx, p.linksChanged) })
 	group.Go(func() error { return p.restoreStatic(ctx) })

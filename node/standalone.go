@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	"github.com/hacluster/hacluster/api"
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/config"
@@ -28,7 +26,7 @@ type standalone struct {
 }
 
 func runStandalone(ctx context.Context, o Options) error {
-	lock, err := cluster.LockDir(o.DataDir)
+	lock, err := cluster.LockDir(o.DataDir, os.Getppid())
 	if err != nil {
 		return err
 	}
@@ -54,7 +52,7 @@ func runStandalone(ctx context.Context, o Options) error {
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
 	alerts := newAlerts(o.Log, v.hub, func(observed.Alert) bool { return true })
-	s.plane, err = newPlane(o.Log, o.RunDir, alerts, planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
+	s.plane, err = newPlane(o, alerts, newWill(o.Log, o.Supervisor), planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
 	if err != nil {
 		return err
 	}
@@ -62,7 +60,6 @@ func runStandalone(ctx context.Context, o Options) error {
 	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
 	parts.start(ctx, nil, alerts.run)
 	parts.start(ctx, nil, s.plane.run)
-	parts.start(ctx, nil, func(ctx context.Context) error { return watchdog(ctx, o.Log, s.plane) })
 	parts.start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
 	<-ctx.Done()
 	return parts.end(context.Cause(ctx))
@@ -74,13 +71,13 @@ func (s *standalone) serve(ctx context.Context, state desired.State, text string
 		return err
 	}
 	s.text.set(text)
-	notifySystemd(s.o.Log, daemon.SdNotifyReady)
+	s.o.notifySystemd(systemdReady)
 	for {
 		select {
 		case <-s.o.Reload:
-			notifySystemd(s.o.Log, daemon.SdNotifyReloading)
+			s.o.notifySystemd(systemdReloading)
 			s.reload(ctx)
-			notifySystemd(s.o.Log, daemon.SdNotifyReady)
+			s.o.notifySystemd(systemdReady)
 		case <-s.o.Dump:
 			dump(ctx, s.o.Log, s.plane)
 		case <-ctx.Done():
@@ -139,28 +136,4 @@ func dump(ctx context.Context, log *slog.Logger, p *plane) {
 		return
 	}
 	log.Info("state", "units", string(text))
-}
-
-// watchdog tells systemd that the engine answers. A hung engine ends the
-// service; its addresses have expired by then.
-func watchdog(ctx context.Context, log *slog.Logger, p *plane) error {
-	every, err := daemon.SdWatchdogEnabled(false)
-	if err != nil || every == 0 {
-		return err
-	}
-	tick := time.NewTicker(every / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-		probe, cancel := context.WithTimeout(ctx, every/3)
-		_, err := p.engine.Snapshot(probe)
-		cancel()
-		if err == nil {
-			notifySystemd(log, daemon.SdNotifyWatchdog)
-		}
-	}
 }

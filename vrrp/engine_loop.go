@@ -178,6 +178,7 @@ func (l *loop) settle() {
 			break
 		}
 		l.refresh()
+		l.feedMeanwhile()
 	}
 	l.retry()
 	l.announce()

@@ -103,6 +103,15 @@ func (l *loop) feed() {
 	l.feedAt = sooner(l.feedAt, l.now.Add(every)) // something was claimed
 }
 
+// feedMeanwhile is feed for a turn with many calls of the kernel: each one that
+// comes back shows that the engine runs.
+func (l *loop) feedMeanwhile() {
+	if l.opts.Feed != nil && !l.now.Before(l.feedAt) {
+		l.opts.Feed()
+		l.feedAt = l.now.Add(l.feedEvery())
+	}
+}
+
 // feedEvery is a fraction of the shortest Silence of what is held.
 func (l *loop) feedEvery() time.Duration {
 	every := idleFeed

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -55,6 +56,33 @@ func (m *Mesh) Send(member string, payload []byte) error {
 		return fmt.Errorf("mesh: send to %s: %w", member, errors.Join(append(failures, errNoPath)...))
 	}
 	return nil
+}
+
+// Seal seals a payload as Send does, and returns where it would go: for somebody
+// else to send when this process cannot any more. It sends nothing.
+func (m *Mesh) Seal(payload []byte, members []string) (sealed []byte, to []netip.AddrPort, err error) {
+	if len(payload) > MaxPayload {
+		return nil, nil, fmt.Errorf("mesh: seal %d bytes: %w", len(payload), ErrTooLong)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, member := range members {
+		to = append(to, m.configured[member].HeartbeatAddrs...)
+	}
+	sealed, err = m.sealer.seal(nil, payload)
+	if err != nil {
+		return nil, nil, fmt.Errorf("mesh: seal: %w", err)
+	}
+	return sealed, to, nil
+}
+
+// Generation changes with the members and the keys: what was sealed before is
+// not for all of them, or cannot be opened for long. No two meshes of a process
+// share one.
+func (m *Mesh) Generation() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.generation
 }
 
 var errNoPath = errors.New("no path took it")

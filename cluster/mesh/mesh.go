@@ -29,6 +29,7 @@ type Mesh struct {
 	sealed     []byte // reused
 	meta       []byte
 	configured map[string]Member
+	generation uint64 // of members and keys
 	seen       map[string]*seen
 	joining    map[string]bool
 	changed    chan struct{} // closed at the next change
@@ -58,6 +59,7 @@ func New(o Options) (*Mesh, error) {
 		sealer: sealer, meta: slices.Clone(o.Meta),
 		configured: make(map[string]Member), seen: make(map[string]*seen),
 		joining: make(map[string]bool), changed: make(chan struct{}),
+		generation: uint64(time.Now().UnixNano()),
 	}, nil
 }
 
@@ -111,6 +113,7 @@ func (m *Mesh) SetMembers(members []Member) {
 	}
 	m.mu.Lock()
 	m.configured = configured
+	m.generation++
 	m.announceChange()
 	m.mu.Unlock()
 	select {
@@ -128,6 +131,7 @@ func (m *Mesh) SetKeys(keys [][]byte) error {
 	}
 	m.mu.Lock()
 	err := m.sealer.setKeys(keys)
+	m.generation++
 	m.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("mesh: %w", err)

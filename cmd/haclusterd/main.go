@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/hacluster/hacluster/internal/supervisor"
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/node"
 )
@@ -97,19 +98,28 @@ func run(args []string) int {
 			return fail(exitFailed, err)
 		}
 	}
-	opts.Log = log
-	if pidFile != "" {
-		if err := os.WriteFile(pidFile, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o644); err != nil {
-			return fail(exitFailed, fmt.Errorf("--pid: %w", err))
-		}
-		defer os.Remove(pidFile)
+	if !supervisor.IsWorker() {
+		return supervise(log, opts.RunDir, pidFile)
 	}
+	opts.Log = log
+	return work(opts)
+}
 
+// work is what the worker does.
+func work(opts node.Options) int {
+	var err error
+	if opts.Supervisor, err = supervisor.Connect(); err != nil {
+		return fail(exitFailed, err)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	reload := make(chan struct{}, 1)
 	dump := make(chan struct{}, 1)
 	go handleSignals(cancel, reload, dump)
+	go func() { // ends with the supervisor, or the process
+		<-opts.Supervisor.Gone()
+		cancel(errors.New("the supervisor has ended"))
+	}()
 	opts.Reload, opts.Dump = reload, dump
 
 	if err := node.Run(ctx, opts); err != nil {
