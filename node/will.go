@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -101,14 +100,18 @@ func (k *will) deposit() {
 	if k.generation == 0 {
 		return // the mesh does not run yet; refresh comes again
 	}
-	part := 0
-	for i := 0; i < len(k.record); {
-		payload := k.record[i].Payload
-		var members []string
-		for ; i < len(k.record) && slices.Equal(k.record[i].Payload, payload); i++ {
-			members = append(members, k.record[i].To)
+	var payloads []string
+	members := make(map[string][]string)
+	for _, o := range k.record {
+		p := string(o.Payload)
+		if members[p] == nil {
+			payloads = append(payloads, p)
 		}
-		sealed, to, err := k.seal.Seal(payload, members)
+		members[p] = append(members[p], o.To)
+	}
+	part := 0
+	for _, p := range payloads {
+		sealed, to, err := k.seal.Seal([]byte(p), members[p])
 		if err != nil {
 			k.complain(err)
 			continue

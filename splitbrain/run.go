@@ -32,11 +32,11 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		feed(core, &in)
 		now := time.Now()
 		out := core.Step(now, a.opts.Clock())
+		if out.NewWill && a.opts.Will != nil {
+			a.will(core, now) // before the record that it takes back
+		}
 		a.perform(&out)
 		changed = changed || out.Changed
-		if out.NewWill && a.opts.Will != nil {
-			a.will(core, now)
-		}
 		if age := now.Sub(published); age >= publishEvery || changed && age >= publishSpacing {
 			published, changed = now, false
 			a.opts.Publish(core.View(now, a.opts.Clock()))

@@ -24,6 +24,7 @@ func (c *Core) Will(now time.Time) Record {
 	r := Record{
 		Cluster: c.table.cluster, Node: c.node, Boot: c.table.boot, Seq: LastSeq,
 		Interval: c.interval, Acks: c.table.acks(now), Electorate: c.leases.elect.stored,
+		Addrs: slices.Clone(c.sources), Facts: c.facts,
 		Claims: make([]Claim, 0, len(c.order)),
 	}
 	for _, u := range c.order {
