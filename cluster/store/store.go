@@ -172,7 +172,7 @@ func openParts(o Options) (*parts, error) {
 	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  o.Stream(),
 		MaxPool:                 3,
-		Timeout:                 10 * o.Timing.Heartbeat,
+		Timeout:                 5 * o.Timing.Heartbeat,
 		Logger:                  logger,
 		MsgpackUseNewTimeFormat: true,
 	})
