@@ -25,7 +25,7 @@ CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusa
 REPEAT ?= 5
 
 .PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e soak proof \
-	bench-failover bench-cost bench-apply demo package generate generate-check vuln clean
+	bench-failover bench-cost bench-heartbeats bench-apply demo package generate generate-check vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -111,6 +111,9 @@ bench-failover: deps build ## fail-over times beside keepalived, into docs/bench
 
 bench-cost: deps build ## CPU, memory and advert steadiness beside keepalived, into docs/bench-cost.md (root)
 	$(GO) run ./e2e/bench cost -out docs/bench-cost.md
+
+bench-heartbeats: deps build ## CPU of membership with 255 instances on 5 nodes, into docs/bench-heartbeats.md (root)
+	$(GO) run ./e2e/bench heartbeats -out docs/bench-heartbeats.md
 
 bench-apply: deps build ## time from an edit to three nodes that run it, into docs/bench-apply.md (root)
 	$(GO) run ./e2e/bench apply -out docs/bench-apply.md

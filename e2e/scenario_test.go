@@ -7,11 +7,11 @@ import (
 )
 
 // Each row of the table of faults, once for each policy that it promises
-// something of.
+// something of; those of minutes are left to make proof.
 func TestScenario(t *testing.T) {
 	for _, row := range scenario.All() {
 		for _, policy := range scenario.Policies() {
-			if _, promised := row.Promise[policy]; !promised {
+			if _, promised := row.Promise[policy]; !promised || row.Long {
 				continue
 			}
 			t.Run(row.String()+"/"+string(policy), func(t *testing.T) {

@@ -119,7 +119,7 @@ func manyInstances(n int) string {
 	var b strings.Builder
 	b.WriteString("global_defs {\n\tvrrp_version 3\n}\n")
 	for i := 1; i <= n; i++ {
-		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n\tinterface eth0\n\tvirtual_router_id %d\n\t@a priority 150\n\t@b priority 100\n\t@c priority 50\n"+
+		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n\tinterface eth0\n\tvirtual_router_id %d\n\t@a priority 150\n\t@b priority 100\n\t@c priority 50\n\t@d priority 40\n\t@e priority 30\n"+
 			"\tadvert_int 1\n\tvirtual_ipaddress {\n\t\t198.18.0.%d\n\t}\n}\n", i, i, i)
 	}
 	return b.String()

@@ -4,5 +4,6 @@
 //
 //	bench failover [-runs N] [-out FILE]
 //	bench cost [-time D] [-out FILE]
+//	bench heartbeats [-time D] [-out FILE]
 //	bench apply [-edits N] [-out FILE]
 package main

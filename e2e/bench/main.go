@@ -24,7 +24,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("which one? failover, cost or apply")
+		return fmt.Errorf("which one? failover, cost, heartbeats or apply")
 	}
 	flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 	out := flags.String("out", "", "write the table to this file; default: standard output")
@@ -38,11 +38,15 @@ func run(args []string) error {
 		phase := flags.Duration("time", time.Minute, "length of each phase")
 		instances := flags.Int("instances", 255, "virtual routers, 1 to 255")
 		story = func(t lab.T) error { return cost(t, &report, *instances, *phase) }
+	case "heartbeats":
+		phase := flags.Duration("time", time.Minute, "length of the phase")
+		instances := flags.Int("instances", 255, "virtual routers, 1 to 255")
+		story = func(t lab.T) error { return heartbeats(t, &report, *instances, *phase) }
 	case "apply":
 		edits := flags.Int("edits", 60, "number of edits")
 		story = func(t lab.T) error { return apply(t, &report, *edits) }
 	default:
-		return fmt.Errorf("no benchmark is called %q; failover, cost or apply", args[0])
+		return fmt.Errorf("no benchmark is called %q; failover, cost, heartbeats or apply", args[0])
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return err

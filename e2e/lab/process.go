@@ -121,6 +121,14 @@ func (n *Node) run(as *syscall.Credential, argv []string) Result {
 	return Result{out.String(), errOut.String(), cmd.ProcessState.ExitCode(), time.Since(begin)}
 }
 
+// Burn starts programs on the node that want a processor each, for ever.
+func (n *Node) Burn(programs int) {
+	n.t.Helper()
+	for range programs {
+		n.Start("/bin/sh", "-c", "while :; do :; done")
+	}
+}
+
 // PID is the process id of the program itself, not of its children.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

@@ -15,7 +15,7 @@ const intro = `# One holder, measured
 
 Each row is a fault of SPLITBRAIN.md's table under one subject: haclusterd with policy mesh or
 quorum, or keepalived with the same priorities under the same fault in the same run; adverts
-once a second, %d runs of each, %d at a time, in random order. Every run has machines and
+once a second, %d runs of each (one of those that take minutes), %d at a time, in random order. Every run has machines and
 networks of its own: two or three nodes in network namespaces, each on a service network, where
 the address lives, and on a control network. All daemons have the realtime scheduling that
 their unit gives them.
@@ -50,7 +50,7 @@ func document(cells []*cell, runs, parallel int, machine string) string {
 				alerts = append(alerts, r.Alert)
 			}
 		}
-		kept := fmt.Sprintf("%d of %d", runs-c.broken, runs)
+		kept := fmt.Sprintf("%d of %d", c.runs-c.broken, c.runs)
 		if c.subject == scenario.Keepalived {
 			kept = "–"
 		}

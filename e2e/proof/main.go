@@ -33,19 +33,23 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	var cells []*cell
+	var cells, long []*cell
 	for _, row := range scenario.All() {
-		if *only == "" && !row.Core || !want.MatchString(row.String()) {
+		if *only == "" && !row.Core && !row.Long || !want.MatchString(row.String()) {
 			continue
 		}
 		for _, subject := range append(scenario.Policies(), scenario.Keepalived) {
-			if _, there := row.Promise[subject]; there {
-				cells = append(cells, &cell{row: row, subject: subject})
+			if _, there := row.Promise[subject]; there && row.Long {
+				long = append(long, &cell{row: row, subject: subject, runs: 1})
+			} else if there {
+				cells = append(cells, &cell{row: row, subject: subject, runs: *runs})
 			}
 		}
 	}
 	begin := time.Now()
-	measure(cells, *runs, *parallel)
+	measure(cells, *parallel)
+	measure(long, 1)
+	cells = append(cells, long...)
 	report := document(cells, *runs, *parallel, machine()+fmt.Sprintf(" It took %v.", time.Since(begin).Round(time.Minute)))
 	if *out == "" {
 		fmt.Print(report)

@@ -15,6 +15,7 @@ import (
 type cell struct {
 	row     scenario.Scenario
 	subject scenario.Subject
+	runs    int
 
 	results []scenario.Result // of all runs that came to their end
 	broken  int               // runs in which a promise was broken
@@ -22,16 +23,16 @@ type cell struct {
 
 func (c *cell) String() string { return fmt.Sprintf("%v, %s", c.row, c.subject) }
 
-// measure runs each cell so many times, some at a time, in random order: what
+// measure runs each cell as often as it says, some at a time, in random order: what
 // else the machine does hits all of them alike.
-func measure(cells []*cell, runs, parallel int) {
+func measure(cells []*cell, parallel int) {
 	type run struct {
 		*cell
 		name string
 	}
 	var all []run
-	for range runs {
-		for _, c := range cells {
+	for _, c := range cells {
+		for range c.runs {
 			all = append(all, run{c, fmt.Sprintf("proof%d", len(all))})
 		}
 	}

@@ -24,6 +24,7 @@ type Scenario struct {
 	ID    string // F1 to F30
 	Title string // the fault, as a condition
 	Core  bool   // make proof repeats it
+	Long  bool   // takes minutes: make proof runs it once, alone, and the tests do not
 
 	Shape  Shape
 	Advert time.Duration // advert interval; zero: a second

@@ -1,0 +1,27 @@
+package scenario
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// endurance are rows of minutes, in which nothing may happen.
+func endurance() []Scenario {
+	return []Scenario{{
+		ID: "Loss", Title: "of 20 % of all frames for 5 min, processors 3 times oversubscribed", Long: true,
+		Fault: func(w *World) {
+			for _, a := range w.Everybody() {
+				for _, b := range w.Everybody() {
+					if a != b {
+						w.LAN.Lose(20, a, b, lab.Service, lab.Control)
+					}
+				}
+			}
+			w.Nodes[0].Burn(3 * runtime.NumCPU())
+		},
+		Lasts:   5 * time.Minute,
+		Promise: Both(nothingMoves()),
+	}}
+}
