@@ -43,8 +43,8 @@ type Options struct {
 	// Alert tells of a condition that began, looks other than before, or
 	// ended.
 	Alert func(Alert)
-	// Probe sends probes; their answers come back by Sighted. Nil: there are
-	// none, and the rules that need them rest.
+	// Probe sends probes. Their answers come back by Sighted, and what could
+	// not be sent by Unsent. Nil: there are none, and no unit has Networks.
 	Probe func([]Probe)
 	// Verified tells who answers after a change of holder; may be nil.
 	Verified func(Verified)
@@ -112,6 +112,7 @@ type inbox struct {
 	adverts   []AdvertEvidence
 	wishes    []wish
 	sightings []Sighting
+	unsent    []Probe
 	macs      []MAC
 	hasMACs   bool
 	alone     time.Duration // 0: as before
@@ -232,6 +233,15 @@ func (a *Arbiter) Sighted(s ...Sighting) {
 	a.put(func(in *inbox) {
 		if len(in.sightings)+len(s) <= maxQueued {
 			in.sightings = append(in.sightings, s...)
+		}
+	})
+}
+
+// Unsent takes back probes that could not be sent.
+func (a *Arbiter) Unsent(probes []Probe) {
+	a.put(func(in *inbox) {
+		if len(in.unsent)+len(probes) <= maxQueued {
+			in.unsent = append(in.unsent, probes...)
 		}
 	})
 }

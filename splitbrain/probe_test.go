@@ -421,3 +421,25 @@ func TestOneWayClaimWithADeadPathMakesNobodyYield(t *testing.T) {
 		}
 	}
 }
+
+// R9 under policy quorum: the proof lets a candidate ask early; the voters
+// decide.
+func TestProofLetsACandidateAskTheVotersEarly(t *testing.T) {
+	v := view(ownView(Backup), peer(Master))
+	v.Unit.Policy = PolicyQuorum
+	v.Peers[0].Claim.Policy = PolicyQuorum
+	v.Peers[0].At = now.Add(-450 * ms)
+	if d := Decide(v); d.Asks {
+		t.Error("asks for the lease without a proof")
+	}
+	v.Evidence = onNetwork(nil, answering(), true, silentFor(300*ms))
+	d := Decide(v)
+	if !d.Asks {
+		t.Error("does not ask for the lease, want it to on proof")
+	}
+	for _, verdict := range d.Verdicts {
+		if _, ok := verdict.(TakeOver); ok {
+			t.Errorf("told %+v without a lease", verdict)
+		}
+	}
+}

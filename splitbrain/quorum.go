@@ -135,7 +135,7 @@ func (d *decider) bidForLease() {
 	case m.ask.tenure != (TenureID{}):
 		// The voters answer as soon as the holder has let go (S56).
 		d.takeOver(0, "hand-over")
-	case holder != nil:
+	case holder != nil && !d.overcome(holder):
 		if m.bid.won == 0 {
 			m.bid = bid{}
 		}

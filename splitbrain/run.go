@@ -105,6 +105,7 @@ func feed(core *Core, in *inbox) {
 		r := &in.datagrams[i]
 		core.Receive(r.at, &r.datagram, r.path)
 	}
+	core.Unsent(in.unsent)
 	for _, s := range in.sightings {
 		core.Sighted(s)
 	}

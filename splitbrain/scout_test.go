@@ -439,6 +439,17 @@ func TestLossMakesAProofLonger(t *testing.T) {
 	}
 }
 
+func TestWhatWasNotAskedIsNotSilent(t *testing.T) {
+	var tg target
+	for range 5 {
+		tg.ask(now)
+		tg.unask()
+	}
+	if e := tg.at(now.Add(time.Hour)); e.Silent != 0 {
+		t.Errorf("five probes that were not sent make %+v, want no silence", e)
+	}
+}
+
 // An answer never proves more than it does: it counts for the oldest probe
 // that it may answer.
 func TestAnswerCountsForTheOldestProbe(t *testing.T) {

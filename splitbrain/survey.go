@@ -43,6 +43,19 @@ func (c *Core) Sighted(s Sighting) {
 	}
 }
 
+// Unsent takes back probes that could not be sent: what was not asked is not
+// silent.
+func (c *Core) Unsent(probes []Probe) {
+	for i := range probes {
+		p := &probes[i]
+		if n := c.scout.networks[keyFor(p.Interface, p.Addr)]; n != nil {
+			if t := n.targets[p.Addr]; t != nil {
+				t.unask()
+			}
+		}
+	}
+}
+
 // claims reports whether the named member claims to hold the unit.
 func (c *Core) claims(node string, u *ownUnit) bool {
 	m := c.table.member(node)

@@ -45,6 +45,13 @@ func (t *target) ask(now time.Time) {
 	t.outstanding = append(t.outstanding, now)
 }
 
+// unask takes the latest probe back: it was not sent.
+func (t *target) unask() {
+	if n := len(t.outstanding); n > 0 {
+		t.outstanding = t.outstanding[:n-1]
+	}
+}
+
 // answer notes an answer, and returns how many probes before it were lost; ok
 // says that it answers a probe of ours. It is taken for the answer to the
 // oldest probe that it may answer, so that it never proves more than it does.
