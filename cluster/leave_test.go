@@ -47,10 +47,14 @@ func TestLeaveIsRefusedWhenTheVotersThatRemainAreNoMajority(t *testing.T) {
 			}
 
 			off.start()
-			eventually(t, "the node may leave", func() bool { return leaving.CanLeave(t.Context()) == nil })
-			if _, err := leaving.Leave(t.Context(), false); err != nil {
-				t.Error(err)
-			}
+			// On a busy machine it may fall silent once more: that is a refusal, too.
+			eventually(t, "the node may leave", func() bool {
+				_, err := leaving.Leave(t.Context(), false)
+				if _, refused := errors.AsType[*store.Refusal](err); err != nil && !refused {
+					t.Fatal(err)
+				}
+				return err == nil
+			})
 			if _, err := staying.Propose(t.Context(), store.Proposal{Base: 2, Text: "without\n"}); err != nil {
 				t.Error(err)
 			}
