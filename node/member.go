@@ -47,6 +47,7 @@ type member struct {
 	disarm    latest[*disarm.Machine]
 	records   latest[*incident.Machine]
 	incidents latest[*incidents]
+	fencing   latest[*fencing]
 
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
@@ -284,6 +285,9 @@ func (m *member) receive(r mesh.Receipt) {
 // peersChanged runs on the arbiter's goroutine.
 func (m *member) peersChanged(p splitbrain.PeerView) {
 	m.view.peers(p)
+	if f := m.fencing.get(); f != nil {
+		f.setPeers(p)
+	}
 	m.tellKin(p)
 	// A member's adverts come from the networks of its virtual addresses:
 	// heartbeats take them, too, so that no one network silences it.

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"strings"
+	"time"
 
+	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain"
 )
@@ -11,6 +13,16 @@ import (
 // startSafety starts what shows people how safe the cluster is, and what they
 // decide about it. It ends with the membership.
 func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitbrain.Arbiter, boot splitbrain.BootID) {
+	f := newFencing(fenceOptions{
+		log: m.log.With("component", "fence"), node: m.o.Name, boot: boot, arbiter: arbiter,
+		alert:    func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
+		members:  m.cluster.Members,
+		units:    m.plane.engine.Status,
+		state:    func() desired.State { return m.state.get().state },
+		disarmed: func() bool { _, _, standing := m.disarm.get().Standing(); return standing },
+	})
+	m.fencing.set(f)
+	parts.start(ctx, nil, f.run)
 	i := newIncidents(m, m.records.get(), boot)
 	m.incidents.set(i)
 	parts.start(ctx, nil, m.compareClocks)

@@ -31,7 +31,8 @@ func FromArbiter(node string, a splitbrain.Alert, now time.Time) Alert {
 
 func severityOf(kind splitbrain.AlertKind) Severity {
 	switch kind {
-	case splitbrain.SplitBrain, splitbrain.HandoverFailed:
+	case splitbrain.SplitBrain, splitbrain.HandoverFailed,
+		splitbrain.NodeFenced, splitbrain.FenceFailed, splitbrain.FenceWaits:
 		return Critical
 	default:
 		return Warning

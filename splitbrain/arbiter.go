@@ -106,6 +106,7 @@ type inbox struct {
 	facts    []byte
 	hasFacts bool
 	fencing  *[]FenceWord // nil: as before
+	fenced   []FencedLife
 	electorate,
 	stored Electorate // newest by epoch; zero: none
 	datagrams []received
@@ -191,6 +192,12 @@ func (a *Arbiter) ElectorateStored(e Electorate) {
 // fits into a record is dropped.
 func (a *Arbiter) SetFencing(words []FenceWord) {
 	a.put(func(in *inbox) { in.fencing = &words })
+}
+
+// Fenced says that an agent has ended a life of a node: what this node granted it
+// is free.
+func (a *Arbiter) Fenced(life FencedLife) {
+	a.put(func(in *inbox) { in.fenced = append(in.fenced, life) })
 }
 
 // Receive takes a datagram that came on the given path at the given time. It

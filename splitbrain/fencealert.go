@@ -16,6 +16,9 @@ const (
 	// FenceWaits: a member takes a unit that is not its own, and may not be
 	// fenced.
 	FenceWaits AlertKind = "fence_waits"
+	// FenceAgentFailed: the check of an agent failed, so that its target could
+	// not be fenced now.
+	FenceAgentFailed AlertKind = "fence_agent_failed"
 )
 
 // waitsAfter is how long a fencing that is due may wait before people are told.

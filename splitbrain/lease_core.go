@@ -22,6 +22,7 @@ type leases struct {
 	setBack bool // a peer knows of words that this life does not remember
 	holders map[string]*holder
 	inbox   []leaseTalk
+	ended   []owner // lives that an agent has ended
 	sent    [sentSlots]sentReading
 	wake    time.Time // when the voter has something to do
 
@@ -113,6 +114,10 @@ func (c *Core) vote(now time.Time, raw kclock.Instant) {
 	}
 	clear(l.inbox)
 	l.inbox = l.inbox[:0]
+	for _, of := range l.ended {
+		v.end(raw, of)
+	}
+	l.ended = l.ended[:0]
 	news = v.settle(raw) || news
 	c.noteOwn(raw)
 	c.urgent = c.urgent || news

@@ -112,6 +112,9 @@ func feed(core *Core, in *inbox) {
 	for _, ev := range in.adverts {
 		core.Observe(ev)
 	}
+	for _, life := range in.fenced {
+		core.Fenced(life)
+	}
 	for _, w := range in.wishes {
 		core.RequestHandover(time.Now(), w.unit, w.to)
 	}
