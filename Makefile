@@ -12,9 +12,10 @@ PKG      = github.com/hacluster/hacluster
 DEBVERSION = $(if $(filter dev,$(VERSION)),0~$(or $(shell TZ=UTC0 git log -1 --date=format-local:%Y%m%d%H%M%S --format=%cd 2>/dev/null),dev).$(COMMIT),$(VERSION))
 COUNT    = { $(GO) build -o dist/testcount ./internal/testcount || { echo '0 passed, 1 failed'; exit 1; }; } && dist/testcount -needs e2e/needs.txt
 
-# Debian packages that the suite uses: a C compiler for the race detector,
-# keepalived as the peer to work with, a file system to freeze, and what boots a Debian to install on.
-DEBS = gcc libc6-dev keepalived e2fsprogs mount mmdebstrap systemd-container
+# Debian packages that the suite uses: a C compiler for the race detector and
+# for the model, the model checker, keepalived as the peer to work with, a file
+# system to freeze, and what boots a Debian to install on.
+DEBS = gcc libc6-dev spin keepalived e2fsprogs mount mmdebstrap systemd-container
 
 # Packages whose tests need no other machine, and those that build a lab.
 UNIT = $(shell $(GO) list ./... | grep -v '/e2e')
@@ -24,7 +25,7 @@ E2E  = $(shell $(GO) list ./... | grep '/e2e')
 CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusals|Alerts)
 REPEAT ?= 5
 
-.PHONY: help build test deps unit race lint gofmt vet staticcheck gofix fuzz e2e soak proof \
+.PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e soak proof \
 	bench-failover bench-cost bench-heartbeats bench-apply demo package generate generate-check vuln clean
 
 help: ## list the targets
@@ -33,7 +34,7 @@ help: ## list the targets
 build: ## build bin/haclusterd and bin/haclusterctl, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-test: ## everything: build, lint, race, sim, e2e, fuzz; ends with `N passed, N failed` (root)
+test: ## everything: build, lint, race, sim, model, e2e, fuzz; ends with `N passed, N failed` (root)
 	@$(COUNT) \
 		'step deps $(MAKE) -s deps' \
 		'step package $(MAKE) -s package' \
@@ -43,6 +44,7 @@ test: ## everything: build, lint, race, sim, e2e, fuzz; ends with `N passed, N f
 		'step gofix $(MAKE) -s gofix' \
 		'tests race $(MAKE) -s race-json' \
 		'tests sim $(MAKE) -s sim-json' \
+		'step model $(MAKE) -s model' \
 		'tests e2e $(MAKE) -s e2e-json' \
 		'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
 
@@ -68,6 +70,9 @@ sim: ## random faults in virtual time: N schedules (20,000), and mutants
 
 sim-json:
 	@SIM_RUNS=$(N) $(GO) test -json -count=1 -timeout 20m ./sim
+
+model: ## the quorum lease in Promela, and that each guard left out is found (spin, gcc)
+	@docs/model/check.sh
 
 lint: ## gofmt, go vet, staticcheck, go fix -diff
 	@$(COUNT) 'step gofmt $(MAKE) -s gofmt' 'step vet $(MAKE) -s vet' \
