@@ -49,6 +49,9 @@ func (d *dataDir) cache() string { return filepath.Join(d.path, "revision.json")
 // mesh is the copy of what the mesh needs of the replicated state.
 func (d *dataDir) mesh() string { return filepath.Join(d.path, "mesh.json") }
 
+// voting is what the node must know of itself as a voter.
+func (d *dataDir) voting() string { return filepath.Join(d.path, "voting.json") }
+
 func (d *dataDir) node() string { return filepath.Join(d.path, "node.json") }
 
 // openDataDir makes the directory when it is missing and takes its lock.
@@ -139,7 +142,7 @@ func (d *dataDir) clear() error {
 	if err := os.Remove(d.node()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return errors.Join(pki.Remove(d.pki()), os.RemoveAll(d.pki()), os.RemoveAll(d.raft()), os.RemoveAll(d.cache()), os.RemoveAll(d.mesh()))
+	return errors.Join(pki.Remove(d.pki()), os.RemoveAll(d.pki()), os.RemoveAll(d.raft()), os.RemoveAll(d.cache()), os.RemoveAll(d.mesh()), os.RemoveAll(d.voting()))
 }
 
 // stat says whether the node is in a cluster, by its file.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
@@ -15,10 +16,11 @@ import (
 // machines makes the further parts of the replicated state, for each membership
 // anew.
 func (m *member) machines() []store.Machine {
-	d, i := disarm.NewMachine(time.Now), incident.NewMachine()
+	d, i, e := disarm.NewMachine(time.Now), incident.NewMachine(), cluster.NewElectorates()
 	m.disarm.set(d)
 	m.records.set(i)
-	return []store.Machine{d, i}
+	m.elect.set(e)
+	return []store.Machine{d, i, e}
 }
 
 // disarmed is the code of the alert that stands while the cluster is disarmed.

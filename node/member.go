@@ -48,6 +48,9 @@ type member struct {
 	records   latest[*incident.Machine]
 	incidents latest[*incidents]
 	fencing   latest[*fencing]
+	elect     latest[*cluster.Electorates]
+	voter     latest[*voter]
+	voices    latest[splitbrain.PeerView] // the newest
 
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
@@ -208,7 +211,9 @@ func (m *member) membership(ctx context.Context) error {
 // member any more, and holds nothing then.
 func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	boot := splitbrain.NewBootID()
-	arbiter := splitbrain.New(splitbrain.Options{
+	voter, bound := loadVoter(m.log, m.cluster)
+	var arbiter *splitbrain.Arbiter
+	arbiter = splitbrain.New(splitbrain.Options{
 		Node:    m.o.Name,
 		Boot:    boot,
 		Cluster: incarnation(st.ClusterID),
@@ -222,11 +227,19 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			_ = m.cluster.Send(member, payload)
 			m.will.refresh()
 		},
-		Will:    func(w splitbrain.Will) { m.will.say(w, m.cluster) },
+		Will:       func(w splitbrain.Will) { m.will.say(w, m.cluster) },
+		Electorate: voter.electorate(),
+		StoreElectorate: func(e splitbrain.Electorate) {
+			// The disk may stand still: it ends with the membership, or after one
+			// write more.
+			go voter.store(ctx, e, arbiter)
+		},
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Publish: m.peersChanged,
 	})
 	m.paths, m.kin = nil, vrrp.Kin{} // this membership's session knows none yet
+	arbiter.SetLeaseBound(bound)
+	m.voter.set(voter)
 	m.arbiter.set(arbiter)
 	m.setMembers(arbiter)
 	m.runner.fromCache(ctx, m.cluster.CachedRevision)
@@ -236,6 +249,9 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	parts.start(ctx, nil, arbiter.Run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.followMembers(ctx, arbiter) })
+	parts.start(ctx, nil, func(ctx context.Context) error {
+		return m.followElectorate(ctx, m.elect.get(), arbiter, voter)
+	})
 	m.startSafety(ctx, parts, arbiter, boot)
 	for own.Err() == nil {
 		changed := m.cluster.StateChanged()
@@ -284,6 +300,7 @@ func (m *member) receive(r mesh.Receipt) {
 
 // peersChanged runs on the arbiter's goroutine.
 func (m *member) peersChanged(p splitbrain.PeerView) {
+	m.voices.set(p)
 	m.view.peers(p)
 	if f := m.fencing.get(); f != nil {
 		f.setPeers(p)
@@ -346,6 +363,8 @@ func (m *member) observe(o vrrp.Observation) {
 func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 	m.state.set(applied{rev.Number, state, unitNames(state)})
 	if a := m.arbiter.get(); a != nil {
+		// Kept before any unit asks for one as long.
+		a.SetLeaseBound(m.voter.get().revision(rev.Number, longestLease(rev.Text, m.cluster.Members())))
 		a.SetUnits(unitViews(m.plane.engine.Status(), state))
 		m.tellFacts(a)
 	}

@@ -107,6 +107,7 @@ type inbox struct {
 	hasFacts bool
 	fencing  *[]FenceWord // nil: as before
 	fenced   []FencedLife
+	bound    *time.Duration // nil: as before
 	electorate,
 	stored Electorate // newest by epoch; zero: none
 	datagrams []received
@@ -177,6 +178,13 @@ func (a *Arbiter) SetElectorate(e Electorate) {
 			in.electorate = e
 		}
 	})
+}
+
+// SetLeaseBound gives the longest lease of the last three revisions that this
+// node has run. It is to be stored durably before: a voter without memory waits
+// for as long as it says, and none grants a longer one.
+func (a *Arbiter) SetLeaseBound(bound time.Duration) {
+	a.put(func(in *inbox) { in.bound = &bound })
 }
 
 // ElectorateStored says that what Options.StoreElectorate was given is stored.

@@ -99,6 +99,9 @@ func feed(core *Core, in *inbox) {
 	if in.disarmed != nil {
 		core.SetDisarmed(*in.disarmed)
 	}
+	if in.bound != nil {
+		core.SetLeaseBound(*in.bound)
+	}
 	core.SetElectorate(in.electorate)
 	core.ElectorateStored(in.stored)
 	for i := range in.datagrams {
