@@ -17,6 +17,11 @@ const pause = 20 * time.Second
 // processes are faults of the daemon and of its machine: F8 to F11.
 func processes() []Scenario {
 	return []Scenario{{
+		ID: "F8", Title: "worker killed", Core: true,
+		Fault:   func(w *World) { w.Processes[0].SignalWorker(syscall.SIGKILL) },
+		Lasts:   3 * time.Second, // the new worker returns by a hand-over later
+		Promise: Beside(Both(Promise{Dark: 200*time.Millisecond + Slack, Holder: 1, Moves: 1})),
+	}, {
 		ID: "F9", Title: "supervisor and worker killed together", Core: true,
 		Fault:   func(w *World) { w.Processes[0].KillAll() },
 		Lasts:   6 * time.Second,
@@ -28,6 +33,13 @@ func processes() []Scenario {
 		Heal:    func(w *World) { w.Processes[0].SignalAll(syscall.SIGCONT) },
 		After:   5 * time.Second,
 		Promise: Beside(Both(succession())),
+	}, {
+		ID: "F10", Title: "worker alone stopped",
+		Fault: func(w *World) { w.Processes[0].SignalWorker(syscall.SIGSTOP) },
+		Lasts: 4 * time.Second,
+		// The supervisor waits for as long as the last advert held the gate open,
+		// which was sent up to an interval before the worker stood still.
+		Promise: Both(Promise{Dark: time.Second + 200*time.Millisecond + Slack, Holder: 1, Moves: 1}),
 	}, {
 		ID: "F11", Title: "machine paused for 20 s, then resumed",
 		Fault: func(w *World) {
