@@ -122,7 +122,9 @@ func TestTheRestIsDeliveredAtTheEnd(t *testing.T) {
 		to := &recorder{start: time.Now(), failures: 1}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan uint64)
-		go func() { done <- Deliver(ctx, Alerts(h, observed.Warning, everything), 0, to, slog.New(slog.DiscardHandler)) }()
+		go func() {
+			done <- Deliver(ctx, Alerts(h, observed.Warning, everything), 0, to, slog.New(slog.DiscardHandler))
+		}()
 		h.Raise(splitBrain("VI_1"))
 		time.Sleep(gather + gather/2) // the first attempt has failed
 		h.Raise(splitBrain("VI_2"))

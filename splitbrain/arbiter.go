@@ -11,8 +11,9 @@ import (
 	"github.com/hacluster/hacluster/internal/kclock"
 )
 
-// Options are the settings of an Arbiter. All callbacks must be set unless said otherwise; they are
-// called by its one goroutine, one at a time, and must return soon.
+// Options are the settings of an Arbiter. All callbacks must be set unless said
+// otherwise; they are called by its one goroutine, one at a time, and must return
+// soon.
 type Options struct {
 	Node    string // this node's name
 	Boot    BootID // this life of the process; see NewBootID
@@ -48,6 +49,9 @@ type Options struct {
 	Probe func([]Probe)
 	// Verified tells who answers after a change of holder; may be nil.
 	Verified func(Verified)
+	// Trace is given each decision that differs from the one before it of its
+	// unit, for replays. It is not changed afterwards. Nil: nobody wants it.
+	Trace func(*Traced)
 	// Publish gives the newest view of the members: after each change of
 	// substance, and once a second.
 	Publish func(PeerView)

@@ -64,6 +64,7 @@ type Core struct {
 	urgent  bool      // the next record goes as soon as the spacing allows
 	leaving int       // goodbyes still to send
 	left    bool
+	tracing bool      // whether decisions are traced
 	frozen  time.Time // until then a person has disarmed this node; zero: armed
 	changed bool      // something that people would see
 	newWill bool      // what Will says has changed
@@ -98,6 +99,7 @@ type ownUnit struct {
 	claimed uint64 // tenure for which first stands
 	first   uint64 // our first record that claimed it
 	said    uint64 // fingerprint of the claim last sent
+	traced  gist   // of the last decision
 }
 
 // parted is a unit that is no more, for some records to say so.
@@ -137,6 +139,7 @@ type Output struct {
 	Refused  []Refused
 	Probes   []Probe // to be sent
 	Verified []Verified
+	Traced   []*Traced // decisions that differ from the one before, if asked for
 }
 
 // Refused is a hand-over that this node asked for and did not get.
@@ -261,6 +264,9 @@ func (c *Core) SetFencing(now time.Time, words []FenceWord) {
 	}
 	c.urgent = true
 }
+
+// SetTracing says whether Output.Traced is wanted.
+func (c *Core) SetTracing(on bool) { c.tracing = on }
 
 // SetDisarmed freezes quick take-over (R9) and fencing (R11) until the given
 // time, for planned work on the network; the zero time, or one that has passed,
@@ -534,6 +540,9 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 	v.Evidence, v.Contact = c.survey(now, u), c.contact()
 	v.Started, v.AloneAfter = c.started, c.aloneAfter
 	d := Decide(&v)
+	if c.tracing {
+		c.trace(u, &v, &d, out)
+	}
 	u.dirty, u.wake = false, d.Wake
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
 	c.heed(now, u, &v, &d)

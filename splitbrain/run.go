@@ -16,6 +16,7 @@ const publishSpacing = 20 * time.Millisecond
 func (a *Arbiter) Run(ctx context.Context) error {
 	core := NewCore(a.opts.Node, a.opts.Boot, a.opts.Cluster, a.opts.Heartbeat, time.Now())
 	core.ElectorateStored(a.opts.Electorate)
+	core.SetTracing(a.opts.Trace != nil)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 
@@ -168,6 +169,9 @@ func (a *Arbiter) perform(out *Output) {
 	}
 	for _, r := range out.Refused {
 		a.opts.Logger.Info("hand-over refused", "unit", r.Unit, "reason", r.Reason)
+	}
+	for _, t := range out.Traced {
+		a.opts.Trace(t)
 	}
 	for _, alert := range out.Alerts {
 		a.opts.Alert(alert)

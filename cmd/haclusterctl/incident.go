@@ -20,7 +20,7 @@ death of a node with many addresses is one incident. Its times are by the clock 
 the node that is asked, as far as the clocks' differences are known.`,
 		Example: example("haclusterctl incident list", "haclusterctl incident show 12"),
 		Args:    noCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.incidentListCommand(), a.incidentShowCommand())
 	return cmd
