@@ -12,6 +12,7 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/splitbrain"
 )
 
 // Options are what a Server serves.
@@ -38,6 +39,9 @@ type Options struct {
 	// Incidents are all that this node knows, the oldest first, in its time. Nil
 	// when the daemon runs standalone.
 	Incidents func() []incident.Story
+	// Decisions are what this node decided around an incident, as far as it has
+	// kept that.
+	Decisions func(*incident.Story) ([]*splitbrain.Traced, error)
 	// Standalone gives the text that a standalone daemon runs.
 	Standalone func() (file, text string)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -51,6 +52,7 @@ type lan struct {
 	nodes   map[string]*node
 	disarm  *disarm.Machine // of all nodes
 	stories []incident.Story
+	traced  map[string][]*splitbrain.Traced // by node
 }
 
 // node is one member with its Server.
@@ -88,6 +90,7 @@ func (l *lan) add(t *testing.T, name string) *node {
 		Node: name, Version: "1.0.0", Commit: "abc", Started: time.Unix(900, 0), Logger: slog.New(slog.DiscardHandler),
 		Hub: n.hub, Runner: n, Arbiter: n, Cluster: n, Revisions: func() Revisions { return l },
 		Apply: l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
+		Decisions: func(*incident.Story) ([]*splitbrain.Traced, error) { return l.traced[name], nil },
 	})
 	// The members' side of the API, without TLS.
 	pipe := bufconn.Listen(1 << 16)

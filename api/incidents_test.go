@@ -1,11 +1,13 @@
 package api
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/hacluster/hacluster/observed/incident"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+	"github.com/hacluster/hacluster/splitbrain"
 )
 
 func TestIncidentsAreListedTheNewestFirstAndFoundByTheirIDs(t *testing.T) {
@@ -48,4 +50,29 @@ func TestIncidentsAreListedTheNewestFirstAndFoundByTheirIDs(t *testing.T) {
 	}
 	_, err := client.Get(t.Context(), &pb.GetIncidentRequest{Id: "8"})
 	wantReason(t, err, pb.ErrorReason_ERROR_REASON_NOT_FOUND)
+}
+
+func TestAReplaySaysWhoDecidesOtherwiseToday(t *testing.T) {
+	needRoot(t)
+	l := newLAN(t, "lb1", "lb2", "lb3")
+	l.nodes["lb3"].off = true
+	l.stories = []incident.Story{{Number: 7, Kind: incident.Failover, Opened: time.Unix(2000, 0)}}
+	decided := func(second int64, was ...string) *splitbrain.Traced {
+		return &splitbrain.Traced{Was: was, View: splitbrain.View{
+			Now: time.Unix(second, 0), Unit: &splitbrain.UnitView{Name: "vi_1", State: splitbrain.Fault, AdvertInterval: time.Second}}}
+	}
+	same := decided(2002)
+	same.Was = same.Replay()
+	l.traced = map[string][]*splitbrain.Traced{"lb1": {same}, "lb2": {decided(2001, "take over after 0s: by another version")}}
+	resp, err := pb.NewIncidentsServiceClient(l.nodes["lb1"].socket(t)).Replay(t.Context(), &pb.ReplayIncidentRequest{Id: "7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := resp.GetDecisions()
+	if len(d) != 2 || d[0].GetNode() != "lb2" || d[0].GetSame() || d[1].GetNode() != "lb1" || !d[1].GetSame() || d[1].GetState() != "FAULT" {
+		t.Errorf("decisions = %v, want that of lb2 otherwise, then that of lb1 the same", d)
+	}
+	if !slices.Equal(resp.GetMissing(), []string{"lb3"}) {
+		t.Errorf("missing = %v, want lb3", resp.GetMissing())
+	}
 }

@@ -104,6 +104,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterAgentServiceServer(r, agentService{s: s})
 	pb.RegisterEventsServiceServer(r, eventsService{s: s})
 	pb.RegisterAlertsServiceServer(r, alertsService{s: s})
+	pb.RegisterIncidentsServiceServer(r, incidentsService{s: s})
 }
 
 // waiting says that this node is in no cluster, but could be.

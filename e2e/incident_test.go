@@ -99,6 +99,14 @@ func TestAKilledHolderIsOneIncidentOfAllNodes(t *testing.T) {
 	}
 	t.Logf("haclusterctl incident show %s\n%s", found.ID, text)
 
+	replay := s.dc.MustCtl("incident", "show", found.ID, "--replay")
+	for _, want := range []string{"lb02  VI_1 BACKUP", "lb03  VI_1 BACKUP", "stay BACKUP until", "today's code decides the same each time"} {
+		if !strings.Contains(replay, want) {
+			t.Errorf("incident show %s --replay does not say %q:\n%s", found.ID, want, replay)
+		}
+	}
+	t.Logf("haclusterctl incident show %s --replay\n%s", found.ID, replay)
+
 	posts.want(t, 5*time.Second, "failover resolved incident/"+found.ID)
 	if told := posts.count("failover open incident/"); told > 1 {
 		t.Errorf("people were told %d times that it opened, want once at most", told)

@@ -32,6 +32,8 @@ type incidents struct {
 	m       *member
 	machine *incident.Machine
 
+	traces *traces
+
 	mu      sync.Mutex
 	tracker *incident.Tracker // guarded by mu
 
@@ -41,7 +43,7 @@ type incidents struct {
 }
 
 func newIncidents(m *member, machine *incident.Machine, boot splitbrain.BootID) *incidents {
-	return &incidents{m: m, machine: machine, tracker: incident.NewTracker(m.o.Name, uint64(boot)), told: make(map[string]int)}
+	return &incidents{m: m, machine: machine, traces: m.traces, tracker: incident.NewTracker(m.o.Name, uint64(boot)), told: make(map[string]int)}
 }
 
 // look follows what this node knows until ctx is done.
@@ -77,6 +79,9 @@ func (i *incidents) give(ctx context.Context) error {
 		i.mu.Lock()
 		changes := i.tracker.Parts()
 		i.mu.Unlock()
+		for _, c := range changes {
+			i.traces.keep(&c.Part)
+		}
 		for _, c := range changes {
 			cmd, err := incident.Put(c.Part)
 			if err == nil {
@@ -134,6 +139,19 @@ func (m *member) stories() []incident.Story {
 		return i.stories()
 	}
 	return nil
+}
+
+// decisions are what this node decided around an incident.
+func (m *member) decisions(s *incident.Story) ([]*splitbrain.Traced, error) {
+	var out []*splitbrain.Traced
+	for _, local := range s.Locals[m.o.Name] {
+		list, err := m.traces.read(local)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
 }
 
 // tellsPeople reports whether this node is the one that tells people what all

@@ -52,6 +52,8 @@ type member struct {
 	voter     latest[*voter]
 	voices    latest[splitbrain.PeerView] // the newest
 
+	traces *traces
+
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
 
@@ -68,7 +70,7 @@ type applied struct {
 
 // runMember runs a node that is in a cluster, or waits to come into one.
 func runMember(ctx context.Context, o Options) error {
-	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor)}
+	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor), traces: newTraces(o.Log, o.RunDir)}
 	m.view = newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
 	advertise, err := advertiseAddr(o)
@@ -90,6 +92,7 @@ func runMember(ctx context.Context, o Options) error {
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
 		Incidents: m.stories,
+		Decisions: m.decisions,
 		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {
 			return opened.Apply(ctx, operation, cmd)
 		},
@@ -235,6 +238,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			go voter.store(ctx, e, arbiter)
 		},
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
+		Trace:   m.traces.add,
 		Publish: m.peersChanged,
 	})
 	m.paths, m.kin = nil, vrrp.Kin{} // this membership's session knows none yet

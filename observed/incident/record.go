@@ -103,8 +103,9 @@ func (p *Part) At(t time.Time, node string, clocks map[string]time.Duration) tim
 
 // Story is a record as one node tells it, in its own time.
 type Story struct {
-	Number         uint64 // 0: only one node knows of it
-	Local          string // its name while it has no number
+	Number         uint64              // 0: only one node knows of it
+	Local          string              // its name while it has no number
+	Locals         map[string][]string // its names on each node
 	Kind           Kind
 	Subject, Units []string
 	Summary        string
@@ -136,7 +137,7 @@ func (s *Story) ID() string {
 // Tell makes a story of the record for the named node, which knows how far the
 // clocks of others are ahead of its own.
 func (r *Record) Tell(node string, clocks map[string]time.Duration) Story {
-	s := Story{Number: r.Number, Local: r.Parts[0].Local, Kind: r.Kind()}
+	s := Story{Number: r.Number, Local: r.Parts[0].Local, Locals: make(map[string][]string), Kind: r.Kind()}
 	open := false
 	s.Taken = make(map[string]int)
 	for i := range r.Parts {
@@ -149,6 +150,7 @@ func (r *Record) Tell(node string, clocks map[string]time.Duration) Story {
 		if closed := at(p.Closed); closed.After(s.Closed) {
 			s.Closed = closed
 		}
+		s.Locals[p.Node] = append(s.Locals[p.Node], p.Local)
 		s.Double = max(s.Double, p.Double)
 		if p.Dark > 0 && (s.Dark == 0 || p.Dark < s.Dark) {
 			s.Dark = p.Dark // each is an upper bound
