@@ -60,3 +60,48 @@ func TestF8AKilledWorkerIsServedByAnother(t *testing.T) {
 		t.Errorf("median %v of %v, want at most 200 ms", median, took)
 	}
 }
+
+// F10 with the worker alone: its supervisor notices the silence after K, which is
+// 2 × Advert_Int, kills it, and the rest is F8.
+func TestF10AStoppedWorkerIsReplacedAfterTheGatesTimeout(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	begin := reigning(s.watch, s.a, 4, 51)
+	s.da.SignalWorker(syscall.SIGSTOP)
+	s.watch.WantHolder(s.b, vip, 2*time.Second+slack)
+	s.da.WantLog("silent for", time.Second)
+	// It is started again, and proves its health before it preempts: it comes
+	// back once, by a hand-over.
+	s.watch.WantHolder(s.a, vip, 5*masterDown(150))
+	lab.During(time.Second)
+	view := s.watch.Since(begin)
+	view.WantNeverTwo(0, vip)
+	view.WantDarkAtMost(2*time.Second+slack, vip)
+	wantReigns(t, view, 4, 51, s.a, s.b, s.a)
+}
+
+// Beside keepalived the supervisor says goodbye by an advert of priority 0, so
+// that the backup waits for its Skew_Time only (RFC 9568 section 6.4.2).
+func TestAKilledWorkerSaysGoodbyeToKeepalived(t *testing.T) {
+	t.Parallel()
+	lan := lab.New(t)
+	na, nb := lan.Node("a"), lan.Node("b")
+	w := lan.Watch(vip)
+	conf := twoNodes(3, 150, 100, vip, "nopreempt\n\tstate BACKUP")
+	a := na.StartStandalone(conf)
+	w.WantHolder(na, vip, electionTime)
+	nb.StartKeepalived(conf, "-D")
+	settled := reigning(w, na, 4, 51)
+	lab.During(2 * time.Second) // keepalived listens
+
+	killed := time.Now()
+	a.SignalWorker(syscall.SIGKILL)
+	w.WantHolder(nb, vip, skew(100)+time.Second)
+	at, _, ok := served(w.Since(killed), na)
+	if took := at.Sub(killed); !ok || took < skew(100)-10*time.Millisecond || took > skew(100)+slack {
+		t.Errorf("keepalived took over after %v, want Skew_Time, %v", took, skew(100))
+	}
+	lab.During(2 * time.Second)
+	w.Since(settled).WantNeverTwo(0, vip)
+	wantReigns(t, w.Since(settled), 4, 51, na, nb)
+}
