@@ -27,14 +27,16 @@ said here is computed from one capture at the switch, by the kernel's time stamp
 - **E** is the longest time for which two nodes answered while the fault lasted, "healed" from
   the moment it was taken back: the worst of all runs. One answer of a second node counts as 10 ms.
 - **dark** is the longest time for which nobody answered while the fault lasted.
+- **advert** is from the last advert of the first holder to the first one of the second, where
+  the address moved from one to the other.
 - **alert** is from the fault (F7: from its end) to the last of the alerts that the row promises,
   as haclusterctl tells them; "–" where it promises none.
 - **kept** is in how many runs everything held that the row promises: the bounds of E and of
   darkness, who holds at the end, how often the address moved, and the alerts. keepalived is
   measured and not judged.
 
-| fault | subject | E ms | E healed ms | dark ms: median (max) | alert ms: median (max) | kept |
-| --- | --- | --- | --- | --- | --- | --- |
+| fault | subject | E ms | E healed ms | dark ms: median (max) | advert ms: median (max) | alert ms: median (max) | kept |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
 func document(cells []*cell, runs, parallel int, machine string) string {
@@ -42,10 +44,13 @@ func document(cells []*cell, runs, parallel int, machine string) string {
 	fmt.Fprintf(&b, intro, machine, runs, parallel)
 	for _, c := range cells {
 		var e, healed time.Duration
-		var dark, alerts []time.Duration
+		var dark, advert, alerts []time.Duration
 		for _, r := range c.results {
 			e, healed = max(e, r.E), max(healed, r.HealE)
 			dark = append(dark, r.Dark)
+			if r.TookOver {
+				advert = append(advert, r.Takeover)
+			}
 			if r.Alerted {
 				alerts = append(alerts, r.Alert)
 			}
@@ -58,7 +63,7 @@ func document(cells []*cell, runs, parallel int, machine string) string {
 		if c.row.Heal != nil {
 			back = milli(healed)
 		}
-		fmt.Fprintf(&b, "| %v | %s | %s | %s | %s | %s | %s |\n", c.row, c.subject, milli(e), back, spread(dark), spread(alerts), kept)
+		fmt.Fprintf(&b, "| %v | %s | %s | %s | %s | %s | %s | %s |\n", c.row, c.subject, milli(e), back, spread(dark), spread(advert), spread(alerts), kept)
 	}
 	return b.String()
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/hacluster/hacluster/e2e/lab"
 )
 
-// links are faults of cables and gateways: F12 to F14.
+// links are faults of cables and gateways, F12 to F14, and the hand-over on
+// purpose.
 func links() []Scenario {
 	return []Scenario{{
 		ID: "F12", Title: "link of the holder down", Core: true,
@@ -25,6 +26,11 @@ func links() []Scenario {
 			}
 		},
 		Promise: Both(Promise{Dark: 100*time.Millisecond + Slack, Holder: 1, Moves: 1}),
+	}, {
+		ID: "R4", Title: "planned hand-over", Core: true,
+		Fault:   func(w *World) { w.Daemons[1].MustCtl("handover", "VI_1", "--to", w.Nodes[1].Name) },
+		Lasts:   3 * time.Second,
+		Promise: Both(Promise{Dark: 20*time.Millisecond + Slack, Holder: 1, Moves: 1}),
 	}, {
 		ID: "F14", Title: "gateway dead for all",
 		Shape: Shape{Gateway: true},

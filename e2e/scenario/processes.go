@@ -3,12 +3,28 @@ package scenario
 import (
 	"syscall"
 	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
 )
 
 // succession is a holder that fell silent without a word: the second serves
 // within Master_Down_Interval and a heartbeat (G2).
 func succession() Promise {
 	return Promise{Dark: Scenario{}.MasterDown(1) + Heartbeat + Slack, Holder: 1, Returned: Any, Moves: 2}
+}
+
+// powerLost is a holder that is off from one moment to the next: the second
+// serves within 50 ms of Master_Down_Interval, counted from the last advert.
+func powerLost(advert time.Duration) Promise {
+	down := Scenario{Advert: advert}.MasterDown(1)
+	return Promise{Dark: down + 50*time.Millisecond + Slack, Takeover: down + 50*time.Millisecond, Holder: 1, Moves: 1}
+}
+
+// losePower takes a machine off both networks and ends its processes.
+func losePower(w *World) {
+	w.Nodes[0].CutLink(lab.Service)
+	w.Nodes[0].CutLink(lab.Control)
+	w.Processes[0].KillAll()
 }
 
 // pause is how long a stopped process or machine stands still.
@@ -26,6 +42,17 @@ func processes() []Scenario {
 		Fault:   func(w *World) { w.Processes[0].KillAll() },
 		Lasts:   6 * time.Second,
 		Promise: Beside(Both(succession())),
+	}, {
+		ID: "F9", Title: "holder loses power", Core: true,
+		Fault:   losePower,
+		Lasts:   6 * time.Second,
+		Promise: Beside(Both(powerLost(time.Second))),
+	}, {
+		ID: "F9", Title: "holder loses power, adverts each 250 ms", Core: true,
+		Advert:  250 * time.Millisecond,
+		Fault:   losePower,
+		Lasts:   4 * time.Second,
+		Promise: Beside(Both(powerLost(250 * time.Millisecond))),
 	}, {
 		ID: "F10", Title: "all processes stopped for 20 s, then continued", Core: true,
 		Fault:   func(w *World) { w.Processes[0].SignalAll(syscall.SIGSTOP) },

@@ -16,7 +16,8 @@ type Result struct {
 	Alert           time.Duration // from the strike to the last alert that was promised
 	Alerted         bool          // one was promised and came
 	Moves           int           // changes of holder
-	Takeover        time.Duration // last advert of the first holder to the first one of the next; zero: none
+	Takeover        time.Duration // last advert of the first holder to the first one of the second
+	TookOver        bool          // there was such a change
 }
 
 // Run runs a row once and fails the story where the promise is broken.
@@ -49,8 +50,11 @@ func Run(t lab.T, row Scenario, subject Subject) Result {
 			w.wantAlerts(promise, w.Struck, &r)
 		}
 	}
-	if len(w.Nodes) > 1 {
-		r.Takeover, _ = w.Watch.Since(w.Struck.Add(-row.advert()-Slack)).Takeover(4, VRID, w.Nodes[0], w.Nodes[1])
+	around := w.Watch.Between(w.Struck.Add(-row.advert()-Slack), ended)
+	r.Takeover, r.TookOver = around.Takeover(4, VRID, w.Nodes[0], w.Nodes[1])
+	if limit := promise.Takeover + Slack; judged && promise.Takeover > 0 && (!r.TookOver || r.Takeover > limit) {
+		t.Errorf("%s took over %v after the last advert of %s, want at most %v: %v", w.Nodes[1].Name, r.Takeover, w.Nodes[0].Name,
+			limit, around.Reigns(4, VRID))
 	}
 	if row.Heal != nil {
 		w.Healed = time.Now()

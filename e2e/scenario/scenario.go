@@ -63,7 +63,11 @@ type Promise struct {
 	E    time.Duration // longest time with two holders while the fault lasts
 	Dark time.Duration // longest time without one while the fault lasts
 
-	// The same from the heal on. Zero stands for blink, since a return may be a
+	// Takeover is the longest time from the last advert of the first holder to
+	// the first one of the second; zero: any.
+	Takeover time.Duration
+
+	// E and darkness from the heal on. Zero stands for blink, since a return may be a
 	// hand-over.
 	HealE, HealDark time.Duration
 
