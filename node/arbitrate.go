@@ -64,7 +64,10 @@ func unitView(u vrrp.UnitStatus, spec desired.Unit) splitbrain.UnitView {
 			v.Heard = splitbrain.Advert{From: inst.LastAdvert.From, Priority: uint8(inst.LastAdvert.Priority), At: inst.LastAdvert.At}
 		}
 	}
-	v.KernelLease = kernelLease(v.AdvertInterval, v.DownTimerAdverts, first.Priority)
+	v.KernelLease = u.Gate.Lease
+	if v.KernelLease == 0 {
+		v.KernelLease = kernelLease(v.AdvertInterval, v.DownTimerAdverts, first.Priority)
+	}
 	for _, a := range spec.SplitBrain.AllowForeign {
 		v.AllowForeign = append(v.AllowForeign, netip.PrefixFrom(a, a.BitLen()))
 	}
@@ -77,7 +80,7 @@ func unitView(u vrrp.UnitStatus, spec desired.Unit) splitbrain.UnitView {
 }
 
 // kernelLease is how long addresses of a hung holder may outlive its last sign
-// of life. Claims are believed for 1.1 times that and 20 ms. The lifetime of an
+// of life where no gate stands before them. Claims are believed for 1.1 times that and 20 ms. The lifetime of an
 // address proves nothing below an advert interval of a second; there claims are
 // believed for Master_Down_Interval, so that a death is never served later than
 // VRRP alone would.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hacluster/hacluster/internal/netif"
 	"github.com/hacluster/hacluster/vrrp"
@@ -17,10 +18,10 @@ type kernel struct {
 	announce *netif.Announcer // the engine's goroutine only
 }
 
-func (k *kernel) Claim(instance string, addrs []vrrp.Address, routes []vrrp.Route) error {
+func (k *kernel) Claim(instance string, addrs []vrrp.Address, routes []vrrp.Route, lifetime time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.addrs.Claim(instance, addresses(addrs), netifRoutes(routes))
+	return k.addrs.Claim(instance, addresses(addrs), netifRoutes(routes), lifetime)
 }
 
 func (k *kernel) Release(instance string, addrs []vrrp.Address, routes []vrrp.Route) error {

@@ -120,7 +120,7 @@ func runMember(ctx context.Context, o Options) error {
 		return errors.Join(err, m.cluster.Close())
 	}
 	alerts := newAlerts(o.Log, m.view.hub, m.tells)
-	m.plane, err = newPlane(o, alerts, m.will, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved})
+	m.plane, err = newPlane(o, alerts, m.will, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
 	}

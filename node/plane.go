@@ -15,9 +15,11 @@ import (
 
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/internal/gate"
 	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/internal/netif"
 	"github.com/hacluster/hacluster/internal/run"
+	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/vrrp"
 	"github.com/hacluster/hacluster/vrrp/track"
 )
@@ -27,6 +29,8 @@ import (
 type plane struct {
 	log     *slog.Logger
 	kernel  *kernel
+	gate    *gate.Gate // nil: there is none
+	leases  bool       // units of policy quorum hold by the event Lease
 	monitor *netif.Monitor
 	alarm   *kclock.Timerfd
 	engine  *vrrp.Engine
@@ -52,11 +56,15 @@ type planeHooks struct {
 	publish func([]vrrp.UnitStatus)
 	observe func(vrrp.Observation)
 	moved   func(vrrp.Transition)
+	alert   func(observed.Alert)
+
+	// leases says that an arbiter gives leases to units of policy quorum.
+	leases bool
 }
 
 func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, error) {
 	log := o.Log
-	p := &plane{log: log, alerts: alerts, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
+	p := &plane{log: log, alerts: alerts, leases: hooks.leases, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
 	addrs, err := netif.NewAddresses(netif.Options{
 		RunDir: o.RunDir,
 		Logger: log.With("component", "netif"),
@@ -80,6 +88,16 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 		log.Warn("removed an address that an earlier run left", "address", a.Prefix, "iface", a.Interface)
 	}
 	p.kernel = &kernel{addrs: addrs, announce: announcer}
+	// Only now: what that life guarded is guarded no longer.
+	var (
+		engineGate  vrrp.Gate
+		gateMissing string
+	)
+	if p.gate, err = openGate(log, o.RunDir, hooks.alert); err != nil {
+		gateMissing = err.Error()
+	} else {
+		engineGate = kernelGate{p.gate}
+	}
 	if p.alarm, err = kclock.NewTimerfd(); err != nil {
 		return nil, err
 	}
@@ -89,6 +107,7 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 		Network:   vrrp.RawNetwork{},
 		Kernel:    p.kernel,
 		Alarm:     p.alarm,
+		Gate:      engineGate,
 		Notify:    p.notify.transition,
 		NoteLower: p.notify.lowerPriority,
 		Observe:   hooks.observe,
@@ -96,6 +115,8 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 		Will:      will.instance,
 		Feed:      o.Supervisor.Feed,
 		Publish:   hooks.publish,
+
+		GateMissing: gateMissing,
 	})
 	if err != nil {
 		return nil, err
@@ -124,12 +145,27 @@ func (p *plane) run(ctx context.Context) error {
 	group.Go(func() error { return p.tracker.Run(ctx) })
 	group.Go(func() error { return p.monitor.Run(ctx, p.linksChanged) })
 	group.Go(func() error { return p.restoreStatic(ctx) })
+	if p.gate != nil {
+		group.Go(func() error { return p.gate.Run(ctx) })
+	}
 	err := group.Wait()
+	if p.gate != nil {
+		err = errors.Join(err, p.takeGateDown())
+	}
 
 	// Scripts of the last transitions may still run.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, p.notify.close(last), p.kernel.addrs.Close())
+}
+
+// takeGateDown removes the gate from the links, if nothing is left behind it.
+func (p *plane) takeGateDown() error {
+	left, err := p.gate.Slots()
+	if err == nil && len(left) == 0 {
+		err = p.gate.Remove()
+	}
+	return errors.Join(err, p.gate.Close())
 }
 
 // linksChanged runs on the monitor's goroutine.
@@ -234,6 +270,7 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 	specs := make([]vrrp.UnitSpec, len(state.Units))
 	for i, u := range state.Units {
 		specs[i] = u.Spec
+		specs[i].KernelLease, specs[i].LeaseTime = gateMode(u.SplitBrain, p.leases), u.SplitBrain.Lease
 	}
 	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay}); err != nil {
 		return err

@@ -52,7 +52,7 @@ func runStandalone(ctx context.Context, o Options) error {
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
 	alerts := newAlerts(o.Log, v.hub, func(observed.Alert) bool { return true })
-	s.plane, err = newPlane(o, alerts, newWill(o.Log, o.Supervisor), planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved})
+	s.plane, err = newPlane(o, alerts, newWill(o.Log, o.Supervisor), planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved, alert: v.alert})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ func (l *loop) accept(u *unitShell, a Action) {
 		if i := u.instance(release.Instance); i != nil {
 			l.setClaimed(i, false)
 		}
+		l.shut(u) // before any address goes
 	}
 	switch a.(type) {
 	case Claim, Release:
@@ -109,7 +110,7 @@ func (l *loop) perform(o op) {
 func (l *loop) claim(i *instanceShell) {
 	l.forget(i)
 	l.testify(i.spec.Name, i, true)
-	err := l.opts.Kernel.Claim(i.spec.Name, i.spec.held(), i.spec.Routes)
+	err := l.opts.Kernel.Claim(i.spec.Name, i.spec.held(), i.spec.Routes, l.lifetime(i.unit))
 	l.setClaimed(i, err == nil)
 	if err == nil {
 		i.claimedAt = time.Now()
@@ -174,11 +175,12 @@ func (l *loop) setClaimed(i *instanceShell, claimed bool) {
 		return
 	}
 	l.claims++
-	if l.claims == 1 {
-		l.renewIn(l.opts.RenewEvery)
-		if l.opts.Suspended != nil {
-			l.suspended = l.opts.Suspended()
-		}
+	after := l.renewAfter(l.lifetime(i.unit))
+	if l.claims == 1 || l.now.Add(after).Before(l.renewAt) {
+		l.renewIn(after)
+	}
+	if l.claims == 1 && l.opts.Suspended != nil {
+		l.suspended = l.opts.Suspended()
 	}
 }
 

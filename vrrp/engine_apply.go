@@ -61,6 +61,7 @@ func (l *loop) apply(specs []UnitSpec, opts ApplyOptions) {
 		switch {
 		case !kept[spec.Name]:
 			u = newUnitShell(spec)
+			l.setSpec(u, spec)
 			begun = append(begun, u)
 		case !reflect.DeepEqual(u.spec, spec):
 			l.respec(u, spec)
@@ -93,14 +94,14 @@ func newUnitShell(spec UnitSpec) *unitShell {
 	for range spec.Instances {
 		u.instances = append(u.instances, &instanceShell{unit: u})
 	}
-	u.setSpec(spec)
 	return u
 }
 
 // setSpec makes u and its instances refer to spec, and forget what was made
 // from the one before.
-func (u *unitShell) setSpec(spec UnitSpec) {
+func (l *loop) setSpec(u *unitShell, spec UnitSpec) {
 	u.spec = spec
+	l.setGate(u)
 	u.tracks = make(map[string]bool)
 	for n, i := range u.instances {
 		// A dialect that was learned outlives what has nothing to do with it.
@@ -138,12 +139,20 @@ func (l *loop) tellLinks(u *unitShell) {
 // respec changes a unit in place. The unit claims what it gains; what it loses
 // goes here, and what stays is not touched.
 func (l *loop) respec(u *unitShell, spec UnitSpec) {
-	old := u.spec
-	u.setSpec(spec)
+	old, lifetime := u.spec, l.lifetime(u)
+	l.setSpec(u, spec)
 	for n, i := range u.instances {
 		if i.claimed {
 			was := &old.Instances[n]
 			l.release(i.spec.Name, without(was.held(), i.spec.held()), without(was.Routes, i.spec.Routes))
+		}
+	}
+	l.reguard(u)
+	if l.lifetime(u) != lifetime {
+		for _, i := range u.instances {
+			if i.claimed {
+				l.accept(u, Claim{Instance: i.spec.Name})
+			}
 		}
 	}
 	l.step(u, Respec{Spec: spec})

@@ -24,6 +24,11 @@ func (l *loop) setLink(link Link) {
 	// An instance that comes out of FAULT needs its socket and source.
 	if !known || old.Index != link.Index || old.Gone != link.Gone {
 		l.connect()
+		for _, u := range l.units {
+			if u.gate.slot != nil {
+				l.reguard(u)
+			}
+		}
 	}
 	for _, u := range l.units {
 		for _, i := range u.instances {

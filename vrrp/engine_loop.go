@@ -34,6 +34,10 @@ type loop struct {
 	announces announcer
 	leftovers []leftover // what could not be released yet
 
+	speaking []*instanceShell // behind a gate, with an advert among those that leave next
+	renewing []*unitShell     // scratch memory of prolong
+	closing  []*unitShell     // let go, and their slots not yet freed
+
 	claims  int       // instances that hold addresses
 	renewAt time.Time // counts while claims > 0
 	renewBy time.Time // then it waits for no advert any more
@@ -56,6 +60,7 @@ type unitShell struct {
 	shortest  time.Duration   // least Advert_Int of its instances
 	tracks    map[string]bool // keys of what its instances track
 
+	gate  unitGate
 	order int       // place among the units
 	due   time.Time // its deadline, while in the schedule
 	slot  int       // index in the schedule, or -1
@@ -83,6 +88,7 @@ type instanceShell struct {
 
 	claimed   bool
 	claimedAt time.Time
+	speaks    time.Duration // until when its last advert speaks for the gate
 
 	event    Event        // the last advert, ready to be delivered again
 	heard    []netip.Addr // the addresses in it
@@ -164,6 +170,9 @@ const leastPause = 20 * time.Millisecond
 // patience is how late the engine may be before the unit can no longer believe
 // that it still is what it was.
 func (u *unitShell) patience(lease time.Duration) time.Duration {
+	if u.gate.slot != nil { // which tells better than the clock what is lost
+		return 2 * u.shortest
+	}
 	return min(lease, 2*u.shortest)
 }
 
@@ -182,6 +191,7 @@ func (l *loop) settle() {
 	}
 	l.retry()
 	l.announce()
+	l.freeClosed()
 }
 
 // A backup's timer that is noticed late by doubtful ended while this process
@@ -199,12 +209,13 @@ func (l *loop) tick() {
 			return
 		}
 		u := l.schedule[0]
+		t0 := l.look(u)
 		if l.now.Sub(u.due) > doubtful && !u.doubted && !u.holds() {
 			u.doubted = true
 			l.schedule.update(u, l.now.Add(hearing))
 			continue
 		}
-		l.step(u, Tick{})
+		l.stepFrom(t0, u, Tick{})
 	}
 }
 
@@ -215,12 +226,32 @@ func (u *unitShell) holds() bool {
 
 // step tells a unit one event and takes over what it wants done.
 func (l *loop) step(u *unitShell, ev Event) {
-	if result, ok := ev.(TrackResult); ok && !u.tracks[result.Key] {
+	switch e := ev.(type) {
+	case TrackResult:
+		if !u.tracks[e.Key] {
+			return
+		}
+	case Lease:
+		l.grant(u, e)
 		return
+	case Advert:
+		if u.due.After(l.now) { // it makes no MASTER
+			l.stepFrom(0, u, ev)
+			return
+		}
 	}
+	l.stepFrom(l.look(u), u, ev)
+}
+
+// stepFrom is step with the time of look.
+func (l *loop) stepFrom(t0 time.Duration, u *unitShell, ev Event) {
 	u.doubted = false
-	wants := u.machine.wants
+	wants, tenure := u.machine.wants, u.machine.tenure.Seq
 	actions := u.machine.Step(l.now, ev)
+	var stood time.Duration
+	if u.machine.tenure.Seq != tenure {
+		stood = l.enter(u, t0)
+	}
 	if u.machine.wants != wants || !steady(ev, actions) {
 		l.soil(u)
 	}
@@ -231,6 +262,9 @@ func (l *loop) step(u *unitShell, ev Event) {
 		l.schedule.remove(u)
 	} else {
 		l.schedule.update(u, u.machine.Deadline())
+	}
+	if stood > 0 {
+		l.step(u, Paused{For: stood})
 	}
 }
 
@@ -307,7 +341,7 @@ func (l *loop) renew() {
 		l.renewAt = next
 		return
 	}
-	l.renewIn(l.opts.RenewEvery)
+	l.renewIn(l.renewEvery())
 	err := l.opts.Kernel.Renew()
 	if err == nil {
 		return

@@ -190,16 +190,18 @@ type memoryKernel struct {
 	calls     []string
 	announced []Announcement
 	batches   int // calls of Announce
+	lifetime  time.Duration // of the last claim
 	renewed   int
 	renewedAt []time.Time
 }
 
 func newMemoryKernel() *memoryKernel { return &memoryKernel{held: make(map[netip.Prefix]string)} }
 
-func (k *memoryKernel) Claim(instance string, addrs []Address, _ []Route) error {
+func (k *memoryKernel) Claim(instance string, addrs []Address, _ []Route, lifetime time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.calls = append(k.calls, "claim "+instance)
+	k.lifetime = lifetime
 	if k.claimErr != nil {
 		return k.claimErr
 	}
@@ -270,6 +272,7 @@ type testNode struct {
 	published   int
 	suspended   time.Duration
 	renewEvery  time.Duration // 0: the engine's default
+	gate        *memoryGate   // nil: none
 }
 
 // startNode runs an engine on interface eth0 with the given address until the
@@ -291,7 +294,12 @@ func newTestNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
 func (n *testNode) start(kernel Kernel) {
 	n.t.Helper()
 	t, name := n.t, n.name
+	var gate Gate
+	if n.gate != nil {
+		gate = n.gate
+	}
 	engine, err := NewEngine(Options{
+		Gate:    gate,
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", name),
 		Network: n.network,
 		Kernel:  kernel,

@@ -39,15 +39,22 @@ type Options struct {
 	// nobody watches.
 	Feed func()
 
+	// Gate is the kernel gate, for the units whose spec wants it; nil: there is
+	// none, because of GateMissing.
+	Gate        Gate
+	GateMissing string
+
 	// Suspended is how long the machine has been suspended in all
 	// (kclock.Suspended). Nil: never.
 	Suspended func() time.Duration
 
-	// RenewEvery is the time between two passes of Kernel.Renew; 0: 300 ms.
+	// RenewEvery is the time between two passes of Kernel.Renew over addresses
+	// without a gate; 0: 300 ms. Behind a gate addresses live longer, and passes
+	// are as much rarer.
 	RenewEvery time.Duration
 
-	// Lease is the lifetime that the kernel gives a claimed address: an engine
-	// that was late by as much has lost it; 0: 1 s.
+	// Lease is the lifetime of a claimed address without a gate: an engine that
+	// was late by as much has lost it; 0: 1 s.
 	Lease time.Duration
 }
 

@@ -32,6 +32,9 @@ func (l *loop) stage(i *instanceShell, priority Priority) {
 		i.socket.senders = append(i.socket.senders, i)
 	}
 	i.sent++
+	if priority > 0 {
+		l.speak(i)
+	}
 }
 
 // build makes the datagrams. Their memory is new each time: what was staged
@@ -78,8 +81,13 @@ func (s *InstanceSpec) destinations() []netip.Addr {
 	return addrs
 }
 
-// flush sends what was staged, one batch for each socket.
+// flush sends what was staged, one batch for each socket, and renews the gates
+// whose adverts are among it.
 func (l *loop) flush() {
+	if len(l.speaking) > 0 {
+		before := l.opts.Gate.Now()
+		defer func() { l.prolong(before, l.opts.Gate.Now()) }()
+	}
 	for _, s := range l.sockets {
 		if len(s.staged) == 0 {
 			continue

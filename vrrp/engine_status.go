@@ -50,6 +50,7 @@ func (l *loop) statuses() []UnitStatus {
 		if u.dirty {
 			u.status = u.describe()
 			u.status.Lingering = l.lingers(u)
+			u.status.Gate = l.gateStatus(u)
 			u.dirty = false
 		}
 		statuses[n] = u.status

@@ -3,6 +3,8 @@ package vrrp
 import (
 	"net/netip"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // State is the state of a virtual router or unit (RFC 9568 section 6.4).
@@ -116,6 +118,15 @@ type (
 	// a BACKUP does not preempt them by itself: it wants to (UnitStatus.Wants).
 	Members struct{ Addrs []netip.Addr }
 
+	// Lease is a verdict: a majority lets the unit hold until then. It opens the
+	// kernel gate of a unit with LeaseByEvents, for the tenure that it names; one
+	// for the next tenure comes before the TakeOver that begins it. It revives no
+	// tenure whose gate ran out.
+	Lease struct {
+		Tenure uint64
+		Until  kclock.Instant
+	}
+
 	// Reannounce is a verdict: another holder has let go, and neighbours may
 	// still point at it. A MASTER announces its addresses again, as often as
 	// after a lower-priority advert.
@@ -135,6 +146,7 @@ func (Hold) event()          {}
 func (TakeOver) event()      {}
 func (Yield) event()         {}
 func (Members) event()       {}
+func (Lease) event()         {}
 func (Reannounce) event()    {}
 
 // An Action is what the shell must do, in the order given.

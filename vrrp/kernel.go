@@ -3,6 +3,7 @@ package vrrp
 import (
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // ErrLapsed says that claimed addresses were not renewed within their lifetime.
@@ -13,8 +14,8 @@ var ErrLapsed = errors.New("lifetime of addresses lapsed")
 // idempotent: claiming twice changes nothing, releasing what is gone succeeds.
 type Kernel interface {
 	// Claim adds addresses, each with the finite lifetime that Renew prolongs,
-	// and routes.
-	Claim(instance string, addrs []Address, routes []Route) error
+	// and routes. The lifetime is one of whole seconds.
+	Claim(instance string, addrs []Address, routes []Route, lifetime time.Duration) error
 
 	// Release removes them and makes sure by a dump that none is left.
 	Release(instance string, addrs []Address, routes []Route) error

@@ -39,6 +39,13 @@ type UnitSpec struct {
 	Name      string // the sync group's name, else the instance's; the unit's key everywhere
 	Group     bool
 	Instances []InstanceSpec // in configuration order; the first one orders the unit
+
+	// KernelLease is what keeps the unit's slot in the kernel gate open. With
+	// LeaseByEvents a unit becomes MASTER by TakeOver only.
+	KernelLease KernelLease
+	// LeaseTime is with LeaseByEvents how far ahead an event Lease reaches at
+	// most.
+	LeaseTime time.Duration
 }
 
 // InstanceSpec is what one node runs for one vrrp_instance. It is a value:

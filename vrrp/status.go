@@ -32,6 +32,7 @@ type UnitStatus struct {
 	// Lingering says that addresses could not be removed when the unit let go,
 	// or that a dump did not show them gone.
 	Lingering bool
+	Gate      GateStatus
 	Instances []InstanceStatus
 }
 

@@ -114,6 +114,7 @@ func (u *Unit) apply(now time.Time, ev Event) {
 		u.yield(now, ev)
 	case Members:
 		u.members = slices.Clone(ev.Addrs)
+	case Lease: // the shell's: it opens the kernel gate
 	case Reannounce:
 		if u.state == Master {
 			u.announceAgain(now)
@@ -211,7 +212,7 @@ func (u *Unit) settle(now time.Time) {
 			u.becomeFault(now)
 		case passed(u.takeOverAt, now):
 			u.becomeMaster(now, u.takeOverReason)
-		case now.Before(takeAt):
+		case u.asks(), now.Before(takeAt):
 		case takeAt.After(ready):
 			u.becomeMaster(now, "hold ended "+ago(now, u.hold.Until)+" ("+u.hold.Reason+"), "+u.silence(now))
 		default:
@@ -266,6 +267,10 @@ func (u *Unit) leaveInit(now time.Time, healthy bool) {
 	}
 }
 
+// asks says that the unit becomes MASTER only when it is told to: whoever does has
+// a majority's word for it. Silence alone only makes it want to.
+func (u *Unit) asks() bool { return u.spec.KernelLease == LeaseByEvents }
+
 // readyAt is when the last Master_Down_Timer of the members ends.
 func (u *Unit) readyAt() time.Time { return u.lastToWait().masterDownTimer }
 
@@ -306,7 +311,10 @@ func (u *Unit) reckonDeadline(now time.Time) time.Time {
 	case Backup:
 		due = u.readyAt()
 		if !now.Before(due) {
-			due = earliest(u.takeAt(), u.wantsUntil(now))
+			due = u.wantsUntil(now)
+			if !u.asks() {
+				due = earliest(u.takeAt(), due)
+			}
 		}
 		due = earliest(due, u.takeOverAt)
 	case Master:

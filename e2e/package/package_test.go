@@ -26,8 +26,9 @@ const (
 	defaults      = "/etc/default/haclusterd"
 
 	// expiry is how long an address may outlive a killed daemon: its lifetime of
-	// a second, in the kernel's grain, and a loaded machine.
-	expiry = 2100*time.Millisecond + 250*time.Millisecond
+	// three seconds behind the kernel gate, in the kernel's grain, and a loaded
+	// machine.
+	expiry = 4100*time.Millisecond + 250*time.Millisecond
 
 	// restart is RestartSec, the start itself and a loaded machine.
 	restart = 5 * time.Second

@@ -27,9 +27,9 @@ type Options struct {
 	// Log is required.
 	Log *slog.Logger
 
-	// Restored is told when the gate was missing on a link where it had been, and
-	// was put back or could not be (err): somebody removes it. Called by Run. May
-	// be nil.
+	// Restored is told when somebody removed the gate from a link and it was put
+	// back, or could not be (err), and then again without an error when it could.
+	// Called by Run. May be nil.
 	Restored func(link string, err error)
 }
 

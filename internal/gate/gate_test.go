@@ -96,8 +96,41 @@ func TestGateOpensAndClosesAtAbsoluteTimes(t *testing.T) {
 	p.wantAnswers("eth0", true)
 
 	s.Open(Now()+time.Hour, Now()+2*time.Hour)
-	s.Close()
+	must(t, p.g.CloseSlots([]uint32{uint32(s.Index())}))
 	p.wantAnswers("eth0", false)
 	must(t, s.Free())
 	p.wantAnswers("eth0", true)
+}
+
+// The same link-local address may be there on several links, as VRRP for IPv6 wants
+// it: each belongs to the slot of its link.
+func TestLinkLocalAddressesAreGuardedByLink(t *testing.T) {
+	p := newPair(t)
+	cable(p.machine, "eth1", p.peer, "eth1")
+	router := netip.MustParseAddr("fe80::cafe")
+	for _, link := range []string{"eth0", "eth1"} {
+		p.addr(link, router.String()+"/64")
+	}
+	far := map[string]*wire{"eth0": p.far, "eth1": p.peer.wire("eth1")}
+	ask := func(link string, want bool) {
+		t.Helper()
+		w, mac := far[link], p.link(link).Attrs().HardwareAddr
+		client := netip.MustParseAddr("fe80::2")
+		w.wantAnswer("solicitation on "+link, eth(mac, w.mac, 0x86dd, neighbour(135, client, router, router, w.mac)), isNeighbour(router), want)
+		w.wantAnswer("echo6 on "+link, eth(mac, w.mac, 0x86dd, echo6(client, router)), isFrom6(58, router), want)
+	}
+	s, err := p.g.NewSlot()
+	must(t, err)
+	if err := s.Guard(Guarded{Addresses: []netip.Addr{router}}); err == nil {
+		t.Error("a link-local address was guarded without its link")
+	}
+	must(t, s.Guard(Guarded{Addresses: []netip.Addr{OnLink(router, p.index("eth1"))}}))
+	s.Open(0, Now()+time.Hour)
+	ask("eth0", true)
+	ask("eth1", false)
+	if list, err := p.g.Slots(); err != nil || len(list) != 1 || list[0].Addresses[0] != OnLink(router, p.index("eth1")) {
+		t.Errorf("Slots = %+v, %v; want %v on its link", list, err, router)
+	}
+	must(t, s.Free())
+	ask("eth1", true)
 }

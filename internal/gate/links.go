@@ -100,9 +100,18 @@ func (g *Gate) guard(link netlink.Link) error {
 		}
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.links[attrs.Index] = state
+	g.mu.Unlock()
+	if was.err != nil && state.guarded {
+		g.tell(attrs.Name, nil)
+	}
 	return state.err
+}
+
+func (g *Gate) tell(link string, err error) {
+	if g.opts.Restored != nil {
+		g.opts.Restored(link, err)
+	}
 }
 
 func (g *Gate) known(index int) linkState {

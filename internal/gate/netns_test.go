@@ -113,13 +113,6 @@ func (m *machine) addr(link, prefix string) {
 	must(m.t, m.route.AddrAdd(m.link(link), a))
 }
 
-func (m *machine) noAddr(link, prefix string) {
-	m.t.Helper()
-	a, err := netlink.ParseAddr(prefix)
-	must(m.t, err)
-	must(m.t, m.route.AddrDel(m.link(link), a))
-}
-
 // routeVia adds a route by a gateway.
 func (m *machine) routeVia(dst, via string) {
 	m.t.Helper()

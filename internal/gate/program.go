@@ -238,6 +238,25 @@ func (p *assembler) zero(at, bytes int16) {
 	}
 }
 
+// key6 makes the key of the IPv6 address at a place on the stack.
+func (p *assembler) key6(at int16) {
+	p.copy(stackKey, at)
+	p.scopeKey()
+}
+
+// scopeKey puts the link into the key of a link-local address, which may be there
+// on several links: after fe80::/10 come zeros (RFC 4291 section 2.5.6).
+func (p *assembler) scopeKey() {
+	global := p.newLabel()
+	p.half(asm.R1, stackKey)
+	p.add(
+		asm.And.Imm(asm.R1, 0xffc0), asm.JNE.Imm(asm.R1, 0xfe80, global),
+		asm.LoadMem(asm.R1, ctx, skbIfindex, asm.Word),
+		asm.StoreMem(asm.R10, stackKey+keyLink, asm.R1, asm.Word),
+	)
+	p.label(global)
+}
+
 // copy copies 16 bytes on the stack, by words: not every place is aligned to more.
 func (p *assembler) copy(to, from int16) {
 	for n := int16(0); n < 16; n += 4 {

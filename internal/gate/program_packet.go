@@ -115,7 +115,7 @@ func (p *assembler) ipv6(d direction) {
 	p.label(labelIPv6)
 	p.loadAt(0, stackHeader, ip6Bytes)
 	if d == ingress {
-		p.copy(stackKey, ip6Destination)
+		p.key6(ip6Destination)
 		local := p.newLabel()
 		p.whenClosed(mapAddresses, local)
 		p.neighbour(ndpSolicitation)
@@ -134,7 +134,7 @@ func (p *assembler) ipv6(d direction) {
 	)
 	p.advert(6)
 	p.label(source)
-	p.copy(stackKey, ip6Source)
+	p.key6(ip6Source)
 	p.whenClosed(mapAddresses, labelDrop)
 	p.neighbour(ndpAdvertisement)
 }
@@ -146,6 +146,7 @@ func (p *assembler) neighbour(kind int32) {
 	p.loadAt(ip6Bytes, stackFIB, 1)
 	p.add(asm.LoadMem(asm.R1, asm.R10, stackFIB, asm.Byte), asm.JNE.Imm(asm.R1, kind, labelNext))
 	p.loadAt(ndpTarget, stackKey, 16)
+	p.scopeKey()
 	p.whenClosed(mapAddresses, labelDrop)
 	p.next()
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -21,10 +22,41 @@ type Router struct {
 	VRID    uint8
 }
 
-// Guarded is what a slot opens and closes.
+// Guarded is what a slot opens and closes. A link-local IPv6 address has the number
+// of its link for a zone, in decimal.
 type Guarded struct {
 	Addresses []netip.Addr
 	Routers   []Router
+}
+
+// OnLink is an address on a link as Guarded wants it.
+func OnLink(addr netip.Addr, ifindex int) netip.Addr {
+	addr = addr.Unmap()
+	if !addr.Is6() || !addr.IsLinkLocalUnicast() {
+		return addr.WithZone("")
+	}
+	return addr.WithZone(strconv.Itoa(ifindex))
+}
+
+// keyLink is where the key of a link-local address has its link.
+const keyLink = 4
+
+// addressKey is the key of an address: IPv4 as mapped into IPv6.
+func addressKey(a netip.Addr) [16]byte {
+	key := a.As16()
+	if link, err := strconv.ParseUint(a.Zone(), 10, 32); err == nil {
+		binary.NativeEndian.PutUint32(key[keyLink:], uint32(link))
+	}
+	return key
+}
+
+func addressOf(key [16]byte) netip.Addr {
+	if a := netip.AddrFrom16(key).Unmap(); !a.IsLinkLocalUnicast() || a.Is4() {
+		return a
+	}
+	link := binary.NativeEndian.Uint32(key[keyLink:])
+	clear(key[keyLink : keyLink+4])
+	return OnLink(netip.AddrFrom16(key), int(link))
 }
 
 // State of a slot.
@@ -146,7 +178,10 @@ func (s *Slot) Guard(what Guarded) error {
 	addresses, routers := make(map[netip.Addr]bool), make(map[Router]bool)
 	index := uint32(s.index)
 	for _, a := range what.Addresses {
-		addresses[a.Unmap().WithZone("")] = true
+		if a = a.Unmap(); a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
+			return fmt.Errorf("guard %v: a link-local address needs its link", a)
+		}
+		addresses[a] = true
 	}
 	for _, r := range what.Routers {
 		routers[r] = true
@@ -156,7 +191,7 @@ func (s *Slot) Guard(what Guarded) error {
 		if s.addresses[a] {
 			continue
 		}
-		if err := s.gate.addresses.Put(a.As16(), index); err != nil {
+		if err := s.gate.addresses.Put(addressKey(a), index); err != nil {
 			errs = append(errs, fmt.Errorf("guard %v: %w", a, err))
 			continue
 		}
@@ -174,7 +209,7 @@ func (s *Slot) Guard(what Guarded) error {
 	}
 	for a := range s.addresses {
 		if !addresses[a] {
-			errs = append(errs, s.remove(s.gate.addresses, a.As16()))
+			errs = append(errs, s.remove(s.gate.addresses, addressKey(a)))
 			delete(s.addresses, a)
 		}
 	}
@@ -239,6 +274,24 @@ func (g *Gate) CloseAll() {
 	}
 }
 
+// CloseSlots closes slots by their numbers, whosoever opened them, and reads back
+// that they are closed. The process that uses them must be known to be dead, or it
+// may open them again.
+func (g *Gate) CloseSlots(indexes []uint32) error {
+	for _, index := range indexes {
+		if index >= slots {
+			return fmt.Errorf("close slot %d of the gate: out of range; use 0 to %d", index, slots-1)
+		}
+		g.cell(int(index)).deadline.Store(0)
+	}
+	for _, index := range indexes {
+		if state := g.cell(int(index)).state(Now()); state == Open {
+			return fmt.Errorf("close slot %d of the gate: it is open again: somebody still uses it", index)
+		}
+	}
+	return nil
+}
+
 // Reset closes every slot and forgets what all of them guarded: for when all their
 // addresses are known to be gone, and no process uses them.
 func (g *Gate) Reset() error {
@@ -252,7 +305,7 @@ func (g *Gate) Reset() error {
 		func(_ int, r Router) { routers = append(routers, r) },
 	)
 	for _, a := range addresses {
-		err = errors.Join(err, ignoreGone(g.addresses.Delete(a.As16())))
+		err = errors.Join(err, ignoreGone(g.addresses.Delete(addressKey(a))))
 	}
 	for _, r := range routers {
 		err = errors.Join(err, ignoreGone(g.adverts.Delete(r.key())))
@@ -318,7 +371,7 @@ func (g *Gate) entries(address func(int, netip.Addr), router func(int, Router)) 
 	it := g.addresses.Iterate()
 	for it.Next(&addr, &index) {
 		if int(index) < slots {
-			address(int(index), netip.AddrFrom16(addr).Unmap())
+			address(int(index), addressOf(addr))
 		}
 	}
 	if err := it.Err(); err != nil {

@@ -110,9 +110,7 @@ func (g *Gate) heed(b []byte) {
 			continue // new, or a port by now
 		}
 		g.opts.Log.Error("somebody removed the kernel gate from a link", "iface", name, "restored", err == nil)
-		if g.opts.Restored != nil {
-			g.opts.Restored(name, err)
-		}
+		g.tell(name, err)
 	}
 }
 

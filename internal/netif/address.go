@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// Lease is the valid lifetime of a virtual address, the shortest that the
-// kernel knows. Renew must be called three times within it.
-const Lease = time.Second
+// Bounds of the valid lifetime of a virtual address. The kernel counts in seconds.
+const (
+	Lease    = time.Second // the shortest that the kernel knows
+	MaxLease = 63 * time.Second
+)
 
 // Family is the address family of an address, as in package vrrp.
 type Family uint8

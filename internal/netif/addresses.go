@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLapsed says that addresses were not renewed within Lease, so the kernel
+// ErrLapsed says that addresses were not renewed within their lease, so the kernel
 // may have removed them and another machine may hold them.
 var ErrLapsed = errors.New("lease lapsed")
 
@@ -67,6 +67,7 @@ type holding struct {
 	owner   string
 	index   int
 	foreign bool          // was there before; never renewed or removed
+	lease   time.Duration // valid lifetime that each renewal gives
 	at      time.Duration // of the last renewal, on CLOCK_BOOTTIME
 }
 
@@ -117,11 +118,16 @@ func (a *Addresses) Close() error {
 	return errors.Join(a.conn.close(), a.index.close())
 }
 
-// Claim adds addresses with a lease, then routes, and holds them for owner.
+// Claim adds addresses with a lease, then routes, and holds them for owner. The
+// lease is one of whole seconds, Lease to MaxLease; Renew must be called three times
+// within the shortest that is held.
 // An address that is held already is prolonged, and passes to owner when it
 // was another's. When some cannot be added the others are, and the error names
 // each; Release them all then.
-func (a *Addresses) Claim(owner string, addrs []Address, routes []Route) error {
+func (a *Addresses) Claim(owner string, addrs []Address, routes []Route, lease time.Duration) error {
+	if lease < Lease || lease > MaxLease || lease%time.Second != 0 {
+		return fmt.Errorf("claim addresses of %s: lease %v is out of range; use whole seconds, %v to %v", owner, lease, Lease, MaxLease)
+	}
 	now, err := boottime()
 	if err != nil {
 		return err
@@ -134,7 +140,7 @@ func (a *Addresses) Claim(owner string, addrs []Address, routes []Route) error {
 			errs = append(errs, fmt.Errorf("add %s on %s: %w", addr.Prefix, addr.Interface, err))
 			continue
 		}
-		pending = append(pending, &holding{addr: addr, owner: owner, index: index, at: now})
+		pending = append(pending, &holding{addr: addr, owner: owner, index: index, lease: lease, at: now})
 	}
 	a.note(pending)
 	a.promoteSecondaries(pending)
@@ -164,7 +170,7 @@ func (a *Addresses) add(pending []*holding) []error {
 		if old := a.held[keyOf(h.addr)]; old != nil && !old.foreign {
 			flags = unix.NLM_F_ACK | unix.NLM_F_REPLACE
 		}
-		r.addAddr(h.addr, h.index, Lease, flags)
+		r.addAddr(h.addr, h.index, h.lease, flags)
 	}
 	results, err := a.conn.do(&r)
 	if err != nil {
@@ -209,7 +215,7 @@ func (a *Addresses) adopt(present []*holding) []error {
 			continue
 		}
 		var r requests
-		r.addAddr(h.addr, h.index, Lease, unix.NLM_F_ACK|unix.NLM_F_REPLACE)
+		r.addAddr(h.addr, h.index, h.lease, unix.NLM_F_ACK|unix.NLM_F_REPLACE)
 		results, err := a.conn.do(&r)
 		if err = errors.Join(append(results, err)...); err != nil {
 			errs = append(errs, fmt.Errorf("add %s on %s: %w", h.addr.Prefix, h.addr.Interface, err))
@@ -231,7 +237,7 @@ func (a *Addresses) reportForeign(addr Address) {
 
 // Release removes addresses and routes that owner holds and makes sure by a
 // dump that none is left. What others own, or held before, stays. When it
-// fails the addresses end by themselves within Lease, because they are not
+// fails the addresses end by themselves with their lease, because they are not
 // renewed any more.
 func (a *Addresses) Release(owner string, addrs []Address, routes []Route) error {
 	errs := a.releaseRoutes(owner, routes)
@@ -338,7 +344,7 @@ func (a *Addresses) list(index int) ([]ifAddr, error) {
 }
 
 // Renew prolongs everything claimed in one pass, and puts back what others
-// removed. Owners whose last pass is longer ago than Lease are left alone, and
+// removed. Owners whose last pass is longer ago than their lease are left alone, and
 // the error is then ErrLapsed until they are claimed again or released: it is a
 // sign that this process stood still (R8), so the unit must go BACKUP.
 func (a *Addresses) Renew() error {
@@ -348,7 +354,7 @@ func (a *Addresses) Renew() error {
 	}
 	var lapsed []string
 	for _, h := range a.held {
-		if now-h.at > Lease && !h.foreign && !slices.Contains(lapsed, h.owner) {
+		if now-h.at > h.lease && !h.foreign && !slices.Contains(lapsed, h.owner) {
 			lapsed = append(lapsed, h.owner)
 		}
 	}
@@ -385,7 +391,7 @@ func (a *Addresses) buildRenewal(lapsed []string) {
 		if h.foreign || slices.Contains(lapsed, h.owner) {
 			continue
 		}
-		a.renewal.addAddr(h.addr, h.index, Lease, unix.NLM_F_REPLACE)
+		a.renewal.addAddr(h.addr, h.index, h.lease, unix.NLM_F_REPLACE)
 		a.renewed = append(a.renewed, h)
 	}
 	a.stale = len(lapsed) > 0

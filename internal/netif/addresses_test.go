@@ -22,7 +22,7 @@ func TestClaimAddsLeasesAndReleaseRemovesThem(t *testing.T) {
 	a := newAddresses(t, t.TempDir())
 	addOwn(t, "v0", "192.0.2.1/24")
 	vips := []Address{vip("192.0.2.100/32"), vip("192.0.2.101/24"), vip("2001:db8::100/128"), vip("2001:db8:1::100/64")}
-	must(t, a.Claim("vi_1", vips, nil))
+	must(t, a.Claim("vi_1", vips, nil, Lease))
 	wantPrefixes(t, "v0", "192.0.2.1/24", "192.0.2.100/32", "192.0.2.101/24", "2001:db8:1::100/64", "2001:db8::100/128")
 
 	kernel, err := a.list(0)
@@ -37,7 +37,7 @@ func TestClaimAddsLeasesAndReleaseRemovesThem(t *testing.T) {
 		}
 	}
 
-	must(t, a.Claim("vi_1", vips, nil)) // once more changes nothing
+	must(t, a.Claim("vi_1", vips, nil, Lease)) // once more changes nothing
 	must(t, a.Release("vi_1", vips, nil))
 	must(t, a.Release("vi_1", vips, nil))
 	wantPrefixes(t, "v0", "192.0.2.1/24")
@@ -47,7 +47,7 @@ func TestLeaseEndsWithoutRenewal(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
 	vips := []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}
-	must(t, a.Claim("vi_1", vips, nil))
+	must(t, a.Claim("vi_1", vips, nil, Lease))
 	start := time.Now()
 	eventually(t, 2500*time.Millisecond, "addresses are gone", func() bool { return len(prefixes(t, "v0")) == 0 })
 	if took := time.Since(start); took < Lease-50*time.Millisecond {
@@ -59,7 +59,7 @@ func TestRenewKeepsAddressesWithoutAGap(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
 	vips := []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}
-	must(t, a.Claim("vi_1", vips, nil))
+	must(t, a.Claim("vi_1", vips, nil, Lease))
 	next := time.Now()
 	for end := time.Now().Add(3 * Lease); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if !time.Now().Before(next) {
@@ -75,7 +75,7 @@ func TestRenewKeepsAddressesWithoutAGap(t *testing.T) {
 func TestRenewPutsBackWhatOthersRemoved(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
-	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24")}, nil))
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24")}, nil, Lease))
 	addr, err := netlink.ParseAddr("192.0.2.100/24")
 	must(t, err)
 	must(t, netlink.AddrDel(link(t, "v0"), addr))
@@ -87,9 +87,9 @@ func TestRenewLeavesLapsedOwnersAlone(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
 	first, second := []Address{vip("192.0.2.100/32")}, []Address{vip("192.0.2.101/32")}
-	must(t, a.Claim("vi_1", first, nil))
+	must(t, a.Claim("vi_1", first, nil, Lease))
 	a.held[keyOf(first[0])].at -= 2 * Lease
-	must(t, a.Claim("vi_2", second, nil))
+	must(t, a.Claim("vi_2", second, nil, Lease))
 	addr, err := netlink.ParseAddr("192.0.2.100/32")
 	must(t, err)
 	must(t, netlink.AddrDel(link(t, "v0"), addr))
@@ -101,7 +101,7 @@ func TestRenewLeavesLapsedOwnersAlone(t *testing.T) {
 	}
 	wantPrefixes(t, "v0", "192.0.2.101/32")
 
-	must(t, a.Claim("vi_1", first, nil))
+	must(t, a.Claim("vi_1", first, nil, Lease))
 	must(t, a.Renew())
 	wantPrefixes(t, "v0", "192.0.2.100/32", "192.0.2.101/32")
 }
@@ -118,7 +118,7 @@ func TestForeignAddressIsReportedAndLeftAlone(t *testing.T) {
 	addOwn(t, "v0", "192.0.2.100/24")
 	addOwn(t, "v0", "2001:db8::100/64")
 	vips := []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}
-	must(t, a.Claim("vi_1", vips, nil))
+	must(t, a.Claim("vi_1", vips, nil, Lease))
 	must(t, a.Renew())
 	must(t, a.Release("vi_1", vips, nil))
 	if len(reported) != 2 {
@@ -145,7 +145,7 @@ func TestReleaseOfThePrimaryKeepsTheOthersOfItsSubnet(t *testing.T) {
 	must(t, os.WriteFile("/proc/sys/net/ipv4/conf/all/promote_secondaries", []byte("0"), 0o644))
 	must(t, os.WriteFile("/proc/sys/net/ipv4/conf/v0/promote_secondaries", []byte("0"), 0o644))
 	a := newAddresses(t, t.TempDir())
-	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24")}, nil))
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24")}, nil, Lease))
 	addOwn(t, "v0", "192.0.2.1/24")
 	must(t, a.Release("vi_1", []Address{vip("192.0.2.100/24")}, nil))
 	wantPrefixes(t, "v0", "192.0.2.1/24")
@@ -156,7 +156,7 @@ func TestIPv6SubnetRouteOfTheMachineSurvivesTheVirtualAddress(t *testing.T) {
 	a := newAddresses(t, t.TempDir())
 	addOwn(t, "v0", "2001:db8::1/64")
 	vips := []Address{vip("2001:db8::100/64")}
-	must(t, a.Claim("vi_1", vips, nil))
+	must(t, a.Claim("vi_1", vips, nil, Lease))
 	must(t, a.Renew())
 	must(t, a.Release("vi_1", vips, nil))
 	const rtfExpires = 0x400000 // include/uapi/linux/ipv6_route.h
@@ -185,8 +185,8 @@ func TestIPv6VirtualAddressReachesItsSubnet(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
 	first, second := []Address{vip("2001:db8::100/64")}, []Address{vip("2001:db8::101/64")}
-	must(t, a.Claim("vi_1", first, nil))
-	must(t, a.Claim("vi_2", second, nil))
+	must(t, a.Claim("vi_1", first, nil, Lease))
+	must(t, a.Claim("vi_2", second, nil, Lease))
 	count := func() int {
 		routes, err := a.listRoutes(RouteProtocolVirtual)
 		must(t, err)
@@ -211,7 +211,7 @@ func TestAddressLineWordsReachTheKernel(t *testing.T) {
 	addr.Broadcast = netip.IPv4Unspecified()
 	peer := vip("192.0.2.9/32")
 	peer.Peer = netip.MustParsePrefix("198.51.100.0/30")
-	must(t, a.Claim("vi_1", []Address{addr, peer}, nil))
+	must(t, a.Claim("vi_1", []Address{addr, peer}, nil, Lease))
 	kernel, err := a.list(0)
 	must(t, err)
 	for _, k := range kernel {
@@ -235,7 +235,7 @@ func TestClaimNamesWhatItCannotAdd(t *testing.T) {
 	a := newAddresses(t, t.TempDir())
 	missing := vip("192.0.2.101/32")
 	missing.Interface = "eth9"
-	err := a.Claim("vi_1", []Address{missing, vip("192.0.2.100/32")}, nil)
+	err := a.Claim("vi_1", []Address{missing, vip("192.0.2.100/32")}, nil, Lease)
 	if want := "add 192.0.2.101/32 on eth9: no such interface"; err == nil || err.Error() != want {
 		t.Errorf("Claim = %v, want %s", err, want)
 	}
@@ -249,7 +249,7 @@ func TestScrubRemovesWhatAnEarlierProcessLeft(t *testing.T) {
 	route := Route{Dst: netip.MustParsePrefix("198.51.100.0/24"), Via: netip.MustParseAddr("192.0.2.254"), Interface: "v0"}
 	addOwn(t, "v0", "192.0.2.1/24")
 	dead := newAddresses(t, dir)
-	must(t, dead.Claim("vi_1", []Address{vip("192.0.2.100/32"), vip("192.0.2.101/32")}, []Route{route}))
+	must(t, dead.Claim("vi_1", []Address{vip("192.0.2.100/32"), vip("192.0.2.101/32")}, []Route{route}, Lease))
 
 	a := newAddresses(t, dir)
 	removed, err := a.Scrub(func(addr Address) bool { return addr.Prefix == vip("192.0.2.101/32").Prefix })
@@ -264,7 +264,7 @@ func TestScrubRemovesWhatAnEarlierProcessLeft(t *testing.T) {
 		t.Errorf("virtual routes = %v, want none", routes)
 	}
 	// What is held passes to the new process.
-	must(t, a.Claim("vi_1", []Address{vip("192.0.2.101/32")}, nil))
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.101/32")}, nil, Lease))
 	if a.held[keyOf(vip("192.0.2.101/32"))].foreign {
 		t.Error("an address of our own counts as foreign")
 	}
@@ -275,10 +275,10 @@ func TestFullRunDirectoryDoesNotStopATakeOver(t *testing.T) {
 	dir := t.TempDir()
 	a := newAddresses(t, dir)
 	must(t, os.Mkdir(filepath.Join(dir, "addresses"), 0o755)) // cannot be written
-	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/32")}, nil))
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/32")}, nil, Lease))
 	wantPrefixes(t, "v0", "192.0.2.100/32")
 	must(t, os.Remove(filepath.Join(dir, "addresses")))
-	must(t, a.Claim("vi_2", []Address{vip("192.0.2.101/32")}, nil))
+	must(t, a.Claim("vi_2", []Address{vip("192.0.2.101/32")}, nil, Lease))
 	b, err := os.ReadFile(filepath.Join(dir, "addresses"))
 	must(t, err)
 	if n := strings.Count(string(b), "+ lease v0 "); n != 2 {
@@ -298,7 +298,7 @@ func TestVirtualRoutesComeAndGo(t *testing.T) {
 	}
 	vips := []Address{vip("192.0.2.100/32")}
 	for range 2 {
-		must(t, a.Claim("vi_1", vips, routes))
+		must(t, a.Claim("vi_1", vips, routes, Lease))
 		got, err := a.listRoutes(RouteProtocolVirtual)
 		must(t, err)
 		if len(got) != len(routes) {
@@ -320,7 +320,7 @@ func TestRouteOfSomebodyElseIsNeverReplaced(t *testing.T) {
 	theirs := netlink.Route{Dst: ipNet(netip.MustParsePrefix("0.0.0.0/0")), Gw: netip.MustParseAddr("192.0.2.253").AsSlice()}
 	must(t, netlink.RouteAdd(&theirs))
 	ours := []Route{{Dst: netip.MustParsePrefix("0.0.0.0/0"), Via: netip.MustParseAddr("192.0.2.254")}}
-	if err := a.Claim("vi_1", nil, ours); !errors.Is(err, unix.EEXIST) {
+	if err := a.Claim("vi_1", nil, ours, Lease); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("Claim = %v, want %v", err, unix.EEXIST)
 	}
 	must(t, a.Release("vi_1", nil, ours))
@@ -370,7 +370,7 @@ func BenchmarkRenew(b *testing.B) {
 				}
 				vips = append(vips, vip(p))
 			}
-			must(b, a.Claim("vi_1", vips, nil))
+			must(b, a.Claim("vi_1", vips, nil, Lease))
 			b.ResetTimer()
 			for b.Loop() {
 				must(b, a.Renew())
@@ -388,7 +388,7 @@ func BenchmarkClaimAndRelease255(b *testing.B) {
 	for b.Loop() {
 		start := time.Now()
 		for i := range 255 {
-			must(b, a.Claim(fmt.Sprint(i), []Address{vip(fmt.Sprintf("192.0.2.%d/32", i))}, nil))
+			must(b, a.Claim(fmt.Sprint(i), []Address{vip(fmt.Sprintf("192.0.2.%d/32", i))}, nil, Lease))
 		}
 		claimed := time.Now()
 		for i := range 255 {

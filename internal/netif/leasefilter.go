@@ -11,8 +11,8 @@ import (
 
 // attachLeaseFilter makes the kernel drop the news of a lease's renewal before
 // it wakes anybody: hundreds in a second on a busy machine, all of no interest.
-// A renewal is an RTM_NEWADDR with the valid lifetime Lease of an address that
-// was not created at the moment of its last change. (The sender's port would
+// A renewal is an RTM_NEWADDR with a valid lifetime up to MaxLease of an address
+// that was not created at the moment of its last change. (The sender's port would
 // do for IPv4 only: the kernel leaves it out for IPv6.) What is added anew, and
 // every removal, passes.
 func attachLeaseFilter(fd int) error {
@@ -45,7 +45,7 @@ func leaseFilter() []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 9},
 		bpf.TAX{},
 		bpf.LoadIndirect{Off: valid, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: loaded32(uint32(Lease / time.Second)), SkipTrue: 6},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: loaded32(^uint32(MaxLease / time.Second)), SkipTrue: 6},
 		bpf.LoadIndirect{Off: updated, Size: 4},
 		bpf.StoreScratch{Src: bpf.RegA, N: 0},
 		bpf.LoadIndirect{Off: created, Size: 4},

@@ -88,7 +88,7 @@ func TestMonitorTellsLeasedFromOwnAndHearsOfTheirLoss(t *testing.T) {
 	a := newAddresses(t, t.TempDir())
 	levels := startMonitor(t, ns)
 	want := []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24"), netip.MustParsePrefix("2001:db8::100/64")}
-	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}, nil))
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}, nil, Lease))
 	l := waitFor(t, levels, "leased", func(l LinkState) bool { return slices.Equal(l.Leased, want) })
 	for _, p := range want {
 		if slices.Contains(l.Addrs, p) {
@@ -106,7 +106,7 @@ func TestMonitorTellsLeasedFromOwnAndHearsOfTheirLoss(t *testing.T) {
 func TestRenewalsDoNotWakeTheMonitor(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
-	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}, nil))
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/24"), vip("2001:db8::100/64")}, nil, Lease))
 	events, err := subscribe()
 	must(t, err)
 	defer events.Close()
@@ -136,7 +136,7 @@ func TestRenewalsDoNotWakeTheMonitor(t *testing.T) {
 		}
 	}
 	for _, prefix := range []string{"192.0.2.101/24", "2001:db8::101/64"} {
-		must(t, a.Claim("vi_2", []Address{vip(prefix)}, nil))
+		must(t, a.Claim("vi_2", []Address{vip(prefix)}, nil, Lease))
 		if !heard(prefix, time.Second) {
 			t.Errorf("%s is new and was not heard", prefix)
 		}

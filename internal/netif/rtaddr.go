@@ -28,9 +28,9 @@ type ifAddr struct {
 }
 
 // leased reports whether the address is a virtual one of ours. Nobody else
-// gives an address a lifetime of a second, so this holds on kernels that do not
+// gives an address a lifetime of seconds, so this holds on kernels that do not
 // keep a protocol with an address too, and for what an earlier process added.
-func (a ifAddr) leased() bool { return a.valid <= uint32(Lease/time.Second) }
+func (a ifAddr) leased() bool { return a.valid <= uint32(MaxLease/time.Second) }
 
 // usable reports whether it can be a source address.
 func (a ifAddr) usable() bool {
@@ -88,7 +88,7 @@ func parseIfAddr(b []byte) (ifAddr, bool) {
 	return a, true
 }
 
-// addAddr appends an RTM_NEWADDR. A lifetime is Lease or permanent, never zero:
+// addAddr appends an RTM_NEWADDR. A lifetime is a lease or permanent, never zero:
 // a message without lifetimes makes the address permanent.
 func (r *requests) addAddr(a Address, index int, lifetime time.Duration, flags uint16) {
 	local := a.Prefix.Addr()
