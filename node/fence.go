@@ -103,6 +103,7 @@ func (f *fencing) setPeers(p splitbrain.PeerView) {
 // run decides until ctx is done. Agents and probes run in goroutines of their own
 // that end with ctx; their results come back by channels.
 func (f *fencing) run(ctx context.Context) error {
+	f.arbiter.SetMACs(ownHardware()) // by which others prove what this node takes
 	fencer := splitbrain.NewFencer()
 	results, proofs := make(chan ended), make(chan proved)
 	verdicts := make(chan fence.Verdict)

@@ -19,6 +19,7 @@ func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitb
 		members:  m.cluster.Members,
 		units:    m.plane.engine.Status,
 		state:    func() desired.State { return m.state.get().state },
+		prover:   prober{m},
 		disarmed: func() bool { _, _, standing := m.disarm.get().Standing(); return standing },
 	})
 	m.fencing.set(f)

@@ -265,6 +265,7 @@ func (f *Fencer) say(v *FenceView, d *FenceDecision) {
 		d.Words = append(d.Words, w)
 	}
 	if f.vote != nil && f.vote.heard {
+		d.Suspects = append(d.Suspects, Suspect{f.vote.Unit, f.vote.Node})
 		w := f.vote.FenceWord
 		w.Age = v.Now.Sub(f.vote.since)
 		d.Words = append(d.Words, w)

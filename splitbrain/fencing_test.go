@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // fenceLAN is a few nodes with a Fencer each, and who hears whom.
@@ -391,5 +393,31 @@ func TestAVoteBindsUntilItIsOver(t *testing.T) {
 	l.now = l.now.Add(time.Second)
 	if !voted() {
 		t.Error("c does not vote for e although the agent of a cannot run any more")
+	}
+}
+
+func TestTheGrantsOfAFencedLifeAreFree(t *testing.T) {
+	v := newVoter("v", 0)
+	v.elect = Electorate{Epoch: 1, Voters: []string{"a", "b", "v"}}
+	v.setBound(2 * time.Second)
+	now := kclock.Instant(0).Add(3 * time.Second)
+	request := func(ballot Ballot) LeaseRequest {
+		return LeaseRequest{Unit: "VI", Tenure: 1, Ballot: ballot, Epoch: 1, Lease: time.Second}
+	}
+	a, b := owner{"a", 1}, owner{"b", 2}
+	v.ask(now, a, 1, request(1), now.Add(time.Second))
+	v.ask(now, b, 1, request(2), now.Add(time.Second))
+	if got := v.units["VI"].grant.owner; got != a {
+		t.Fatalf("granted to %v, want a", got)
+	}
+	v.end(now, owner{"a", 9}) // another life
+	v.settle(now)
+	if got := v.units["VI"].grant.owner; got != a {
+		t.Fatalf("granted to %v after another life of a was fenced, want a", got)
+	}
+	v.end(now, a)
+	v.settle(now)
+	if got := v.units["VI"].grant.owner; got != b {
+		t.Errorf("granted to %v after a was fenced, want b, whose request stood", got)
 	}
 }

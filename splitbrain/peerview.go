@@ -42,6 +42,7 @@ type MemberView struct {
 	TwoWay    bool // and it acknowledges a record of ours that counts, too
 	Leaving   bool
 	Addrs     []netip.Addr
+	MACs      []MAC
 	Facts     []byte
 	Epoch     uint64      // of the electorate that it has stored
 	Fencing   []FenceWord // said at FencingAt

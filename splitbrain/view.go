@@ -34,7 +34,7 @@ func (c *Core) memberView(now time.Time, m *member) MemberView {
 		Direct: m.directAt, Heard: m.heardAt, RTT: m.rtt,
 		Fresh:   fresh,
 		TwoWay:  fresh && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window, 3*m.interval),
-		Leaving: m.leaving, Addrs: m.sources, Facts: m.facts, Epoch: m.epoch,
+		Leaving: m.leaving, Addrs: m.sources, MACs: m.macs, Facts: m.facts, Epoch: m.epoch,
 		Fencing: m.fencing, FencingAt: m.fencingAt,
 	}
 	for _, h := range m.claims {

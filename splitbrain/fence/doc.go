@@ -3,7 +3,8 @@
 // others). An agent reads name=value lines on its standard input, one of which is
 // action=…, and answers by its exit status.
 //
-// Agent.Run is one run. Watch checks now and then that the agents would work;
-// Run of it is one goroutine, which its caller starts. Who is fenced, and when,
-// is decided by splitbrain.Fencer.
+// Agent.Fence is one run. Watch checks now and then that the agents would work;
+// its Run is one goroutine, which its caller starts. Probe asks a machine whether
+// it takes packets for an address, which is the evidence that counts. Who is
+// fenced, and when, is decided by splitbrain.Fencer.
 package fence
