@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -56,6 +57,17 @@ func (n *Node) StartStandalone(conf string, flags ...string) *Daemon {
 func (n *Node) StartMember(mesh Network, flags ...string) *Daemon {
 	n.t.Helper()
 	d := n.daemon(n.tempDir("haclusterd"), append([]string{"--advertise=" + n.Addr4(mesh).String()}, flags...))
+	d.start()
+	return d
+}
+
+// StartMemberBooted is StartMember on a machine that booted earlier than this one
+// by the given time: the daemon's monotonic clocks are ahead of the others'.
+func (n *Node) StartMemberBooted(earlier time.Duration, mesh Network, flags ...string) *Daemon {
+	n.t.Helper()
+	d := n.daemon(n.tempDir("haclusterd"), append([]string{"--advertise=" + n.Addr4(mesh).String()}, flags...))
+	shift := strconv.Itoa(int(earlier.Seconds()))
+	d.args = append([]string{"unshare", "--time", "--monotonic", shift, "--boottime", shift}, d.args...)
 	d.start()
 	return d
 }
