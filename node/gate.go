@@ -1,7 +1,8 @@
 package node
 
 import (
-	"log/slog"
+	"context"
+	"errors"
 	"time"
 
 	"github.com/hacluster/hacluster/desired"
@@ -34,12 +35,17 @@ func (s gateSlot) Guard(what vrrp.Guarded) error {
 	return s.Slot.Guard(out)
 }
 
-// openGate makes the kernel gate of this daemon, or says why there is none. Several
-// daemons on one machine have run directories of their own.
-func openGate(log *slog.Logger, runDir string, alert func(observed.Alert)) (*gate.Gate, error) {
-	g, err := gate.New(gate.Options{
-		Name: runDir,
-		Log:  log.With("component", "gate"),
+// askTimeout bounds the wait for the supervisor, which opens the gate at the first
+// time.
+const askTimeout = 5 * time.Second
+
+// openGate takes the kernel gate from the supervisor, who can close it when this
+// process is dead, or makes one, or says why there is none. It is called when
+// nothing is left of an earlier life: what that guarded is guarded no longer.
+func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
+	opts := gate.Options{
+		Name: o.RunDir, // several daemons on one machine have each their own
+		Log:  o.Log.With("component", "gate"),
 		Restored: func(link string, err error) {
 			a := observed.Alert{
 				ID: "kernel_gate_removed/" + link, Code: "kernel_gate_removed", Severity: observed.Warning, Since: time.Now(),
@@ -56,11 +62,24 @@ func openGate(log *slog.Logger, runDir string, alert func(observed.Alert)) (*gat
 				alert(a)
 			}
 		},
-	})
-	if err != nil {
-		log.Warn("there is no kernel gate: a daemon that hangs keeps its addresses until their lifetime ends", "err", err)
 	}
-	return g, err
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	files, err := o.Supervisor.Gate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return gate.New(opts) // which says why the supervisor has none
+	}
+	g, err := gate.FromFiles(files, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Reset(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
 }
 
 // gateMode is what keeps the gate of a unit open. Without an arbiter that gives

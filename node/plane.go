@@ -88,12 +88,12 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 		log.Warn("removed an address that an earlier run left", "address", a.Prefix, "iface", a.Interface)
 	}
 	p.kernel = &kernel{addrs: addrs, announce: announcer}
-	// Only now: what that life guarded is guarded no longer.
 	var (
 		engineGate  vrrp.Gate
 		gateMissing string
 	)
-	if p.gate, err = openGate(log, o.RunDir, hooks.alert); err != nil {
+	if p.gate, err = openGate(o, hooks.alert); err != nil {
+		log.Warn("there is no kernel gate: a daemon that hangs keeps its addresses until their lifetime ends", "err", err)
 		gateMissing = err.Error()
 	} else {
 		engineGate = kernelGate{p.gate}

@@ -40,7 +40,7 @@ func supervise(log *slog.Logger, runDir, pidFile string) int {
 		Notify:   notifySystemd,
 		Watchdog: watchdog,
 		OpenGate: func() (supervisor.Gate, error) {
-			return gate.New(gate.Options{Name: runDir, Log: log})
+			return gate.New(gate.Options{Name: runDir, Log: log, Unwatched: true})
 		},
 	})
 	if err != nil {
