@@ -38,6 +38,7 @@ type member struct {
 	plane   *plane
 	will    *will
 	runner  *runner
+	probes  *probes
 	state   latest[applied]
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
 	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
@@ -120,7 +121,11 @@ func runMember(ctx context.Context, o Options) error {
 		return errors.Join(err, m.cluster.Close())
 	}
 	alerts := newAlerts(o.Log, m.view.hub, m.tells)
-	m.plane, err = newPlane(o, alerts, m.will, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert})
+	m.probes = newProbes(m, o.Log)
+	m.plane, err = newPlane(o, alerts, m.will, planeHooks{
+		publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert,
+		links: m.probes.linksChanged,
+	})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
 	}
@@ -133,7 +138,9 @@ func runMember(ctx context.Context, o Options) error {
 	parts.start(ctx, nil, m.cluster.Run)
 	parts.start(ctx, nil, alerts.run)
 	parts.start(ctx, m.sayGoodbye, m.membership)
+	parts.start(ctx, nil, m.probes.shell.Run)
 	parts.start(ctx, nil, m.plane.run)
+	parts.start(ctx, nil, m.probes.run)
 	parts.start(ctx, nil, m.signals)
 	o.notifySystemd(systemdReady)
 	<-ctx.Done()
@@ -240,7 +247,11 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Trace:   m.traces.add,
 		Publish: m.peersChanged,
+
+		Probe:    m.probes.shell.Send,
+		Verified: m.verified,
 	})
+	arbiter.SetMACs(m.probes.macs())
 	m.paths, m.kin = nil, vrrp.Kin{} // this membership's session knows none yet
 	arbiter.SetLeaseBound(bound)
 	m.voter.set(voter)
@@ -261,6 +272,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		changed := m.cluster.StateChanged()
 		if s := m.cluster.Status().State; s != cluster.Member && s != cluster.Failed {
 			m.arbiter.set(nil)
+			m.plane.kernel.guard(nil)
 			if err := m.runner.stop(ctx); err != nil {
 				return err
 			}
@@ -349,7 +361,7 @@ func (m *member) tellKin(p splitbrain.PeerView) {
 // unitsChanged runs on the engine's goroutine.
 func (m *member) unitsChanged(units []vrrp.UnitStatus) {
 	if a := m.arbiter.get(); a != nil {
-		a.SetUnits(unitViews(units, m.state.get().state))
+		a.SetUnits(m.views(units))
 	}
 	m.view.units(units)
 }
@@ -365,11 +377,14 @@ func (m *member) observe(o vrrp.Observation) {
 
 // revisionRuns is told by the runner.
 func (m *member) revisionRuns(rev store.Revision, state desired.State) {
+	m.plane.kernel.guard(guarded(state, m.cluster.Status().Advertise.Addr()))
+	defer m.probes.lookSoon()
 	m.state.set(applied{rev.Number, state, unitNames(state)})
 	if a := m.arbiter.get(); a != nil {
 		// Kept before any unit asks for one as long.
 		a.SetLeaseBound(m.voter.get().revision(rev.Number, longestLease(rev.Text, m.cluster.Members())))
-		a.SetUnits(unitViews(m.plane.engine.Status(), state))
+		a.SetAloneAfter(state.Mesh.AloneAfter)
+		a.SetUnits(m.views(m.plane.engine.Status()))
 		m.tellFacts(a)
 	}
 	m.view.update(func(in *observed.Input) { in.Policies = policies(state) })

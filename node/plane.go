@@ -46,6 +46,8 @@ type plane struct {
 
 	linkUp chan struct{} // a link came up: static addresses may have gone with it
 
+	hooks planeHooks
+
 	linkMu sync.Mutex
 	links  map[string]bool // which exist; nil before the first listing; guarded by linkMu
 }
@@ -60,11 +62,13 @@ type planeHooks struct {
 
 	// leases says that an arbiter gives leases to units of policy quorum.
 	leases bool
+	// links is told by the monitor's goroutine; may be nil.
+	links func([]netif.LinkState)
 }
 
 func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, error) {
 	log := o.Log
-	p := &plane{log: log, alerts: alerts, leases: hooks.leases, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
+	p := &plane{log: log, alerts: alerts, hooks: hooks, leases: hooks.leases, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
 	addrs, err := netif.NewAddresses(netif.Options{
 		RunDir: o.RunDir,
 		Logger: log.With("component", "netif"),
@@ -196,6 +200,9 @@ func (p *plane) linksChanged(changed []netif.LinkState) {
 	}
 	// An engine that has stopped needs no links.
 	_ = p.engine.SetLink(context.Background(), links...)
+	if p.hooks.links != nil {
+		p.hooks.links(changed)
+	}
 	if first {
 		p.tellMissing(p.specs.get())
 	}
