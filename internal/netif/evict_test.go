@@ -58,7 +58,7 @@ func TestGuardLeavesWhatIsHeldAndWhatDoesNotAnswer(t *testing.T) {
 	a := newAddresses(t, t.TempDir())
 	addOwn(t, "v0", "192.0.2.1/24")
 	a.Guard(guarded)
-	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/32")}, nil))
+	must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/32")}, nil, Lease))
 	// A real server has the address of its service on lo (S74).
 	must(t, os.WriteFile("/proc/sys/net/ipv4/conf/all/arp_ignore", []byte("1\n"), 0o644))
 	addOwn(t, "lo", "192.0.2.100/32")
@@ -91,7 +91,7 @@ func TestGuardedAddressThatWasThereBeforeTheClaimGoesWithTheRelease(t *testing.T
 			addOwn(t, "v0", "192.0.2.1/24")
 			addOwn(t, "v0", there)
 			a.Guard(guarded)
-			must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/32")}, nil))
+			must(t, a.Claim("vi_1", []Address{vip("192.0.2.100/32")}, nil, Lease))
 			wantEvicted(t, evicted(t, a))
 			must(t, a.Release("vi_1", []Address{vip("192.0.2.100/32")}, nil))
 			wantPrefixes(t, "v0", "192.0.2.1/24")
