@@ -36,7 +36,7 @@ type Cluster struct {
 }
 
 // Open takes the data directory and the TLS port, and starts what this node was
-// when it last ran. It waits for no other node, but for a second at most to see
+// when it last ran. It waits for no other node, but for seconds at most to see
 // whether another machine answers at this node's address, and changes nothing when
 // it fails: *RunningError, *TwinError, data of a newer version or of another node,
 // port in use.
