@@ -128,6 +128,7 @@ func vipToProto(v observed.VIP) *pb.Vip {
 		Address: v.Address.String(), Instance: v.Instance, Unit: v.Unit, Vrid: uint32(v.VRID), Interface: v.Interface,
 		Verdict: verdicts[v.Verdict], Reason: v.Reason, Holders: v.Holders,
 		Since: timeToProto(v.Since), ChangeReason: v.ChangeReason, FailureTolerance: uint32(v.Tolerance), Policy: v.Policy,
+		Lease: leaseToProto(v.Lease),
 	}
 	for _, c := range v.Candidates {
 		out.Candidates = append(out.Candidates, &pb.Candidate{Node: c.Node, State: stateToProto(c.State), Priority: uint32(c.Priority)})
@@ -149,9 +150,24 @@ func nodeToProto(n observed.Node, c observed.Cluster) *pb.Node {
 			Kind: string(ch.Kind), Alive: ch.Alive, LastSeen: timeToProto(ch.LastSeen), RoundTrip: durationToProto(ch.RoundTrip)})
 	}
 	for _, u := range n.Units {
-		out.Units = append(out.Units, unitToProto(u))
+		unit := unitToProto(u)
+		if l, ok := n.Leases[u.Name]; ok {
+			unit.Lease = leaseToProto(&l)
+		}
+		out.Units = append(out.Units, unit)
 	}
 	return out
+}
+
+func leaseToProto(l *observed.Lease) *pb.Lease {
+	if l == nil {
+		return nil
+	}
+	return &pb.Lease{Held: l.Left > 0, Left: durationToProto(l.Left), Ballot: l.Ballot, Waiting: l.Waiting}
+}
+
+func leaseFromProto(l *pb.Lease) observed.Lease {
+	return observed.Lease{Left: l.GetLeft().AsDuration(), Ballot: l.GetBallot(), Waiting: l.GetWaiting()}
 }
 
 func stateToProto(s vrrp.State) pb.State { return pb.State(s) + pb.State_STATE_INIT }

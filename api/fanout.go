@@ -99,9 +99,12 @@ func mergeReport(s *observed.Snapshot, n *observed.Node, report *pb.ClusterStatu
 		n.Version, n.Started = theirs.GetVersion(), timeFromProto(theirs.GetStarted())
 		n.Revision, n.RevisionError = theirs.GetRevision(), theirs.GetRevisionError()
 		n.StoreError, n.Gaps = theirs.GetStoreError(), theirs.GetGaps()
-		n.Units = nil
+		n.Units, n.Leases = nil, make(map[string]observed.Lease)
 		for _, u := range theirs.GetUnits() {
 			n.Units = append(n.Units, unitFromProto(u))
+			if l := u.GetLease(); l != nil {
+				n.Leases[u.GetName()] = leaseFromProto(l)
+			}
 		}
 	}
 	s.Links = slices.DeleteFunc(slices.Clone(s.Links), func(l observed.Link) bool { return l.From == n.Name })
