@@ -23,6 +23,7 @@ const (
 // node's picture. Of a member that does not answer, the picture keeps what its
 // heartbeats claim.
 func (s *Server) merged(ctx context.Context) observed.Snapshot {
+	s.refresh(ctx)
 	snapshot, _ := s.o.Hub.Latest()
 	if s.waiting() {
 		return alone(snapshot)
@@ -65,6 +66,12 @@ func (s *Server) merged(ctx context.Context) observed.Snapshot {
 		snapshot.Cluster.Revision = max(snapshot.Cluster.Revision, snapshot.Nodes[i].Revision)
 	}
 	return snapshot
+}
+
+func (s *Server) refresh(ctx context.Context) {
+	if s.o.Refresh != nil {
+		s.o.Refresh(ctx)
+	}
 }
 
 // alone is the picture without what was known of a cluster that this node has
@@ -128,7 +135,8 @@ type agentService struct {
 }
 
 // Observe implements pb.AgentServiceServer.
-func (a agentService) Observe(_ context.Context, _ *pb.ObserveRequest) (*pb.ClusterStatus, error) {
+func (a agentService) Observe(ctx context.Context, _ *pb.ObserveRequest) (*pb.ClusterStatus, error) {
+	a.s.refresh(ctx)
 	snapshot, _ := a.s.o.Hub.Latest()
 	return statusToProto(snapshot), nil
 }

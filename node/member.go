@@ -81,6 +81,10 @@ func runMember(ctx context.Context, o Options) error {
 	// The members' calls come in from within Open: they wait for ready.
 	ready, opened := make(chan struct{}), &openedCluster{m: m}
 	m.runner = newRunner(o.Log, o.Name, m.view, m.revisionRuns)
+	refresh := &refresher{
+		ask:  func(ctx context.Context) ([]vrrp.UnitStatus, error) { return m.plane.engine.Snapshot(ctx) },
+		take: m.view.units,
+	}
 	server := api.New(api.Options{
 		Node:      o.Name,
 		Started:   time.Now(),
@@ -92,6 +96,7 @@ func runMember(ctx context.Context, o Options) error {
 		Arbiter:   m,
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
+		Refresh:   refresh.refresh,
 		Incidents: m.stories,
 		Decisions: m.decisions,
 		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {

@@ -51,9 +51,10 @@ type VIP struct {
 	Since        time.Time // of the tenure of the first holder; zero: not known
 	ChangeReason string    // why it took over
 	Candidates   []Candidate
-	Tolerance    int    // how many more members may fail with the address still served
-	Policy       string // split_brain policy of the unit; empty: not known
-	Lease        *Lease // of the holder, else of a node that asks for it; nil: there is none
+	Tolerance    int             // how many more members may fail with the address still served
+	Policy       string          // split_brain policy of the unit; empty: not known
+	Gate         vrrp.GateStatus // of the first holder
+	Lease        *Lease          // of the holder, else of a node that asks for it; nil: there is none
 }
 
 // Candidate is a live node that could hold the address and does not.
@@ -202,7 +203,7 @@ func (v *VIP) add(n *Node, u *vrrp.UnitStatus, inst *vrrp.InstanceStatus) {
 	case !n.Alive:
 	case u.State == vrrp.Master:
 		if len(v.Holders) == 0 {
-			v.Since, v.ChangeReason, v.Interface = u.Since, u.Reason, inst.Interface
+			v.Since, v.ChangeReason, v.Interface, v.Gate = u.Since, u.Reason, inst.Interface, u.Gate
 		}
 		v.Holders = append(v.Holders, n.Name)
 	default:
