@@ -13,8 +13,8 @@ DEBVERSION = $(if $(filter dev,$(VERSION)),0~$(or $(shell TZ=UTC0 git log -1 --d
 COUNT    = { $(GO) build -o dist/testcount ./internal/testcount || { echo '0 passed, 1 failed'; exit 1; }; } && dist/testcount -needs e2e/needs.txt
 
 # Debian packages that the suite uses: a C compiler for the race detector and
-# for the model, the model checker, keepalived as the peer to work with, an agent
-# that fences, a file system to freeze, and what boots a Debian to install on.
+# for the model, the model checker, keepalived fence-agents as the peer to work with, a file
+# system to freeze, and what boots a Debian to install on.
 DEBS = gcc libc6-dev spin keepalived fence-agents e2fsprogs mount mmdebstrap systemd-container
 
 # Packages whose tests need no other machine, and those that build a lab.

@@ -23,10 +23,7 @@ type Options struct {
 	Commit  string
 	Logger  *slog.Logger // default: slog.Default()
 
-	Hub *observed.Hub
-	// Refresh brings what the hub says of this node up to date, as far as that is
-	// published at changes only. Nil: nothing is.
-	Refresh func(ctx context.Context)
+	Hub     *observed.Hub
 	Runner  Runner
 	Arbiter Arbiter
 

@@ -20,8 +20,7 @@ func (u *Unit) succeed(now time.Time, ev TakeOver) {
 	if u.state != Backup {
 		return
 	}
-	// A timer that has ended already must not come before the delay.
-	u.hold = Hold{Until: now.Add(ev.After), Reason: ev.Reason}
+	u.hold = Hold{}
 	u.takeOverAt, u.takeOverReason = now.Add(ev.After), ev.Reason
 }
 
