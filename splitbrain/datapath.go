@@ -218,7 +218,7 @@ func (d *decider) mayRelieve(holder *Peer) bool {
 	}
 	d.Look = true
 	e := &d.Evidence
-	if e.Path != PathAlive || !e.PathBegan.After(m.lossSeen) {
+	if e.Path != PathAlive || e.PathBegan.Before(m.lossSeen) {
 		m.relief = time.Time{}
 		return false
 	}

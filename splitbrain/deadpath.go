@@ -154,7 +154,7 @@ func (d *decider) awaitProbe() bool {
 	}
 	a.last = d.Now
 	e := &d.Evidence
-	if e.Path == PathLost || e.PathBegan.After(a.first) {
+	if e.Path == PathLost || !e.PathBegan.Before(a.first) {
 		return false
 	}
 	d.Look = true
@@ -176,7 +176,7 @@ func (d *decider) rebut(p *Peer, s Silence) string {
 			return "the data path of " + p.Node + " is not proved since"
 		}
 	case SilencePath:
-		if e.Path == PathAlive && e.PathBegan.After(d.Memory.accused.first) {
+		if e.Path == PathAlive && !e.PathBegan.Before(d.Memory.accused.first) {
 			return "a probe of " + d.Node + " is answered"
 		}
 	}

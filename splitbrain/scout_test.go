@@ -477,3 +477,36 @@ func TestAnswerCountsForTheOldestProbe(t *testing.T) {
 		t.Errorf("41 unanswered probes make %+v", e)
 	}
 }
+
+// F13, for the path: lost, back for ten seconds, in rank.
+func TestPathIsBackInRankAfterTenSecondsOfAnswers(t *testing.T) {
+	s := newSegment(t, "n1", "n2")
+	s.becomes("n2", Master)
+	s.run(8 * time.Second)
+	cut := false
+	s.answers = func(from string, p Probe) []MAC {
+		if p.Addr == gateway && cut && from == "n1" {
+			return nil
+		}
+		return s.owners[p.Addr]
+	}
+	u := s.node("n1").core.units["VI_1"]
+	until := func(want PathState, limit time.Duration) time.Duration {
+		t.Helper()
+		began := s.now
+		for u.path != want {
+			if s.run(ms); s.now.Sub(began) > limit {
+				t.Fatalf("path is %v after %v, want %v", u.path, limit, want)
+			}
+		}
+		return s.now.Sub(began)
+	}
+	cut = true
+	until(PathLost, 5*time.Second)
+	s.run(3 * time.Second)
+	cut = false
+	until(PathSuspended, 2*time.Second)
+	if got := until(PathAlive, 15*time.Second); got < firstSuspension-ms || got > firstSuspension+time.Second {
+		t.Errorf("back in rank after %v, want %v", got, firstSuspension)
+	}
+}
