@@ -48,6 +48,9 @@ func (d *decider) master() {
 // compared are those with which each tenure began: they cannot change, so both
 // sides come to the same answer.
 func (d *decider) conflict(p *Peer) {
+	if p.At.Before(d.Unit.Since) {
+		return // not repeated since: this node took over on proof that it is over
+	}
 	d.Look = true
 	since := later(p.At.Add(-p.Claim.StateAge), d.Unit.Since) // whether we knew of it or not
 	if due := since.Add(d.Heartbeat); d.Now.After(due) {

@@ -10,6 +10,7 @@
 //	Decide                   one unit at one moment: View → Decision
 //	Core                     Table, memory and Decide as one sans-I/O machine
 //	Arbiter                  the shell: one goroutine, mailboxes, a timer
+//	Fencer                   whom to fence, and whom to vote for (R11); package fence runs agents
 //
 // The rules carry the names of the project's split-brain document. Here are
 // R0 (units, records, freshness), R1 (hold), R2 (conflict), R4 (hand-over) and
@@ -17,7 +18,7 @@
 // succession after a release or a lapse, and what stands on probes: R1's dead
 // path, R3 (data path), R5 (isolation), R9.3 (a holder whose addresses do not
 // answer), R10's duplicate addresses and the verification of G4. A unit is a sync group, or an
-// instance in none; its key is its name. Policy quorum (R6), the kernel gate (R7) and fence agents (R11) have no code here yet.
+// instance in none; its key is its name. Policy quorum (R6) and the kernel gate (R7) have no code here yet.
 //
 // The package knows nothing of sockets, VRRP packets or the mesh: views of the
 // own units and datagrams come in, verdicts, datagrams and alerts go out. Time

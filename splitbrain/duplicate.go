@@ -101,26 +101,26 @@ const staleAfter = time.Second
 
 // stale reports whether a member answers although it does not hold the unit.
 func (c *Core) stale(now time.Time, u *ownUnit, node string, a *answerer) bool {
-	var holder *member
-	for _, m := range c.table.members {
-		h := m.claims[u.view.Name]
-		if h == nil || h.State != Master || now.Sub(h.at) > max(u.view.fresh(c.interval), 3*m.interval) {
-			continue
-		}
-		if m.Name == node {
-			return false
-		}
-		if holder == nil || h.masterSince.After(holder.claims[u.view.Name].masterSince) {
-			holder = m
+	window := func(m *member) time.Duration { return max(u.view.fresh(c.interval), 3*m.interval) }
+	since := time.Time{} // when it should have fallen silent
+	if m := c.table.member(node); m != nil {
+		if h := m.claims[u.view.Name]; h != nil && now.Sub(h.at) <= window(m) {
+			if h.State == Master {
+				return false
+			}
+			since = h.at.Add(-h.StateAge)
 		}
 	}
-	switch {
-	case u.view.State == Master:
-		return a.last.Sub(u.view.Since) > staleAfter
-	case holder != nil:
-		return a.last.Sub(holder.claims[u.view.Name].masterSince) > staleAfter
+	if since.IsZero() {
+		// It does not speak: does another one hold the unit by now?
+		if u.view.State == Master {
+			since = u.view.Since
+		}
+		for _, m := range c.table.members {
+			if h := m.claims[u.view.Name]; h != nil && h.State == Master && now.Sub(h.at) <= window(m) {
+				since = later(since, h.masterSince)
+			}
+		}
 	}
-	m := c.table.member(node)
-	h := m.claims[u.view.Name]
-	return h != nil && c.counts(now, m) && h.State != Master && a.last.Sub(h.at.Add(-h.StateAge)) > staleAfter
+	return !since.IsZero() && a.last.Sub(since) > staleAfter
 }

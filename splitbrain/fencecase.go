@@ -64,6 +64,12 @@ func (v *FenceView) evidence(unit, node string, quorum bool, rightful Tenure) (a
 	return at, text
 }
 
+// answersFor reports whether probes show that a node answers for a unit that it
+// does not claim.
+func (v *FenceView) answersFor(unit, node string) bool {
+	return slices.ContainsFunc(v.Peers.Alerts, func(a Alert) bool { return a.Kind == StaleHolder && a.Unit == unit && a.Peer == node })
+}
+
 // accuse lists the nodes that take a unit which this node rightfully holds, the
 // one that has done so longest first, and asks for proofs.
 func (f *Fencer) accuse(v *FenceView, d *FenceDecision) []fenceCase {
@@ -78,7 +84,7 @@ func (f *Fencer) accuse(v *FenceView, d *FenceDecision) []fenceCase {
 				continue
 			}
 			m := v.member(node)
-			if m == nil || !m.Fresh || masterClaim(m, u.Name) != nil {
+			if m == nil || !m.Fresh || masterClaim(m, u.Name) != nil || v.answersFor(u.Name, node) {
 				d.Suspects = append(d.Suspects, Suspect{u.Name, node})
 			}
 			at, text := v.evidence(u.Name, node, u.Quorum, u.Tenure)

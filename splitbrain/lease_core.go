@@ -137,7 +137,13 @@ func (c *Core) dated(now time.Time, raw, at kclock.Instant) time.Time {
 func (c *Core) hearVoice(now time.Time, raw kclock.Instant, t *leaseTalk) (news bool) {
 	l := &c.leases
 	stands := raw.Add(3*max(c.interval, min(t.interval, maxHeartbeat)) + 20*time.Millisecond)
-	for _, r := range t.requests {
+	requests := t.requests
+	if !c.reaches(now, c.table.member(t.from.node)) {
+		// It would never learn of a grant, and so would neither use it nor give it
+		// back, and keep all others from the unit for as long as it asks.
+		requests = nil
+	}
+	for _, r := range requests {
 		r.Lease = min(max(r.Lease, 0), MaxLease)
 		news = l.voter.ask(raw, t.from, t.seq, r, stands) || news
 		if h := l.holders[r.Unit]; h != nil && !r.Held {
@@ -363,6 +369,12 @@ func (c *Core) slowest() time.Duration {
 	return rtt
 }
 
+// reaches reports whether a member is in two-way contact, directly or through
+// others: its records count, and acknowledge one of ours that is not older.
+func (c *Core) reaches(now time.Time, m *member) bool {
+	return m != nil && c.counts(now, m) && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window, 3*m.interval)
+}
+
 // voters sorts the electorate into those that this node is in two-way contact
 // with, itself among them, and the others.
 func (c *Core) voters(now time.Time) (here, missing []string) {
@@ -371,8 +383,7 @@ func (c *Core) voters(now time.Time) (here, missing []string) {
 			here = append(here, name)
 			continue
 		}
-		m := c.table.member(name)
-		if m != nil && c.counts(now, m) && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window, 3*m.interval) {
+		if m := c.table.member(name); c.reaches(now, m) {
 			here = append(here, name)
 		} else {
 			missing = append(missing, name)

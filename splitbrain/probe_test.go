@@ -267,7 +267,7 @@ func TestHolderIsProvedGoneOnlyWhenItsOwnAddressAnswers(t *testing.T) {
 			third := peer(Backup)
 			third.Node, third.Boot, third.Claim.Priority = "n3", 3, 200
 			v.Peers = append(v.Peers, third)
-		}, []Verdict{TakeOver{After: 20 * ms}}},
+		}, []Verdict{TakeOver{After: 20*ms + proofSpread}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -419,6 +419,23 @@ func TestOneWayClaimWithADeadPathMakesNobodyYield(t *testing.T) {
 		if got := scene(e); len(got) != 1 {
 			t.Errorf("%s: %v, want to yield", name, got)
 		}
+	}
+}
+
+// After a proof the last claim of the former holder still counts as fresh. It
+// is no conflict: it was not repeated since.
+func TestClaimFromBeforeATakeOverOnProofIsNoConflict(t *testing.T) {
+	p := peer(Master)
+	p.KnownAt, p.Knows = time.Time{}, 0
+	v := view(ownView(Master), p)
+	v.Unit.Since = now.Add(-1500 * ms)
+	v.Peers[0].At = now.Add(-1900 * ms)
+	if d := Decide(v); len(d.Alerts) > 0 || len(verdictsOf(d)) > 0 {
+		t.Errorf("verdicts %v, alerts %v; want none", d.Verdicts, kinds(d.Alerts))
+	}
+	v.Peers[0].At, v.Peers[0].Claim.StateAge = now.Add(-100*ms), 30*time.Second
+	if d := Decide(v); len(d.Alerts) == 0 {
+		t.Error("a claim made since raises no alert, want split_brain")
 	}
 }
 

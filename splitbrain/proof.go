@@ -11,6 +11,10 @@ func (d *decider) missedRecords(holder *Peer) time.Duration {
 	return 2 * max(d.Heartbeat, holder.Interval)
 }
 
+// proofSpread is by how much one node may come to the same proof later than
+// another: a burst, the time for its answers and a rest.
+const proofSpread = 12*burstGap + answerTime + burstRest
+
 // proveGone applies R9.3: no record of the holder comes any more, and while its
 // own address answers, the unit's addresses do not: they are gone, not the
 // network between. Silence alone would prove nothing, because what swallows
@@ -32,7 +36,9 @@ func (d *decider) proveGone(holder *Peer) {
 	}
 	m.acted, m.holder, m.actedAt = own, own, d.Now
 	m.hold = Hold{}
-	d.takeOver(d.rank(own), fmt.Sprintf("the addresses of %s are gone: no record for %v, its own address answers and they do not",
+	after := d.rank(own)
+	after += after / d.step() * proofSpread
+	d.takeOver(after, fmt.Sprintf("the addresses of %s are gone: no record for %v, its own address answers and they do not",
 		holder.Node, d.Now.Sub(holder.At).Round(time.Millisecond)))
 }
 
