@@ -118,20 +118,6 @@ func (c *Cluster) Run(ctx context.Context) error {
 	}
 }
 
-// StepDown lets another node lead, if this one does: it is about to stop for a
-// moment, and nobody should wait for an election.
-func (c *Cluster) StepDown() {
-	s, err := c.current()
-	if err != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if err := s.store.HandOver(ctx); err != nil {
-		c.o.Logger.Debug("leadership not handed over", "err", err)
-	}
-}
-
 // Close ends everything. Run calls it.
 func (c *Cluster) Close() error {
 	c.operating.Lock()

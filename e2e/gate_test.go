@@ -29,6 +29,8 @@ func TestGateSilencesAHolderBeforeAnotherTakesOver(t *testing.T) {
 				settled := reigning(w, na, 4, 51)
 
 				broken := time.Now()
+				// Killed one by one, the second process would let go for the first.
+				a.SignalAll(syscall.SIGSTOP)
 				a.SignalAll(fault.signal)
 				down := 3*interval + interval*(256-100)/256
 				w.WantHolder(nb, vip, down+time.Second)

@@ -35,24 +35,17 @@ func (s gateSlot) Guard(what vrrp.Guarded) error {
 	return s.Slot.Guard(out)
 }
 
-// gateWait bounds the wait for the supervisor's answer.
-const gateWait = 5 * time.Second
+// askTimeout bounds the wait for the supervisor, which opens the gate at the first
+// time.
+const askTimeout = 5 * time.Second
 
-// openGate takes the kernel gate of this daemon, which the supervisor opens and
-// keeps, or says why there is none. Nothing of an earlier life may be left but what
-// an heir goes on with.
+// openGate takes the kernel gate from the supervisor, who can close it when this
+// process is dead, or makes one, or says why there is none. It is called when
+// nothing is left of an earlier life: what that guarded is guarded no longer.
 func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
-	log := o.Log
-	ctx, cancel := context.WithTimeout(context.Background(), gateWait)
-	defer cancel()
-	files, err := o.Supervisor.Gate(ctx)
-	if err != nil {
-		log.Warn("there is no kernel gate: a daemon that hangs keeps its addresses until their lifetime ends", "err", err)
-		return nil, err
-	}
-	g, err := gate.FromFiles(files, gate.Options{
-		Name: o.RunDir,
-		Log:  log.With("component", "gate"),
+	opts := gate.Options{
+		Name: o.RunDir, // several daemons on one machine have each their own
+		Log:  o.Log.With("component", "gate"),
 		Restored: func(link string, err error) {
 			a := observed.Alert{
 				ID: "kernel_gate_removed/" + link, Code: "kernel_gate_removed", Severity: observed.Warning, Since: time.Now(),
@@ -69,35 +62,24 @@ func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
 				alert(a)
 			}
 		},
-	})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	files, err := o.Supervisor.Gate(ctx)
 	if err != nil {
-		log.Error("the kernel gate cannot be used: a daemon that hangs keeps its addresses until their lifetime ends", "err", err)
 		return nil, err
 	}
-	if len(o.Inherited) > 0 {
-		err = keepSlots(g)
-	} else {
-		err = g.Reset()
+	if len(files) == 0 {
+		return gate.New(opts) // which says why the supervisor has none
 	}
+	g, err := gate.FromFiles(files, opts)
 	if err != nil {
-		log.Error("what an earlier run left in the kernel gate was not removed", "err", err)
+		return nil, err
+	}
+	if err := g.Reset(); err != nil {
+		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
-}
-
-// keepSlots lets the slots of the process before run out: an heir takes new ones,
-// and what these guard passes to them as it is taken up.
-func keepSlots(g *gate.Gate) error {
-	left, err := g.Slots()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, l := range left {
-		_, err := g.AdoptSlot(l.Index)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // gateMode is what keeps the gate of a unit open. Without an arbiter that gives

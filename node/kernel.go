@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -46,6 +47,27 @@ func (k *kernel) setStatic(addrs []vrrp.Address, routes []vrrp.Route) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.addrs.SetStatic(addresses(addrs), netifRoutes(routes))
+}
+
+// guard gives the addresses that this machine may have only while it holds them.
+func (k *kernel) guard(addrs map[netip.Addr]string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.addrs.Guard(addrs)
+}
+
+// evict removes guarded addresses that are not held.
+func (k *kernel) evict() ([]netif.Evicted, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.addrs.Evict()
+}
+
+// gateway is where the default route on an interface leads.
+func (k *kernel) gateway(iface string, f netif.Family) (netip.Addr, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.addrs.Gateway(iface, f)
 }
 
 func (k *kernel) Announce(list []vrrp.Announcement) error {

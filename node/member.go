@@ -38,8 +38,8 @@ type member struct {
 	plane   *plane
 	will    *will
 	runner  *runner
+	probes  *probes
 	state   latest[applied]
-	boot    latest[splitbrain.BootID]   // of the arbiter
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
 	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
 	kin     vrrp.Kin                    // given to the engine last; the arbiter's goroutine only
@@ -121,7 +121,11 @@ func runMember(ctx context.Context, o Options) error {
 		return errors.Join(err, m.cluster.Close())
 	}
 	alerts := newAlerts(o.Log, m.view.hub, m.tells)
-	m.plane, err = newPlane(o, alerts, m.will, planeHooks{publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert})
+	m.probes = newProbes(m, o.Log)
+	m.plane, err = newPlane(o, alerts, m.will, planeHooks{
+		publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert,
+		links: m.probes.linksChanged,
+	})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
 	}
@@ -134,34 +138,13 @@ func runMember(ctx context.Context, o Options) error {
 	parts.start(ctx, nil, m.cluster.Run)
 	parts.start(ctx, nil, alerts.run)
 	parts.start(ctx, m.sayGoodbye, m.membership)
+	parts.start(ctx, nil, m.probes.shell.Run)
 	parts.start(ctx, nil, m.plane.run)
+	parts.start(ctx, nil, m.probes.run)
 	parts.start(ctx, nil, m.signals)
 	o.notifySystemd(systemdReady)
-	select {
-	case <-ctx.Done():
-		return parts.end(context.Cause(ctx))
-	case <-o.Supervisor.HandOver():
-	}
-	l, err := m.handOver()
-	if err != nil {
-		return parts.end(err)
-	}
-	return o.bequeath(l) // and nothing ends but the process
-}
-
-// handOver stops the engine without letting go. Everything else ends with the
-// process, as in a crash, which it is made for; the heir waits for that end.
-func (m *member) handOver() (legacy, error) {
-	m.cluster.StepDown()
-	l, err := m.plane.freeze()
-	if err != nil {
-		return legacy{}, err
-	}
-	time.Sleep(lastWords)
-	if a := m.arbiter.get(); a != nil {
-		l.Boot, l.Incarnation, l.Seq = m.boot.get(), incarnation(m.cluster.Status().ClusterID), a.Sent()+seqMargin
-	}
-	return l, nil
+	<-ctx.Done()
+	return parts.end(context.Cause(ctx))
 }
 
 // openedCluster is the cluster for the API, which is made before it.
@@ -237,18 +220,12 @@ func (m *member) membership(ctx context.Context) error {
 // serve runs what only a member does. It returns nil when the node is no
 // member any more, and holds nothing then.
 func (m *member) serve(ctx context.Context, st cluster.Status) error {
-	boot, seq := splitbrain.NewBootID(), uint64(0)
-	if l := m.plane.legacy; l.Boot != 0 && l.Incarnation == incarnation(st.ClusterID) {
-		boot, seq = l.Boot, l.Seq
-		m.plane.legacy.Boot = 0 // another membership is another life
-	}
-	m.boot.set(boot)
+	boot := splitbrain.NewBootID()
 	voter, bound := loadVoter(m.log, m.cluster)
 	var arbiter *splitbrain.Arbiter
 	arbiter = splitbrain.New(splitbrain.Options{
 		Node:    m.o.Name,
 		Boot:    boot,
-		Seq:     seq,
 		Cluster: incarnation(st.ClusterID),
 		Logger:  m.log.With("component", "splitbrain"),
 		Deliver: func(v []splitbrain.UnitVerdict) {
@@ -270,7 +247,11 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Trace:   m.traces.add,
 		Publish: m.peersChanged,
+
+		Probe:    m.probes.shell.Send,
+		Verified: m.verified,
 	})
+	arbiter.SetMACs(m.probes.macs())
 	m.paths, m.kin = nil, vrrp.Kin{} // this membership's session knows none yet
 	arbiter.SetLeaseBound(bound)
 	m.voter.set(voter)
@@ -291,6 +272,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		changed := m.cluster.StateChanged()
 		if s := m.cluster.Status().State; s != cluster.Member && s != cluster.Failed {
 			m.arbiter.set(nil)
+			m.plane.kernel.guard(nil)
 			if err := m.runner.stop(ctx); err != nil {
 				return err
 			}
@@ -379,7 +361,7 @@ func (m *member) tellKin(p splitbrain.PeerView) {
 // unitsChanged runs on the engine's goroutine.
 func (m *member) unitsChanged(units []vrrp.UnitStatus) {
 	if a := m.arbiter.get(); a != nil {
-		a.SetUnits(unitViews(units, m.state.get().state))
+		a.SetUnits(m.views(units))
 	}
 	m.view.units(units)
 }
@@ -395,11 +377,14 @@ func (m *member) observe(o vrrp.Observation) {
 
 // revisionRuns is told by the runner.
 func (m *member) revisionRuns(rev store.Revision, state desired.State) {
+	m.plane.kernel.guard(guarded(state, m.cluster.Status().Advertise.Addr()))
+	defer m.probes.lookSoon()
 	m.state.set(applied{rev.Number, state, unitNames(state)})
 	if a := m.arbiter.get(); a != nil {
 		// Kept before any unit asks for one as long.
 		a.SetLeaseBound(m.voter.get().revision(rev.Number, longestLease(rev.Text, m.cluster.Members())))
-		a.SetUnits(unitViews(m.plane.engine.Status(), state))
+		a.SetAloneAfter(state.Mesh.AloneAfter)
+		a.SetUnits(m.views(m.plane.engine.Status()))
 		m.tellFacts(a)
 	}
 	m.view.update(func(in *observed.Input) { in.Policies = policies(state) })

@@ -42,11 +42,11 @@ type plane struct {
 	state    desired.State // what was applied last; guarded by applying
 	specs    latest[[]vrrp.UnitSpec]
 
-	legacy legacy // of the process before; taken up by the first apply
-
 	rest func() // tells the supervisor that the engine has ended
 
 	linkUp chan struct{} // a link came up: static addresses may have gone with it
+
+	hooks planeHooks
 
 	linkMu sync.Mutex
 	links  map[string]bool // which exist; nil before the first listing; guarded by linkMu
@@ -62,11 +62,13 @@ type planeHooks struct {
 
 	// leases says that an arbiter gives leases to units of policy quorum.
 	leases bool
+	// links is told by the monitor's goroutine; may be nil.
+	links func([]netif.LinkState)
 }
 
 func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, error) {
 	log := o.Log
-	p := &plane{log: log, alerts: alerts, leases: hooks.leases, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
+	p := &plane{log: log, alerts: alerts, hooks: hooks, leases: hooks.leases, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
 	addrs, err := netif.NewAddresses(netif.Options{
 		RunDir: o.RunDir,
 		Logger: log.With("component", "netif"),
@@ -82,8 +84,7 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 		return nil, err
 	}
 	// What an earlier life of this daemon left is not held by this one.
-	p.legacy = legacyOf(o)
-	left, err := addrs.Scrub(p.legacy.holds)
+	left, err := addrs.Scrub(func(netif.Address) bool { return false })
 	if err != nil {
 		return nil, fmt.Errorf("remove what an earlier run left: %w", err)
 	}
@@ -91,12 +92,12 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 		log.Warn("removed an address that an earlier run left", "address", a.Prefix, "iface", a.Interface)
 	}
 	p.kernel = &kernel{addrs: addrs, announce: announcer}
-	// Only now: what that life guarded is guarded no longer.
 	var (
 		engineGate  vrrp.Gate
 		gateMissing string
 	)
 	if p.gate, err = openGate(o, hooks.alert); err != nil {
+		log.Warn("there is no kernel gate: a daemon that hangs keeps its addresses until their lifetime ends", "err", err)
 		gateMissing = err.Error()
 	} else {
 		engineGate = kernelGate{p.gate}
@@ -199,6 +200,9 @@ func (p *plane) linksChanged(changed []netif.LinkState) {
 	}
 	// An engine that has stopped needs no links.
 	_ = p.engine.SetLink(context.Background(), links...)
+	if p.hooks.links != nil {
+		p.hooks.links(changed)
+	}
 	if first {
 		p.tellMissing(p.specs.get())
 	}
@@ -275,11 +279,10 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 		specs[i] = u.Spec
 		specs[i].KernelLease, specs[i].LeaseTime = gateMode(u.SplitBrain, p.leases), u.SplitBrain.Lease
 	}
-	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay, Heritage: p.legacy.heritage()}); err != nil {
+	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay}); err != nil {
 		return err
 	}
 	p.specs.set(specs)
-	p.legacy.Format = 0 // a unit that comes later has no heritage
 	p.linkMu.Lock()
 	p.tellMissing(specs)
 	p.linkMu.Unlock()

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hacluster/hacluster/splitbrain"
@@ -14,8 +15,9 @@ type checker struct {
 	violation string
 
 	pairs    [][]pair
-	vacant   time.Time // since when nobody holds; zero: somebody does
-	moves    int       // changes of holder
+	contact  [][]time.Time // since when two nodes reach each other on good links
+	vacant   time.Time     // since when nobody holds; zero: somebody does
+	moves    int           // changes of holder
 	holder   *node
 	twoMax   time.Duration
 	vacMax   time.Duration
@@ -36,9 +38,11 @@ type pair struct {
 func (c *checker) init(w *world) {
 	c.w = w
 	c.alerts = make(map[splitbrain.AlertKind]int)
-	c.pairs = make([][]pair, w.config.nodes)
+	c.pairs = make([][]pair, len(w.nodes))
+	c.contact = make([][]time.Time, len(w.nodes))
 	for i := range c.pairs {
-		c.pairs[i] = make([]pair, w.config.nodes)
+		c.pairs[i] = make([]pair, len(w.nodes))
+		c.contact[i] = make([]time.Time, len(w.nodes))
 	}
 	c.vacant = epoch
 }
@@ -91,6 +95,13 @@ func (w *world) maxDelay() time.Duration {
 	return d
 }
 
+// signOfLife notes an advert that left: the time of G2 counts from the last one.
+func (c *checker) signOfLife() {
+	if !c.vacant.IsZero() {
+		c.vacant = c.w.now
+	}
+}
+
 // look notes changes after an event.
 func (c *checker) look() {
 	if !c.dirty {
@@ -100,7 +111,7 @@ func (c *checker) look() {
 	w := c.w
 	var holding []*node
 	for _, n := range w.nodes {
-		if n.holds && n.running {
+		if n.answers() && n.running {
 			holding = append(holding, n)
 		}
 	}
@@ -118,7 +129,7 @@ func (c *checker) look() {
 		for j := range i {
 			b := w.nodes[j]
 			p := &c.pairs[i][j]
-			both := a.holds && a.running && b.holds && b.running
+			both := a.answers() && a.running && b.answers() && b.running
 			switch {
 			case both && p.both.IsZero():
 				p.both, p.lost = w.now, 0
@@ -127,7 +138,10 @@ func (c *checker) look() {
 				w.logf("two holders no more: %s and %s, after %v", a.name, b.name, w.now.Sub(p.both))
 				p.both = time.Time{}
 			}
-			ghost := a.holds && b.holds && a.running != b.running
+			ghost := a.answers() && b.answers() && a.running != b.running
+			if w.policy == splitbrain.PolicyQuorum && a.answers() && b.answers() {
+				c.fail("G1: %s and %s both answer for the VIP", a.name, b.name)
+			}
 			switch {
 			case ghost && p.ghost.IsZero():
 				p.ghost = w.now
@@ -144,12 +158,13 @@ func (c *checker) look() {
 func (c *checker) relink() {
 	w := c.w
 	n := len(w.nodes)
-	reach := make([][]bool, n)
+	reach, good := make([][]bool, n), make([][]bool, n)
 	for i := range reach {
-		reach[i] = make([]bool, n)
+		reach[i], good[i] = make([]bool, n), make([]bool, n)
 		for j := range reach[i] {
 			l := &w.links[meshNet][i][j]
 			reach[i][j] = w.nodes[i].running && w.nodes[j].running && l.cut == 0
+			good[i][j] = reach[i][j] && l.loss == 0 && l.jitter < 10*time.Millisecond
 		}
 	}
 	direct := make([][]bool, n)
@@ -163,6 +178,11 @@ func (c *checker) relink() {
 					reach[i][j] = true
 				}
 			}
+		}
+	}
+	for i := range n {
+		for j := range n {
+			c.contact[i][j] = since(c.contact[i][j], good[i][j] && good[j][i], w.now)
 		}
 	}
 	for i := range n {
@@ -226,10 +246,24 @@ func (c *checker) both(t time.Time, i, j int, how string, from time.Time, bound 
 }
 
 // patience is G2's bound: Master_Down_Interval (or the freshness of the last
-// claim), a reservation that was not used, and what the messages take.
+// claim), a reservation that was not used, and what the messages take; all by the
+// slowest clock that a node may have.
 func (c *checker) patience() time.Duration {
 	w := c.w
-	return max(w.masterDown(), w.fresh()) + 500*time.Millisecond + 3*w.heartbeatInterval() + 4*w.maxDelay() + 100*time.Millisecond
+	p := max(w.masterDown(), w.fresh()) + 500*time.Millisecond + 3*w.heartbeatInterval() + 4*w.maxDelay() + 100*time.Millisecond
+	if w.policy == splitbrain.PolicyQuorum {
+		// A vote may be split, and a former holder's grants run out first.
+		p += w.longestLease() + time.Second
+	}
+	return p + time.Duration(float64(p)*(w.clocks.slew+w.clocks.raw)*1.2)
+}
+
+func (w *world) longestLease() time.Duration {
+	longest := time.Duration(0)
+	for _, n := range w.nodes {
+		longest = max(longest, slices.Max(n.disk.leases))
+	}
+	return longest
 }
 
 // candidate is a node that ran, able to serve, for all of G2's bound while
@@ -239,11 +273,37 @@ func (c *checker) candidate(t time.Time) *node {
 		return nil
 	}
 	for _, n := range c.w.nodes {
-		if n.running && !n.broken && t.Sub(n.since) > c.patience() {
+		if n.running && !n.broken && !n.witness && t.Sub(n.since) > c.patience() && c.elects(t, n) {
 			return n
 		}
 	}
 	return nil
+}
+
+// elects reports whether a candidate has had all that its policy asks for, for as
+// long as G2 may take: in quorum, a majority of voters out of quarantine.
+func (c *checker) elects(t time.Time, n *node) bool {
+	w := c.w
+	if w.policy != splitbrain.PolicyQuorum {
+		return true
+	}
+	// A candidate is in contact for the time of a lease before it asks (R0).
+	long := c.patience() + 2*w.longestLease()
+	e := &w.ballot
+	if e.settled.IsZero() || t.Sub(e.settled) <= long || t.Sub(c.vacant) <= long || t.Sub(n.since) <= long {
+		return false
+	}
+	count := 0
+	for _, v := range w.nodes {
+		if !slices.Contains(e.now.Voters, v.name) || v.disk.electorate.Epoch != e.now.Epoch {
+			continue
+		}
+		heard := v == n || !c.contact[n.index][v.index].IsZero() && t.Sub(c.contact[n.index][v.index]) > long
+		if heard && v.running && t.Sub(v.since) > long && t.Sub(v.began) > long {
+			count++
+		}
+	}
+	return count >= e.now.Majority()
 }
 
 func (c *checker) fail(format string, args ...any) {

@@ -33,7 +33,7 @@ func steady(t *testing.T, change func(*config)) *world {
 func (w *world) holders() string {
 	s := ""
 	for _, n := range w.nodes {
-		if n.holds {
+		if n.answers() {
 			if s != "" {
 				s += " "
 			}
@@ -108,7 +108,7 @@ func TestF1HolderDiesWhileAdvertsAreBlocked(t *testing.T) {
 				if how == "killed" {
 					w.nodes[0].crash()
 				} else {
-					w.nodes[0].pause()
+					w.nodes[0].pause("with its supervisor")
 				}
 				w.check.relink()
 			})
@@ -241,7 +241,7 @@ func TestConflictKnownToOneSideIsEndedByIt(t *testing.T) {
 
 func TestF10StoppedHolderIsFollowedAndReturnsOnceAtMost(t *testing.T) {
 	w := steady(t, nil)
-	w.at(10*time.Second, func() { w.nodes[0].pause(); w.check.relink() })
+	w.at(10*time.Second, func() { w.nodes[0].pause("with its supervisor"); w.check.relink() })
 	w.at(30*time.Second, w.nodes[0].goOn)
 	w.run(35 * time.Second)
 	if w.holders() != "n2" {
@@ -255,11 +255,11 @@ func TestF10StoppedHolderIsFollowedAndReturnsOnceAtMost(t *testing.T) {
 // died since must not keep it from taking what it is handed.
 func TestHandoverToANodeThatStoodStill(t *testing.T) {
 	w := steady(t, func(c *config) { c.interval, c.preempt, c.equal = 200*time.Millisecond, false, false })
-	w.at(18*time.Second, func() { w.nodes[1].pause(); w.check.relink() })
-	w.at(22*time.Second, func() { w.nodes[0].pause(); w.check.relink() })
+	w.at(18*time.Second, func() { w.nodes[1].pause("with its supervisor"); w.check.relink() })
+	w.at(22*time.Second, func() { w.nodes[0].pause("with its supervisor"); w.check.relink() })
 	w.at(22750*time.Millisecond, w.nodes[1].goOn)
 	w.at(22780*time.Millisecond, func() {
-		w.nodes[1].core.RequestHandover(w.now, unitName, "n2")
+		w.nodes[1].core.RequestHandover(w.nodes[0].now(), unitName, "n2")
 		w.nodes[1].settle()
 	})
 	w.run(30 * time.Second)
@@ -313,7 +313,7 @@ func TestPreemptionIsAHandover(t *testing.T) {
 func TestHandoverByCommandStays(t *testing.T) {
 	w := steady(t, func(c *config) { c.preempt = false })
 	w.at(10*time.Second, func() {
-		w.nodes[0].core.RequestHandover(w.now, unitName, "n3")
+		w.nodes[0].core.RequestHandover(w.nodes[0].now(), unitName, "n3")
 		w.nodes[0].settle()
 	})
 	w.run(40 * time.Second)
@@ -323,7 +323,7 @@ func TestHandoverByCommandStays(t *testing.T) {
 func TestRequesterThatDiesIsNotWaitedForLong(t *testing.T) {
 	w := steady(t, func(c *config) { c.preempt = false })
 	w.at(10*time.Second, func() {
-		w.nodes[2].core.RequestHandover(w.now, unitName, "n3")
+		w.nodes[2].core.RequestHandover(w.nodes[0].now(), unitName, "n3")
 		w.nodes[2].settle()
 	})
 	w.at(10*time.Second+600*time.Microsecond, func() { w.nodes[2].crash(); w.check.relink() })

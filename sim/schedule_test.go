@@ -138,10 +138,8 @@ func minimize(seed uint64) (skip []int) {
 	return skip
 }
 
-// random runs the schedule of that number, without the faults of the given
-// numbers.
-func random(seed uint64, quiet bool, skip []int) *world {
-	rng := rand.New(rand.NewPCG(seed, 0xfa017))
+// draw chooses what a run is made of.
+func draw(rng *rand.Rand) config {
 	c := config{
 		nodes:     3,
 		interval:  time.Second,
@@ -165,9 +163,40 @@ func random(seed uint64, quiet bool, skip []int) *world {
 	if rng.IntN(2) == 0 {
 		c.latency = time.Duration(rng.IntN(3000)) * time.Microsecond
 	}
+	if rng.IntN(3) == 0 {
+		c.clocks = withinBound
+	}
+	if rng.IntN(2) == 0 {
+		c.toQuorum(rng)
+	}
+	return c
+}
+
+// toQuorum gives the unit a lease, and witnesses if they are needed.
+func (c *config) toQuorum(rng *rand.Rand) {
+	c.policy = splitbrain.PolicyQuorum
+	c.lease = max(2*c.interval, splitbrain.MinLease)
+	if rng.IntN(2) == 0 {
+		// Longer than Master_Down_Interval, so that it is the lease that decides.
+		c.lease = splitbrain.MinLease + time.Duration(rng.Int64N(int64(7*time.Second)))
+	}
+	if c.nodes < 3 || rng.IntN(4) == 0 {
+		c.witnesses = 1
+	}
+}
+
+// random runs the schedule of that number, without the faults of the given
+// numbers.
+func random(seed uint64, quiet bool, skip []int) *world {
+	rng := rand.New(rand.NewPCG(seed, 0xfa017))
+	return randomWith(draw(rng), rng, seed, quiet, skip)
+}
+
+func randomWith(c config, rng *rand.Rand, seed uint64, quiet bool, skip []int) *world {
 	w := newWorld(c, seed)
 	w.quiet = quiet
-	w.logf("%d nodes, advert interval %v, preempt %v, equal %v, latency %v", c.nodes, c.interval, c.preempt, c.equal, c.latency)
+	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v",
+		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks)
 	for _, n := range w.nodes {
 		w.at(time.Duration(rng.Int64N(int64(2*time.Second))), n.boot1)
 	}
@@ -216,50 +245,94 @@ func (n *node) boot1() {
 // fault puts one random fault into the schedule.
 func (w *world) fault(rng *rand.Rand) {
 	w.faults++
-	kind := rng.IntN(14)
-	if kind >= 12 {
-		w.partition(rng)
-		return
-	}
-	if kind < 8 {
-		w.channelFault(rng, rng.IntN(channels), kind)
-		return
-	}
 	at, span := moment(rng)
 	a, b := w.two(rng)
-	switch kind {
-	case 8:
+	switch kind := rng.IntN(24); {
+	case kind < 8:
+		w.channelFault(rng, rng.IntN(channels), kind)
+	case kind < 10:
+		w.partition(rng)
+	case kind < 12:
+		w.at(at, func() {
+			if !a.running {
+				return
+			}
+			a.pause("with its supervisor")
+			w.check.relink()
+			a.goOnAfter(span)
+		})
+	case kind == 12:
 		w.at(at, func() {
 			if a.running {
-				a.pause()
+				a.hang(span)
 				w.check.relink()
 			}
 		})
-		w.at(at+span, func() { a.goOn() })
-	case 9:
-		polite := rng.IntN(2) == 0
+	case kind < 15:
+		// Most of what goes wrong between two instructions lasts about as long as
+		// a lease.
+		where := nowhere + 1 + place(rng.IntN(int(places)-1))
+		span := time.Duration(rng.Int64N(int64(3 * max(w.lease, w.interval))))
+		w.at(at, func() { a.stall = stall{where, span} })
+	case kind < 19:
+		how := rng.IntN(3)
 		w.at(at, func() {
-			if !a.up {
+			switch {
+			case !a.up:
 				return
-			}
-			if polite && a.running {
+			case how == 0 && a.running:
 				a.stop()
-			} else {
+			case how == 1:
 				a.crash()
+			default:
+				a.kill()
 			}
 			w.check.relink()
 		})
 		w.at(at+span, a.boot1)
-	case 10:
+	case kind == 19:
 		hard := rng.IntN(3) == 0
 		w.at(at, func() { a.track(hard, true) })
 		w.at(at+span, func() { a.track(hard, false) })
-	case 11:
+	case kind == 20:
 		w.at(at, func() {
-			if a.running {
+			if a.running && !b.witness {
 				w.logf("%s is asked to hand over to %s", a.name, b.name)
-				a.core.RequestHandover(w.now, unitName, b.name)
+				a.core.RequestHandover(a.now(), unitName, b.name)
 				a.settle()
+			}
+		})
+	case kind == 21, kind == 22:
+		w.revision(rng, at, span)
+	default:
+		w.reform(rng, at, span)
+	}
+}
+
+// revision rolls a revision out: each node runs it in its own time.
+func (w *world) revision(rng *rand.Rand, at, span time.Duration) {
+	lease, addresses := w.lease, 1+rng.IntN(2)
+	if w.policy == splitbrain.PolicyQuorum && rng.IntN(2) == 0 {
+		lease = splitbrain.MinLease + time.Duration(rng.Int64N(int64(7*time.Second)))
+	}
+	for _, n := range w.nodes {
+		priority := n.priority
+		if !w.equal && rng.IntN(3) == 0 {
+			priority = vrrp.Priority(100 + 10*rng.IntN(10) + n.index)
+		}
+		late := time.Duration(rng.Int64N(int64(span/2 + 1)))
+		w.at(at+late, func() { n.revise(lease, priority, addresses) })
+	}
+}
+
+// reform takes a voter out of the electorate and puts it back later.
+func (w *world) reform(rng *rand.Rand, at, span time.Duration) {
+	a := w.nodes[rng.IntN(len(w.nodes))]
+	deaf := w.nodes[rng.IntN(len(w.nodes))]
+	for _, at := range []time.Duration{at, at + span} {
+		w.at(at, func() {
+			if w.policy == splitbrain.PolicyQuorum {
+				w.ballot.change(a.name, func(n *node) bool { return n != deaf })
 			}
 		})
 	}
@@ -355,7 +428,7 @@ func (n *node) track(hard, down bool) {
 	} else {
 		n.degraded = down
 	}
-	if !n.up {
+	if !n.up || n.witness {
 		return
 	}
 	f := func() {
@@ -402,8 +475,8 @@ func (w *world) shape(at, span time.Duration, what string, ch int, f func(*link)
 			}
 		}
 	}
-	w.at(at, func() { w.logf("%s", what); each(f) })
-	w.at(at+span, func() { w.logf("end of %s", what); each(normal) })
+	w.at(at, func() { w.logf("%s", what); each(f); w.check.relink() })
+	w.at(at+span, func() { w.logf("end of %s", what); each(normal); w.check.relink() })
 }
 
 func normal(l *link) {
@@ -443,7 +516,7 @@ func (w *world) calm() {
 func (c *checker) settled() {
 	n := 0
 	for _, m := range c.w.nodes {
-		if m.holds {
+		if m.answers() {
 			n++
 		}
 	}

@@ -36,12 +36,8 @@ type Tenure struct {
 type Event interface{ event() }
 
 type (
-	// Startup leaves INIT. Delay postpones it (vrrp_startup_delay), unless
-	// Heritage says that the unit is MASTER.
-	Startup struct {
-		Delay    time.Duration
-		Heritage Heritage
-	}
+	// Startup leaves INIT. Delay postpones it (vrrp_startup_delay).
+	Startup struct{ Delay time.Duration }
 
 	// Tick says that a deadline may have passed.
 	Tick struct{}

@@ -149,3 +149,18 @@ func TestSteadyBackupAllocatesNothing(t *testing.T) {
 		t.Errorf("Step allocates %v times, want 0", n)
 	}
 }
+
+// A rank is waited for, also by a unit whose timer ended long ago.
+func TestTakeOverOfAHeldUnitWaitsForItsDelay(t *testing.T) {
+	u := backup(t, spec())
+	u.Step(epoch, Hold{Until: epoch.Add(time.Hour), Reason: "n1 claims VI_1"})
+	now := epoch.Add(time.Minute)
+	u.Step(now, TakeOver{After: sec / 4, Reason: "the addresses of n1 are gone"})
+	if s := u.Status(); s.State != Backup || u.Deadline().Sub(now) != sec/4 {
+		t.Fatalf("state %v (%s), due in %v; want BACKUP for 250ms", s.State, s.Reason, u.Deadline().Sub(now))
+	}
+	u.Step(u.Deadline(), Tick{})
+	if s := u.Status(); s.State != Master || s.Reason != "the addresses of n1 are gone" {
+		t.Errorf("status = %v, %q", s.State, s.Reason)
+	}
+}

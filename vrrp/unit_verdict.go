@@ -20,7 +20,8 @@ func (u *Unit) succeed(now time.Time, ev TakeOver) {
 	if u.state != Backup {
 		return
 	}
-	u.hold = Hold{}
+	// A timer that has ended already must not come before the delay.
+	u.hold = Hold{Until: now.Add(ev.After), Reason: ev.Reason}
 	u.takeOverAt, u.takeOverReason = now.Add(ev.After), ev.Reason
 }
 

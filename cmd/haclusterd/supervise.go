@@ -28,7 +28,7 @@ func supervise(log *slog.Logger, runDir, pidFile string) int {
 
 	frugal(log)
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	// Zero when systemd does not ask.
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -40,7 +40,7 @@ func supervise(log *slog.Logger, runDir, pidFile string) int {
 		Notify:   notifySystemd,
 		Watchdog: watchdog,
 		OpenGate: func() (supervisor.Gate, error) {
-			return gate.New(gate.Options{Name: runDir, Log: log})
+			return gate.New(gate.Options{Name: runDir, Log: log, Unwatched: true})
 		},
 	})
 	if err != nil {

@@ -27,6 +27,10 @@ func losePower(w *World) {
 	w.Processes[0].KillAll()
 }
 
+// lease is the shortest one of policy quorum, which bounds its take-over where
+// Master_Down_Interval is shorter.
+const lease = 500*time.Millisecond + Heartbeat
+
 // pause is how long a stopped process or machine stands still.
 const pause = 20 * time.Second
 
@@ -42,6 +46,20 @@ func processes() []Scenario {
 		Fault:   func(w *World) { w.Processes[0].KillAll() },
 		Lasts:   6 * time.Second,
 		Promise: Beside(Both(succession())),
+	}, {
+		ID: "F9", Title: "supervisor and worker killed together, adverts each 100 ms",
+		Advert:  100 * time.Millisecond,
+		Fault:   func(w *World) { w.Processes[0].KillAll() },
+		Lasts:   3 * time.Second,
+		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Moves: 1})),
+	}, {
+		ID: "F10", Title: "all processes stopped, adverts each 100 ms",
+		Advert:  100 * time.Millisecond,
+		Fault:   func(w *World) { w.Processes[0].SignalAll(syscall.SIGSTOP) },
+		Lasts:   3 * time.Second,
+		Heal:    func(w *World) { w.Processes[0].SignalAll(syscall.SIGCONT) },
+		After:   3 * time.Second,
+		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Returned: Any, Moves: 2})),
 	}, {
 		ID: "F9", Title: "holder loses power", Core: true,
 		Fault:   losePower,

@@ -27,6 +27,9 @@ type Options struct {
 	// Log is required.
 	Log *slog.Logger
 
+	// Unwatched says that Run is not called: another process follows the links.
+	Unwatched bool
+
 	// Restored is told when somebody removed the gate from a link and it was put
 	// back, or could not be (err), and then again without an error when it could.
 	// Called by Run. May be nil.
@@ -135,8 +138,10 @@ func (g *Gate) start(opts Options) (*Gate, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: map the slots into memory: %w", ErrUnsupported, err), g.Close())
 	}
-	if g.news, err = subscribe(); err != nil {
-		return nil, errors.Join(fmt.Errorf("gate: listen to links and filters: %w", err), g.Close())
+	if !opts.Unwatched {
+		if g.news, err = subscribe(); err != nil {
+			return nil, errors.Join(fmt.Errorf("gate: listen to links and filters: %w", err), g.Close())
+		}
 	}
 	if g.route, err = netlink.NewHandle(unix.NETLINK_ROUTE); err == nil {
 		err = g.route.SetSocketTimeout(netlinkTimeout)
@@ -278,7 +283,7 @@ func (g *Gate) Stats() (Stats, error) {
 }
 
 // Run follows the links, guards new ones and puts back what somebody removed,
-// until ctx is done. It is called once.
+// until ctx is done. It is called once, and never of one that is Unwatched.
 func (g *Gate) Run(ctx context.Context) error {
 	return g.watch(ctx)
 }

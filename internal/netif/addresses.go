@@ -42,6 +42,7 @@ type Addresses struct {
 	index   *indexer
 	journal *journal
 
+	guarded    map[netip.Addr]string // see Guard
 	held       map[addrKey]*holding
 	heldRoutes map[Route]string // by owner
 
@@ -207,6 +208,11 @@ func (a *Addresses) adopt(present []*holding) []error {
 		h.foreign = !slices.ContainsFunc(kernel, func(k ifAddr) bool {
 			return k.index == h.index && k.prefix.Addr() == h.addr.Prefix.Addr() && k.leased()
 		})
+		if _, guarded := a.guarded[h.addr.Prefix.Addr()]; h.foreign && guarded {
+			a.log.Warn("address was there already; it is a virtual one, and taken over",
+				"iface", h.addr.Interface, "addr", h.addr.Prefix)
+			h.foreign = false
+		}
 		if h.foreign {
 			if old := a.held[keyOf(h.addr)]; old == nil || !old.foreign {
 				a.reportForeign(h.addr)
@@ -317,10 +323,18 @@ func (a *Addresses) present(want []*holding) ([]*holding, error) {
 			}
 			byIndex[h.index] = kernel
 		}
-		if slices.ContainsFunc(kernel, func(k ifAddr) bool {
-			return k.index == h.index && k.prefix == h.addr.Prefix
-		}) {
-			left = append(left, h)
+		_, guarded := a.guarded[h.addr.Prefix.Addr()]
+		for _, k := range kernel {
+			switch {
+			case k.index != h.index:
+			case k.prefix == h.addr.Prefix:
+				left = append(left, h)
+			case guarded && k.prefix.Addr() == h.addr.Prefix.Addr():
+				// With another mask it answers just the same.
+				other := *h
+				other.addr.Prefix, other.addr.Peer = k.prefix, k.peer
+				left = append(left, &other)
+			}
 		}
 	}
 	return left, nil

@@ -34,4 +34,17 @@ func (i *indexer) of(name string) (int, error) {
 	return int(req.Uint32()), os.NewSyscallError("ioctl SIOCGIFINDEX", err)
 }
 
+// name is the name of an interface.
+func (i *indexer) name(index int) (string, error) {
+	req, err := unix.NewIfreq("")
+	if err != nil {
+		return "", err
+	}
+	req.SetUint32(uint32(index))
+	if err := unix.IoctlIfreq(i.fd, unix.SIOCGIFNAME, req); err != nil {
+		return "", os.NewSyscallError("ioctl SIOCGIFNAME", err)
+	}
+	return req.Name(), nil
+}
+
 func (i *indexer) close() error { return os.NewSyscallError("close", unix.Close(i.fd)) }

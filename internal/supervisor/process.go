@@ -23,10 +23,6 @@ type process struct {
 	resting bool      // its engine has ended on purpose
 	doubted bool      // it was silent while the supervisor did not run either
 
-	waiting  bool   // it is an heir, and waits
-	state    []byte // that it has handed over so far
-	bequeath bool   // it has handed all of it over
-
 	will map[string]Clause
 	open bool // the connection has not ended
 
@@ -35,14 +31,14 @@ type process struct {
 }
 
 // start starts a worker.
-func start(o *Options, now time.Time, env ...string) (*process, error) {
+func start(o *Options, now time.Time) (*process, error) {
 	fd, child, err := pair()
 	if err != nil {
 		return nil, err
 	}
 	defer child.Close()
 	p, err := os.StartProcess(o.Program, o.Args, &os.ProcAttr{
-		Env:   slices.Concat(environment(), env, []string{fmt.Sprintf("%s=%d", workerEnv, workerFD)}),
+		Env:   append(environment(), fmt.Sprintf("%s=%d", workerEnv, workerFD)),
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, child},
 		// A group of its own: Ctrl-C on a terminal comes through the supervisor,
 		// once, and not from the terminal as well.
@@ -61,7 +57,7 @@ func start(o *Options, now time.Time, env ...string) (*process, error) {
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv || name == heirEnv
+		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv
 	})
 }
 

@@ -1,0 +1,401 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// node is one machine.
+type node struct {
+	w        *world
+	index    int
+	name     string
+	addr     netip.Addr
+	priority vrrp.Priority
+	witness  bool // has no unit
+	clock    clock
+
+	life    int // counts boots
+	up      bool
+	running bool      // up and not paused
+	since   time.Time // when it began to run, or to be able to serve
+	began   time.Time // when this life began
+	unit    *vrrp.Unit
+	core    *splitbrain.Core
+	boot    splitbrain.BootID
+	told    splitbrain.UnitView
+	stepped bool // the unit was, since then
+	wakeAt  time.Time
+	coreAt  time.Time
+	will    splitbrain.Record // deposited with the supervisor
+	willed  bool
+
+	holds    bool // the kernel has the VIP
+	gate     gate
+	stall    stall
+	paused   time.Time
+	pauses   int
+	then     []func() // what the process was about to do when it was stopped
+	buffered []func()
+	degraded bool // its tracked script is down: lower priority
+	broken   bool // its tracked interface is down: FAULT
+
+	disk disk
+}
+
+// disk is what outlives a machine.
+type disk struct {
+	electorate splitbrain.Electorate
+	leases     []time.Duration // L of the last three revisions
+}
+
+const (
+	unitName  = "VI_1"
+	trackSoft = "script:chk"
+	trackHard = "interface:eth0"
+	softDrop  = -70
+)
+
+var (
+	vip  = netip.MustParsePrefix("192.0.2.100/24")
+	vip2 = netip.MustParsePrefix("192.0.2.101/24")
+)
+
+func newNode(w *world, i int) *node {
+	n := &node{w: w, index: i, name: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})}
+	n.priority = vrrp.Priority(200 - 20*i)
+	if w.equal {
+		n.priority = 100
+	}
+	n.witness = i >= w.config.nodes
+	n.clock = w.clocks.draw(w.rng)
+	n.disk.leases = []time.Duration{w.lease}
+	return n
+}
+
+// byEvents reports whether leases of a majority open the gate.
+func (n *node) byEvents() bool { return n.w.policy == splitbrain.PolicyQuorum }
+
+// now is the time that this node's timers run on.
+func (n *node) now() time.Time { return n.clock.local(n.w.now) }
+
+func (n *node) spec() vrrp.UnitSpec {
+	s := vrrp.UnitSpec{Name: unitName, KernelLease: vrrp.LeaseByAdverts, Instances: []vrrp.InstanceSpec{{
+		Name: unitName, Interface: "eth0", Family: vrrp.IPv4, VRID: 51, Version: 3,
+		Priority: n.priority, AdvertInterval: n.w.interval, DownTimerAdverts: 3, Preempt: n.w.preempt,
+		Addresses: []vrrp.Address{{Prefix: vip, Interface: "eth0"}},
+		Tracks:    []vrrp.Track{{Key: trackSoft, Weight: softDrop}, {Key: trackHard}},
+	}}}
+	if n.byEvents() {
+		s.KernelLease, s.LeaseTime = vrrp.LeaseByEvents, n.lease()
+	}
+	if n.w.addresses[n.index] > 1 {
+		s.Instances[0].Addresses = append(s.Instances[0].Addresses, vrrp.Address{Prefix: vip2, Interface: "eth0"})
+	}
+	return s
+}
+
+func (n *node) vips() []netip.Addr {
+	return []netip.Addr{vip.Addr(), vip2.Addr()}[:max(n.w.addresses[n.index], 1)]
+}
+
+// start begins a new life: what an earlier one left is removed first.
+func (n *node) start() {
+	w := n.w
+	n.life++
+	n.up, n.running, n.since, n.began = true, true, w.now, w.now
+	n.shut()
+	w.drop(n)
+	n.buffered, n.then, n.stall, n.gate.granted = nil, nil, stall{}, vrrp.Lease{}
+	n.boot = splitbrain.BootID(w.rng.Uint64() | 1)
+	n.core = splitbrain.NewCore(n.name, n.boot, 1, w.heartbeat, n.now())
+	n.told, n.willed = splitbrain.UnitView{}, false
+	n.wakeAt, n.coreAt = time.Time{}, time.Time{}
+	var members []splitbrain.Member
+	for _, m := range w.nodes {
+		if m != n {
+			members = append(members, splitbrain.Member{Name: m.name})
+		}
+	}
+	n.core.SetMembers(members)
+	n.core.ElectorateStored(n.disk.electorate)
+	n.core.SetLeaseBound(n.leaseBound())
+	w.logf("%s starts, boot %x", n.name, n.boot)
+	n.unit = nil
+	if !n.witness {
+		n.unit = vrrp.NewUnit(n.spec())
+		n.event(vrrp.SourceChanged{Instance: unitName, Source: n.addr})
+		n.event(vrrp.TrackResult{Key: trackSoft, Up: !n.degraded})
+		n.event(vrrp.TrackResult{Key: trackHard, Up: !n.broken})
+		n.event(vrrp.Startup{})
+	}
+	n.settle()
+}
+
+// maxBuffered is what a socket keeps for a process that does not read.
+const maxBuffered = 200
+
+func (n *node) receive(f func()) {
+	switch {
+	case n.running:
+		f()
+		n.settle()
+	case n.up && len(n.buffered) < maxBuffered:
+		n.buffered = append(n.buffered, f)
+	}
+}
+
+// event feeds the unit and carries out what it says.
+func (n *node) event(ev vrrp.Event) {
+	if n.unit == nil {
+		return
+	}
+	t0, now := n.w.now, n.now()
+	if n.stops(atLook, func() { n.take(t0, now, ev) }) {
+		return
+	}
+	n.take(t0, now, ev)
+}
+
+func (n *node) take(t0, now time.Time, ev vrrp.Event) {
+	n.stepped = true
+	actions := n.unit.Step(now, ev)
+	var stood time.Duration
+	for _, a := range actions {
+		if a, ok := a.(vrrp.Notify); ok && a.To == vrrp.Master && a.From != vrrp.Master {
+			stood = n.enter(t0, n.unit.Status().Tenure.Seq)
+			break
+		}
+	}
+	n.perform(actions)
+	if stood > 0 && n.running {
+		n.event(vrrp.Paused{For: stood})
+	}
+}
+
+func (n *node) perform(actions []vrrp.Action) {
+	w := n.w
+	for i, action := range actions {
+		switch a := action.(type) {
+		case vrrp.SendAdvert:
+			before := w.now
+			rest := actions[i+1:]
+			if a.Priority > 0 && n.stops(atSend, func() { n.advertise(a, before, rest) }) {
+				return
+			}
+			n.advertise(a, before, rest)
+			return
+		case vrrp.Claim:
+			w.hold(n)
+		case vrrp.Release:
+			n.shut() // before any address goes
+			w.drop(n)
+		case vrrp.Notify:
+			w.logf("%s %v → %v: %s", n.name, a.From, a.To, a.Reason)
+		}
+	}
+}
+
+// advertise sends an advert, as far as the gate lets it pass, and goes on.
+func (n *node) advertise(a vrrp.SendAdvert, before time.Time, rest []vrrp.Action) {
+	w := n.w
+	if a.Priority == 0 || n.open() {
+		if a.Priority > 0 {
+			w.check.signOfLife()
+		}
+		ev := vrrp.Advert{Instance: unitName, From: n.addr, Priority: a.Priority, Interval: w.interval}
+		for _, to := range w.nodes {
+			if to != n && !to.witness {
+				w.deliver(vrrpNet, n, to, func() { to.advert(ev) })
+			}
+		}
+	}
+	done := func() {
+		n.perform(rest)
+		if a.Priority > 0 && n.running {
+			n.prolong(before)
+		}
+	}
+	if a.Priority > 0 && n.stops(atStore, done) {
+		return
+	}
+	done()
+}
+
+// advert takes an advert as the engine does: the arbiter hears of each one, but
+// gets a new view only when something has changed.
+func (n *node) advert(ev vrrp.Advert) {
+	n.core.Observe(splitbrain.AdvertEvidence{
+		Unit: unitName, From: ev.From, Priority: uint8(ev.Priority), VIPs: n.vips(), At: n.now(),
+	})
+	n.event(ev)
+}
+
+// settle tells the arbiter of changes, and the unit of verdicts, until both
+// are quiet, and arms the timers.
+func (n *node) settle() {
+	w := n.w
+	for n.running {
+		if n.stepped {
+			n.stepped = false
+			if view := n.view(); !same(&view, &n.told) {
+				n.told = view
+				n.core.SetUnits([]splitbrain.UnitView{view})
+			}
+		}
+		out := n.core.Step(n.now(), n.clock.instant(w.now))
+		if out.NewWill || !n.willed {
+			n.will, n.willed = n.core.Will(n.now()), true
+		}
+		n.elect(out.Store)
+		n.send(&out)
+		for _, v := range out.Verdicts {
+			n.verdict(v.Verdict)
+		}
+		if len(out.Verdicts) == 0 {
+			break
+		}
+	}
+	n.arm()
+}
+
+func (n *node) arm() {
+	w := n.w
+	if !n.running {
+		return
+	}
+	if n.unit != nil {
+		if due := n.unit.Deadline(); !due.IsZero() && !due.Equal(n.wakeAt) {
+			n.wakeAt = due
+			w.schedule(later(n.clock.truly(due), w.now), n, func() {
+				if n.wakeAt.Equal(due) {
+					n.wakeAt = time.Time{}
+					n.event(vrrp.Tick{})
+					n.settle()
+				}
+			})
+		}
+	}
+	if due := n.core.Deadline(); !due.Equal(n.coreAt) {
+		n.coreAt = due
+		w.schedule(later(n.clock.truly(due), w.now), n, func() {
+			if n.coreAt.Equal(due) {
+				n.coreAt = time.Time{}
+				n.settle()
+			}
+		})
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (n *node) verdict(v splitbrain.Verdict) {
+	var ev vrrp.Event
+	switch v := v.(type) {
+	case splitbrain.Hold:
+		n.w.logf("%s: verdict hold for %v, rank %v: %s", n.name, v.Until.Sub(n.now()), v.Rank, v.Reason)
+		ev = vrrp.Hold{Until: v.Until, Rank: v.Rank, Reason: v.Reason}
+	case splitbrain.TakeOver:
+		n.w.logf("%s: verdict take over after %v: %s", n.name, v.After, v.Reason)
+		ev = vrrp.TakeOver{After: v.After, Reason: v.Reason}
+	case splitbrain.Yield:
+		n.w.logf("%s: verdict yield %d to %s: %s", n.name, v.Tenure, v.Successor, v.Reason)
+		ev = vrrp.Yield{Tenure: v.Tenure, Successor: v.Successor, Reason: v.Reason}
+	case splitbrain.Members:
+		ev = vrrp.Members{Addrs: v.Addrs}
+	case splitbrain.Lease:
+		ev = vrrp.Lease{Tenure: v.Tenure, Until: v.Until}
+	case splitbrain.Reannounce:
+		ev = vrrp.Reannounce{}
+	}
+	if n.w.latency == 0 {
+		n.tell(ev)
+		return
+	}
+	n.w.schedule(n.w.now.Add(n.w.latency), n, func() { n.tell(ev); n.settle() })
+}
+
+// tell delivers a verdict to the engine.
+func (n *node) tell(ev vrrp.Event) {
+	l, ok := ev.(vrrp.Lease)
+	switch {
+	case !n.running:
+		n.then = append(n.then, func() { n.tell(ev) })
+	case !ok:
+		n.event(ev)
+	case !n.stops(atStore, func() { n.grant(l) }):
+		n.grant(l)
+	}
+}
+
+func (n *node) send(out *splitbrain.Output) {
+	for _, m := range n.w.nodes {
+		if out.Record == nil || m == n {
+			continue
+		}
+		n.carry(m, &splitbrain.Datagram{Record: *out.Record})
+	}
+	for i := range out.Relays {
+		for _, m := range n.w.nodes {
+			if m.name == out.Relays[i].To {
+				n.carry(m, &out.Relays[i].Datagram)
+			}
+		}
+	}
+	for _, a := range out.Alerts {
+		n.w.check.alerts[a.Kind]++
+		n.w.logf("%s: alert %s (%s) resolved=%v: %s", n.name, a.Kind, a.Peer, a.Resolved, a.Summary)
+	}
+}
+
+// carry takes a datagram to another node.
+func (n *node) carry(to *node, d *splitbrain.Datagram) {
+	n.w.deliver(meshNet, n, to, func() { to.core.Receive(to.now(), d, "mesh") })
+}
+
+// view is what the node would make of the unit's status.
+func (n *node) view() splitbrain.UnitView {
+	if n.unit == nil {
+		return splitbrain.UnitView{}
+	}
+	s := n.unit.Status()
+	heard := s.Instances[0].LastAdvert
+	return splitbrain.UnitView{
+		Name: s.Name, State: splitbrain.State(s.State), Since: s.Since, Wants: splitbrain.Want(s.Wants),
+		Tenure:   splitbrain.Tenure{Seq: s.Tenure.Seq, Priority: uint8(s.Tenure.Priority), Primary: s.Tenure.Primary},
+		Released: s.State != vrrp.Master && s.Tenure.Seq > 0,
+		Eligible: s.State != vrrp.Fault && s.State != vrrp.Init,
+		Priority: uint8(s.Priority), Primary: s.Primary,
+		VIPs:           n.vips(),
+		Heard:          splitbrain.Advert{From: heard.From, Priority: uint8(heard.Priority), At: heard.At},
+		AdvertInterval: n.w.interval, DownTimerAdverts: 3,
+		Policy: n.w.policy, Lease: n.lease(),
+	}
+}
+
+func same(a, b *splitbrain.UnitView) bool {
+	return a.State == b.State && a.Since.Equal(b.Since) && a.Wants == b.Wants && a.Tenure == b.Tenure &&
+		a.Released == b.Released && a.Eligible == b.Eligible && a.Priority == b.Priority &&
+		a.Primary == b.Primary && a.Heard.From == b.Heard.From && a.Heard.Priority == b.Heard.Priority && a.Name == b.Name &&
+		a.Lease == b.Lease && len(a.VIPs) == len(b.VIPs)
+}
+
+// hold and drop are the kernel's side of a VIP.
+func (w *world) hold(n *node) {
+	n.holds = true
+	w.check.dirty = true
+}
+
+func (w *world) drop(n *node) {
+	n.holds = false
+	w.check.dirty = true
+}
