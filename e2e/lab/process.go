@@ -179,6 +179,19 @@ func (p *Process) KillAll() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	<-p.done
+	// A descendant is somebody else's to reap, and may hold its files a moment
+	// longer: a restart would find them locked.
+	Poll(time.Second, func() (string, bool) {
+		return "", !slices.ContainsFunc(stopped, ending)
+	})
+}
+
+// ending reports whether a process still runs or still ends: its first thread
+// can be a zombie while others hold its files.
+func ending(pid int) bool {
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	_, runs := startOf(pid)
+	return runs || len(threads) > 1
 }
 
 // Tree are the process ids of the program and its descendants, itself first.

@@ -32,6 +32,13 @@ func links() []Scenario {
 		Lasts:   3 * time.Second,
 		Promise: Both(Promise{Dark: 20*time.Millisecond + Slack, Holder: 1, Moves: 1}),
 	}, {
+		ID: "F13", Title: "gateway unreachable for the holder only",
+		Shape: Shape{Gateway: true},
+		Fault: func(w *World) { w.LAN.Part(w.Nodes[:1], []*lab.Node{w.Gateway}, lab.Service) },
+		Lasts: 10 * time.Second,
+		Heal:  heal, After: 4 * time.Second, // it is in rank again after 10 s of answers
+		Promise: Both(Promise{Dark: Slack, Holder: 1, Returned: 1, Moves: 1}),
+	}, {
 		ID: "F14", Title: "gateway dead for all",
 		Shape: Shape{Gateway: true},
 		Fault: func(w *World) { w.Gateway.CutLink(lab.Service) },

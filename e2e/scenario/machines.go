@@ -30,9 +30,23 @@ func (w *World) restart(members ...int) {
 }
 
 // machines are faults of whole machines and of people who touch their
-// addresses: F22 and F27.
+// addresses: F21, F22 and F27.
 func machines() []Scenario {
 	return []Scenario{{
+		ID: "F21", Title: "somebody adds the address on a third machine",
+		Shape: Shape{Gateway: true},
+		Fault: func(w *World) { w.Gateway.AddAddr(lab.Service, netip.PrefixFrom(VIP, 32)) },
+		Lasts: 8 * time.Second,
+		Heal:  func(w *World) { w.Gateway.DeleteAddr(lab.Service, netip.PrefixFrom(VIP, 32)) }, After: 3 * time.Second,
+		Promise: Both(Promise{E: Unbounded, Dark: Slack, Holder: Any,
+			Alert: "duplicate_address", On: []int{1}, AlertWithin: 6 * time.Second}),
+	}, {
+		ID: "F21", Title: "somebody adds the address on a member",
+		Fault: func(w *World) { w.Nodes[2].AddAddr(lab.Service, netip.PrefixFrom(VIP, 24)) },
+		Lasts: 5 * time.Second,
+		Promise: Both(Promise{E: 100 * time.Millisecond, Dark: Slack,
+			Alert: "stray_address", On: []int{2}, AlertWithin: 5 * time.Second}),
+	}, {
 		ID: "F22", Title: "somebody deletes the address on the holder",
 		Fault: func(w *World) {
 			for range 5 {

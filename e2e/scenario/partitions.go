@@ -14,6 +14,13 @@ func heal(w *World) { w.LAN.Heal() }
 // partitions are faults between machines, on every channel: F4 to F7.
 func partitions() []Scenario {
 	return []Scenario{{
+		ID: "F4", Title: "holder isolated on every channel", Core: true,
+		Shape: Shape{Gateway: true},
+		Fault: isolate,
+		Lasts: 8 * time.Second,
+		Heal:  heal, After: 4 * time.Second,
+		Promise: Beside(Both(succession())),
+	}, {
 		ID: "F5", Title: "holder and second cut apart, third reaches both", Core: true,
 		Fault: func(w *World) { w.LAN.Part(w.Nodes[:1], w.Nodes[1:2], everywhere...) },
 		Lasts: 10 * time.Second,
@@ -53,3 +60,12 @@ func partitions() []Scenario {
 // roundTrips are two round trips between processes on a machine with other
 // work.
 const roundTrips = 50 * time.Millisecond
+
+// isolate cuts the holder off from every machine but the watcher.
+func isolate(w *World) {
+	others := w.Others(0)
+	if w.Gateway != nil {
+		others = append(others, w.Gateway)
+	}
+	w.LAN.Part(w.Nodes[:1], others, everywhere...)
+}

@@ -20,8 +20,10 @@ func powerLost(advert time.Duration) Promise {
 	return Promise{Dark: down + 50*time.Millisecond + Slack, Takeover: down + 50*time.Millisecond, Holder: 1, Moves: 1}
 }
 
-// losePower takes a machine off both networks and ends its processes.
+// losePower takes a machine off both networks and ends its processes, which
+// notice nothing of it.
 func losePower(w *World) {
+	w.Processes[0].SignalAll(syscall.SIGSTOP)
 	w.Nodes[0].CutLink(lab.Service)
 	w.Nodes[0].CutLink(lab.Control)
 	w.Processes[0].KillAll()
