@@ -271,7 +271,7 @@ func TestTenureThatBeganBeforeAPauseIsVoid(t *testing.T) {
 			}
 		})
 		time.Sleep(2 * time.Second)
-		a.wantState("vi_51", Backup)
+		a.wantState("vi_51", Backup) // and waits for everybody
 		if a.gate.openings > 0 || len(a.kernel.holds()) > 0 {
 			t.Errorf("opened %d times, holds %v; want neither", a.gate.openings, a.kernel.holds())
 		}
@@ -319,12 +319,14 @@ func TestSlotStaysClosedWhileAddressesLinger(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		a.setLink(false)
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		slot := a.gate.slots[0]
 		if slot.freed || a.gate.left() > 0 || len(slot.guarded.Addresses) != 1 {
 			t.Errorf("slot = %+v, want it closed, guarding the address that is still there", slot)
 		}
 		a.engine.take(func(*loop) { stuck.stuck = false })
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if !slot.freed {
 			t.Error("the slot was not freed when the address was gone")
 		}
