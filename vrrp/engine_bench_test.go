@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,11 +35,11 @@ func (s *nullSocket) Receive([]Packet) (int, error) {
 }
 
 // newTestLoop is an engine's loop, driven by hand.
-func newTestLoop(t testing.TB, specs ...UnitSpec) (*loop, *nullNetwork) {
+func newTestLoop(t testing.TB, gate Gate, specs ...UnitSpec) (*loop, *nullNetwork) {
 	network := &nullNetwork{}
 	var published atomic.Pointer[[]UnitStatus]
 	opts := &Options{
-		Log: slog.New(slog.DiscardHandler), Network: network, Kernel: newMemoryKernel(),
+		Log: slog.New(slog.DiscardHandler), Network: network, Kernel: newMemoryKernel(), Gate: gate,
 		Alarm: kclock.NewTimer(), RenewEvery: time.Hour, Lease: time.Hour,
 	}
 	l := newLoop(opts, &published, func(*openSocket) {}) // nobody reads
@@ -66,7 +67,7 @@ func (l *loop) at(now time.Time) {
 }
 
 func TestSteadyStateNeedsNoMemory(t *testing.T) {
-	backup, _ := newTestLoop(t, unitSpec(51, 100))
+	backup, _ := newTestLoop(t, nil, unitSpec(51, 100))
 	s := backup.sockets[socketKey{"eth0", IPv4}]
 	advert := received{
 		advert: packet.Advert{Version: 2, VRID: 51, Priority: 150, Interval: time.Second,
@@ -83,7 +84,7 @@ func TestSteadyStateNeedsNoMemory(t *testing.T) {
 		t.Errorf("a backup allocates %v times for an advert, want none", got)
 	}
 
-	master, _ := newTestLoop(t, unitSpec(51, 150))
+	master, _ := newTestLoop(t, nil, unitSpec(51, 150))
 	send := func() { master.at(master.now.Add(time.Second)) }
 	for range 60 { // until the second burst of announcements is over
 		send()
@@ -99,11 +100,43 @@ func TestSteadyStateNeedsNoMemory(t *testing.T) {
 }
 
 func BenchmarkMasterSends255Adverts(b *testing.B) {
-	l, network := newTestLoop(b, unitSpecs(150)...)
+	b.Run("alone", func(b *testing.B) { benchmarkMaster(b, nil) })
+	b.Run("behind gates", func(b *testing.B) { benchmarkMaster(b, nullGate{}) })
+}
+
+// nullGate guards nothing. Its clock stands still, so that no lease runs out.
+type nullGate struct{}
+
+type nullSlot struct{ deadline time.Duration }
+
+func (nullGate) Now() time.Duration                { return 0 }
+func (nullGate) At(kclock.Instant) time.Duration   { return 0 }
+func (nullGate) Guards(int) error                  { return nil }
+func (nullGate) NewSlot() (GateSlot, error)        { return new(nullSlot), nil }
+func (s *nullSlot) Guard(Guarded) error            { return nil }
+func (s *nullSlot) Open(deadline, _ time.Duration) { s.deadline = deadline }
+func (s *nullSlot) Close()                         { s.deadline = 0 }
+func (s *nullSlot) Deadline() time.Duration        { return s.deadline }
+func (s *nullSlot) Free() error                    { return nil }
+
+func benchmarkMaster(b *testing.B, gate Gate) {
+	specs := unitSpecs(150)
+	l, network := newTestLoop(b, gate, specs...)
 	now := l.now
 	for range 60 { // until the second burst of announcements is over
 		now = now.Add(time.Second)
 		l.at(now)
+	}
+	if gate != nil { // which comes in the middle of a tenure: the loop's time is not the clock's
+		specs = slices.Clone(specs)
+		for n := range specs {
+			specs[n].KernelLease = LeaseByAdverts
+		}
+		l.apply(specs, ApplyOptions{})
+		l.settle()
+		if l.units[254].gate.slot == nil {
+			b.Fatal("a unit has no gate")
+		}
 	}
 	network.sent = 0
 	b.ReportAllocs()
@@ -117,7 +150,7 @@ func BenchmarkMasterSends255Adverts(b *testing.B) {
 }
 
 func BenchmarkBackupHears255Adverts(b *testing.B) {
-	l, _ := newTestLoop(b, unitSpecs(100)...)
+	l, _ := newTestLoop(b, nil, unitSpecs(100)...)
 	s := l.sockets[socketKey{"eth0", IPv4}]
 	packets := make([]Packet, 255)
 	for n := range packets {

@@ -104,7 +104,13 @@ func (l *loop) tryGuard(u *unitShell) error {
 	var what Guarded
 	for _, i := range u.instances {
 		index := l.links[i.spec.Interface].Index
-		if err := l.opts.Gate.Guards(index); err != nil {
+		err := l.opts.Gate.Guards(index)
+		for _, a := range i.spec.held() {
+			if err == nil && a.Interface != i.spec.Interface {
+				err = l.opts.Gate.Guards(l.links[a.Interface].Index)
+			}
+		}
+		if err != nil {
 			return err
 		}
 		what.Routers = append(what.Routers, GuardedRouter{index, i.spec.Family, i.spec.VRID})

@@ -189,7 +189,7 @@ type memoryKernel struct {
 	renewErr  error
 	calls     []string
 	announced []Announcement
-	batches   int // calls of Announce
+	batches   int           // calls of Announce
 	lifetime  time.Duration // of the last claim
 	renewed   int
 	renewedAt []time.Time

@@ -69,7 +69,7 @@ func TestStoppingEndsInTimeThoughTheKernelIsSlow(t *testing.T) {
 }
 
 func TestBackupWhoseTimerCameLateHearsWhatIsWaiting(t *testing.T) {
-	l, _ := newTestLoop(t, unitSpec(51, 100))
+	l, _ := newTestLoop(t, nil, unitSpec(51, 100))
 	u := l.units[0]
 	state := func() State { return u.machine.Status().State }
 	if state() != Backup {
@@ -91,7 +91,7 @@ func TestBackupWhoseTimerCameLateHearsWhatIsWaiting(t *testing.T) {
 }
 
 func TestAlarmIsNotSetAgainForADeadlineThatMovedLater(t *testing.T) {
-	l, _ := newTestLoop(t, unitSpec(51, 100))
+	l, _ := newTestLoop(t, nil, unitSpec(51, 100))
 	alarm := &countingAlarm{}
 	l.opts.Alarm = alarm
 	l.arm()
