@@ -26,7 +26,7 @@ CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusa
 REPEAT ?= 5
 
 .PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e soak proof \
-	bench-failover bench-cost bench-heartbeats bench-apply demo package generate generate-check vuln clean
+	bench-failover bench-cost bench-heartbeats bench-apply bench-gate demo package generate generate-check vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -122,6 +122,11 @@ bench-heartbeats: deps build ## CPU of membership with 255 instances on 5 nodes,
 
 bench-apply: deps build ## time from an edit to three nodes that run it, into docs/bench-apply.md (root)
 	$(GO) run ./e2e/bench apply -out docs/bench-apply.md
+
+bench-gate: ## what the kernel gate costs, beside nftables, into docs/bench-gate.md (root)
+	@mkdir -p dist
+	$(GO) test -run '^$$' -bench . -benchtime 200ms -count 10 ./internal/gate >dist/bench-gate.txt || { cat dist/bench-gate.txt; exit 1; }
+	$(GO) run ./internal/gate/benchtable <dist/bench-gate.txt >dist/bench-gate.md && mv dist/bench-gate.md docs/bench-gate.md
 
 demo: deps build ## three daemons in namespaces, faults and figures; KEEP=1 leaves them running (root)
 	@KEEP=$(KEEP) $(GO) run ./e2e/demo

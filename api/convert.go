@@ -110,7 +110,7 @@ func statusToProto(s observed.Snapshot) *pb.ClusterStatus {
 		out.Vips = append(out.Vips, vipToProto(v))
 	}
 	for _, n := range s.Nodes {
-		out.Nodes = append(out.Nodes, nodeToProto(n, s.Cluster))
+		out.Nodes = append(out.Nodes, nodeToProto(n, s.Cluster, s.Policies))
 	}
 	for _, l := range s.Links {
 		out.Links = append(out.Links, &pb.Link{
@@ -128,6 +128,7 @@ func vipToProto(v observed.VIP) *pb.Vip {
 		Address: v.Address.String(), Instance: v.Instance, Unit: v.Unit, Vrid: uint32(v.VRID), Interface: v.Interface,
 		Verdict: verdicts[v.Verdict], Reason: v.Reason, Holders: v.Holders,
 		Since: timeToProto(v.Since), ChangeReason: v.ChangeReason, FailureTolerance: uint32(v.Tolerance), Policy: v.Policy,
+		Lease: leaseToProto(v.Lease), Gate: gateToProto(v.Gate),
 	}
 	for _, c := range v.Candidates {
 		out.Candidates = append(out.Candidates, &pb.Candidate{Node: c.Node, State: stateToProto(c.State), Priority: uint32(c.Priority)})
@@ -135,7 +136,7 @@ func vipToProto(v observed.VIP) *pb.Vip {
 	return out
 }
 
-func nodeToProto(n observed.Node, c observed.Cluster) *pb.Node {
+func nodeToProto(n observed.Node, c observed.Cluster, policies map[string]string) *pb.Node {
 	out := &pb.Node{
 		Name: n.Name, Address: n.Address, Role: roles[n.Role], Leader: n.Name == c.Leader && c.Leader != "",
 		Alive: n.Alive, LastSeen: timeToProto(n.LastSeen), Version: n.Version, Started: timeToProto(n.Started),
@@ -149,9 +150,43 @@ func nodeToProto(n observed.Node, c observed.Cluster) *pb.Node {
 			Kind: string(ch.Kind), Alive: ch.Alive, LastSeen: timeToProto(ch.LastSeen), RoundTrip: durationToProto(ch.RoundTrip)})
 	}
 	for _, u := range n.Units {
-		out.Units = append(out.Units, unitToProto(u))
+		unit := unitToProto(u)
+		unit.Policy = policies[u.Name]
+		if l, ok := n.Leases[u.Name]; ok {
+			unit.Lease = leaseToProto(&l)
+		}
+		out.Units = append(out.Units, unit)
 	}
 	return out
+}
+
+func gateToProto(g vrrp.GateStatus) *pb.Gate {
+	out := &pb.Gate{Left: durationToProto(g.Left), Renewal: durationToProto(g.Lease), Missing: g.Missing}
+	switch {
+	case g == vrrp.GateStatus{}:
+		return nil // none is wanted, or nothing is known of it
+	case g.Lease == 0:
+	case g.Left > 0:
+		out.State = "open"
+	default:
+		out.State = "closed"
+	}
+	return out
+}
+
+func gateFromProto(g *pb.Gate) vrrp.GateStatus {
+	return vrrp.GateStatus{Lease: g.GetRenewal().AsDuration(), Missing: g.GetMissing(), Left: g.GetLeft().AsDuration()}
+}
+
+func leaseToProto(l *observed.Lease) *pb.Lease {
+	if l == nil {
+		return nil
+	}
+	return &pb.Lease{Held: l.Left > 0, Left: durationToProto(l.Left), Ballot: l.Ballot, Waiting: l.Waiting}
+}
+
+func leaseFromProto(l *pb.Lease) observed.Lease {
+	return observed.Lease{Left: l.GetLeft().AsDuration(), Ballot: l.GetBallot(), Waiting: l.GetWaiting()}
 }
 
 func stateToProto(s vrrp.State) pb.State { return pb.State(s) + pb.State_STATE_INIT }
@@ -167,6 +202,7 @@ func unitToProto(u vrrp.UnitStatus) *pb.Unit {
 	out := &pb.Unit{
 		Name: u.Name, Group: u.Group, State: stateToProto(u.State), Since: timeToProto(u.Since), Reason: u.Reason,
 		Wants: u.Wants.String(), Tenure: u.Tenure.Seq, Priority: uint32(u.Priority), Primary: addrToProto(u.Primary),
+		Gate: gateToProto(u.Gate),
 	}
 	for _, i := range u.Instances {
 		inst := &pb.Instance{
@@ -194,7 +230,7 @@ func unitFromProto(u *pb.Unit) vrrp.UnitStatus {
 	out := vrrp.UnitStatus{
 		Name: u.GetName(), Group: u.GetGroup(), State: stateFromProto(u.GetState()), Since: timeFromProto(u.GetSince()),
 		Reason: u.GetReason(), Priority: vrrp.Priority(u.GetPriority()), Primary: primary,
-		Tenure: vrrp.Tenure{Seq: u.GetTenure()}, Wants: wantFromProto(u.GetWants()),
+		Tenure: vrrp.Tenure{Seq: u.GetTenure()}, Wants: wantFromProto(u.GetWants()), Gate: gateFromProto(u.GetGate()),
 	}
 	for _, i := range u.GetInstances() {
 		source, _ := netip.ParseAddr(i.GetSource())

@@ -23,7 +23,10 @@ type Options struct {
 	Commit  string
 	Logger  *slog.Logger // default: slog.Default()
 
-	Hub     *observed.Hub
+	Hub *observed.Hub
+	// Refresh brings what the hub says of this node up to date, as far as that is
+	// published at changes only. Nil: nothing is.
+	Refresh func(ctx context.Context)
 	Runner  Runner
 	Arbiter Arbiter
 

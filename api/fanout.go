@@ -23,6 +23,7 @@ const (
 // node's picture. Of a member that does not answer, the picture keeps what its
 // heartbeats claim.
 func (s *Server) merged(ctx context.Context) observed.Snapshot {
+	s.refresh(ctx)
 	snapshot, _ := s.o.Hub.Latest()
 	if s.waiting() {
 		return alone(snapshot)
@@ -67,6 +68,12 @@ func (s *Server) merged(ctx context.Context) observed.Snapshot {
 	return snapshot
 }
 
+func (s *Server) refresh(ctx context.Context) {
+	if s.o.Refresh != nil {
+		s.o.Refresh(ctx)
+	}
+}
+
 // alone is the picture without what was known of a cluster that this node has
 // left, or has not joined yet.
 func alone(s observed.Snapshot) observed.Snapshot {
@@ -99,9 +106,12 @@ func mergeReport(s *observed.Snapshot, n *observed.Node, report *pb.ClusterStatu
 		n.Version, n.Started = theirs.GetVersion(), timeFromProto(theirs.GetStarted())
 		n.Revision, n.RevisionError = theirs.GetRevision(), theirs.GetRevisionError()
 		n.StoreError, n.Gaps = theirs.GetStoreError(), theirs.GetGaps()
-		n.Units = nil
+		n.Units, n.Leases = nil, make(map[string]observed.Lease)
 		for _, u := range theirs.GetUnits() {
 			n.Units = append(n.Units, unitFromProto(u))
+			if l := u.GetLease(); l != nil {
+				n.Leases[u.GetName()] = leaseFromProto(l)
+			}
 		}
 	}
 	s.Links = slices.DeleteFunc(slices.Clone(s.Links), func(l observed.Link) bool { return l.From == n.Name })
@@ -125,7 +135,8 @@ type agentService struct {
 }
 
 // Observe implements pb.AgentServiceServer.
-func (a agentService) Observe(_ context.Context, _ *pb.ObserveRequest) (*pb.ClusterStatus, error) {
+func (a agentService) Observe(ctx context.Context, _ *pb.ObserveRequest) (*pb.ClusterStatus, error) {
+	a.s.refresh(ctx)
 	snapshot, _ := a.s.o.Hub.Latest()
 	return statusToProto(snapshot), nil
 }

@@ -30,10 +30,10 @@ func (st statusService) Watch(req *pb.WatchStatusRequest, stream grpc.ServerStre
 	}
 	interval = max(interval, 100*time.Millisecond)
 	for {
-		_, changed := st.s.o.Hub.Latest()
 		if err := stream.Send(statusToProto(st.s.merged(ctx))); err != nil {
 			return err
 		}
+		_, changed := st.s.o.Hub.Latest() // to look is a change, too
 		if !sleep(ctx, interval) {
 			return nil
 		}

@@ -36,7 +36,7 @@ type Cluster struct {
 }
 
 // Open takes the data directory and the TLS port, and starts what this node was
-// when it last ran. It waits for no other node, but for a second at most to see
+// when it last ran. It waits for no other node, but for seconds at most to see
 // whether another machine answers at this node's address, and changes nothing when
 // it fails: *RunningError, *TwinError, data of a newer version or of another node,
 // port in use.
@@ -115,6 +115,20 @@ func (c *Cluster) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return c.Close()
 		}
+	}
+}
+
+// StepDown lets another node lead, if this one does: it is about to stop for a
+// moment, and nobody should wait for an election.
+func (c *Cluster) StepDown() {
+	s, err := c.current()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.store.HandOver(ctx); err != nil {
+		c.o.Logger.Debug("leadership not handed over", "err", err)
 	}
 }
 

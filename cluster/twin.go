@@ -24,9 +24,9 @@ func (e *TwinError) Error() string {
 		e.Node, e.Addr, e.Dir)
 }
 
-// twinTime bounds the question for a twin: a start does not wait for an address
-// where nobody is.
-const twinTime = time.Second
+// twinTime bounds the question for a twin, whose machine may be busy. A start
+// waits for it only where the address is another machine's that does not answer.
+const twinTime = 3 * time.Second
 
 // refuseTwin asks at this node's own address who is there. While the port has no
 // certificate this process itself closes what connects, so whoever shows this

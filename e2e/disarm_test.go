@@ -48,3 +48,24 @@ func TestDisarmFreezesQuickTakeOverAndEndsByItself(t *testing.T) {
 		t.Errorf("lb03 took over after %v although armed", took)
 	}
 }
+
+// The status shows the gate of the holder, that nothing is missing to the
+// guarantee, and who hears whom by which channel.
+func TestStatusShowsGateAndReach(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	lab.Want(t, 10*time.Second, "lb03 shows the gate of lb01 open and SAFE", func() (string, bool) {
+		out := s.dc.MustCtl("status")
+		return out, strings.HasPrefix(out, "SAFE  ") && strings.Contains(out, "may lose 2 more members, 1 more voter") &&
+			strings.Contains(out, "GATE") && strings.Contains(out, "open 1.") && !strings.Contains(out, "known gap")
+	})
+	lab.Want(t, 10*time.Second, "all channels are in the matrix", func() (string, bool) {
+		out := s.dc.MustCtl("status", "--reach")
+		ok := true
+		for _, channel := range []string{"\ngossip  lb01", "\nmesh  lb01", "\nvrrp  lb01"} {
+			ok = ok && strings.Contains(out, channel)
+		}
+		return out, ok && strings.Count(out, "steadily") == 2 && !strings.Contains(out, "lost")
+	})
+	t.Logf("haclusterctl status\n%s\nhaclusterctl status --reach\n%s", s.dc.MustCtl("status"), s.dc.MustCtl("status", "--reach"))
+}

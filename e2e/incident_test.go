@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,4 +151,26 @@ func (i *inbox) count(prefix string) int {
 		}
 	}
 	return n
+}
+
+// A worker that dies is a fail-over, not a planned end, although its supervisor
+// says goodbye for it; a daemon that is stopped politely is none.
+func TestOnlyWhatNobodyPlannedIsAnIncident(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	s.da.MustCtl("handover", "VI_1", "--to", "lb02")
+	lab.During(2 * time.Second)
+	s.db.Stop(5 * time.Second)
+	s.watch.WantHolder(s.a, vip, masterDown(150)+slack)
+	lab.During(3 * time.Second)
+	if list := incidentsOf(s.da, "failover").Incidents; len(list) > 0 {
+		t.Errorf("a hand-over and a polite stop made incidents: %+v", list)
+	}
+
+	s.da.SignalWorker(syscall.SIGKILL)
+	s.watch.WantHolder(s.c, vip, masterDown(100)+slack)
+	lab.Want(t, 10*time.Second, "lb03 knows of the fail-over of lb01", func() (string, bool) {
+		list := incidentsOf(s.dc, "failover").Incidents
+		return fmt.Sprintf("%+v", list), len(list) == 1 && list[0].Subject == "lb01"
+	})
 }

@@ -40,10 +40,16 @@ func (s gateSlot) Guard(what vrrp.Guarded) error {
 const askTimeout = 5 * time.Second
 
 // openGate takes the kernel gate from the supervisor, who can close it when this
-// process is dead, or makes one, or says why there is none. It is called when
-// nothing is left of an earlier life: what that guarded is guarded no longer.
+// process is dead, or says why there is none. Nothing of an earlier life may be left
+// but what an heir goes on with: the rest is guarded no longer.
 func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
-	opts := gate.Options{
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	files, err := o.Supervisor.Gate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, err := gate.FromFiles(files, gate.Options{
 		Name: o.RunDir, // several daemons on one machine have each their own
 		Log:  o.Log.With("component", "gate"),
 		Restored: func(link string, err error) {
@@ -62,24 +68,34 @@ func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
 				alert(a)
 			}
 		},
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	files, err := o.Supervisor.Gate(ctx)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if len(files) == 0 {
-		return gate.New(opts) // which says why the supervisor has none
+	if len(o.Inherited) > 0 {
+		err = keepSlots(g)
+	} else {
+		err = g.Reset()
 	}
-	g, err := gate.FromFiles(files, opts)
 	if err != nil {
-		return nil, err
-	}
-	if err := g.Reset(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
+}
+
+// keepSlots lets the slots of the process before run out: an heir takes new ones,
+// and what these guard passes to them as it is taken up.
+func keepSlots(g *gate.Gate) error {
+	left, err := g.Slots()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, l := range left {
+		_, err := g.AdoptSlot(l.Index)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // gateMode is what keeps the gate of a unit open. Without an arbiter that gives

@@ -40,6 +40,7 @@ type member struct {
 	runner  *runner
 	probes  *probes
 	state   latest[applied]
+	boot    latest[splitbrain.BootID]   // of the arbiter
 	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
 	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
 	kin     vrrp.Kin                    // given to the engine last; the arbiter's goroutine only
@@ -81,6 +82,10 @@ func runMember(ctx context.Context, o Options) error {
 	// The members' calls come in from within Open: they wait for ready.
 	ready, opened := make(chan struct{}), &openedCluster{m: m}
 	m.runner = newRunner(o.Log, o.Name, m.view, m.revisionRuns)
+	refresh := &refresher{
+		ask:  func(ctx context.Context) ([]vrrp.UnitStatus, error) { return m.plane.engine.Snapshot(ctx) },
+		take: m.view.units,
+	}
 	server := api.New(api.Options{
 		Node:      o.Name,
 		Started:   time.Now(),
@@ -92,6 +97,7 @@ func runMember(ctx context.Context, o Options) error {
 		Arbiter:   m,
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
+		Refresh:   refresh.refresh,
 		Incidents: m.stories,
 		Decisions: m.decisions,
 		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {
@@ -143,8 +149,31 @@ func runMember(ctx context.Context, o Options) error {
 	parts.start(ctx, nil, m.probes.run)
 	parts.start(ctx, nil, m.signals)
 	o.notifySystemd(systemdReady)
-	<-ctx.Done()
-	return parts.end(context.Cause(ctx))
+	select {
+	case <-ctx.Done():
+		return parts.end(context.Cause(ctx))
+	case <-o.Supervisor.HandOver():
+	}
+	l, err := m.handOver()
+	if err != nil {
+		return parts.end(err)
+	}
+	return o.bequeath(l) // and nothing ends but the process
+}
+
+// handOver stops the engine without letting go. Everything else ends with the
+// process, as in a crash, which it is made for; the heir waits for that end.
+func (m *member) handOver() (legacy, error) {
+	m.cluster.StepDown()
+	l, err := m.plane.freeze()
+	if err != nil {
+		return legacy{}, err
+	}
+	time.Sleep(lastWords)
+	if a := m.arbiter.get(); a != nil {
+		l.Boot, l.Incarnation, l.Seq = m.boot.get(), incarnation(m.cluster.Status().ClusterID), a.Sent()+seqMargin
+	}
+	return l, nil
 }
 
 // openedCluster is the cluster for the API, which is made before it.
@@ -220,12 +249,18 @@ func (m *member) membership(ctx context.Context) error {
 // serve runs what only a member does. It returns nil when the node is no
 // member any more, and holds nothing then.
 func (m *member) serve(ctx context.Context, st cluster.Status) error {
-	boot := splitbrain.NewBootID()
+	boot, seq := splitbrain.NewBootID(), uint64(0)
+	if l := m.plane.legacy; l.Boot != 0 && l.Incarnation == incarnation(st.ClusterID) {
+		boot, seq = l.Boot, l.Seq
+		m.plane.legacy.Boot = 0 // another membership is another life
+	}
+	m.boot.set(boot)
 	voter, bound := loadVoter(m.log, m.cluster)
 	var arbiter *splitbrain.Arbiter
 	arbiter = splitbrain.New(splitbrain.Options{
 		Node:    m.o.Name,
 		Boot:    boot,
+		Seq:     seq,
 		Cluster: incarnation(st.ClusterID),
 		Logger:  m.log.With("component", "splitbrain"),
 		Deliver: func(v []splitbrain.UnitVerdict) {

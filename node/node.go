@@ -25,6 +25,9 @@ type Options struct {
 	// Supervisor keeps this process's last will. Required.
 	Supervisor *supervisor.Worker
 
+	// Inherited is what the process before handed over; empty: there was none.
+	Inherited []byte
+
 	Log    *slog.Logger
 	Reload <-chan struct{} // read the document again
 	Dump   <-chan struct{} // write the state to the log

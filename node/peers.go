@@ -51,12 +51,14 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 	}
 	a.SetMembers(others)
 	st := m.cluster.Status()
+	unitGaps := gaps(m.plane.engine.Status(), m.state.get())
 	m.view.update(func(in *observed.Input) {
 		in.Members = all
 		in.Self.Address = st.Advertise.String()
 		in.Cluster = clusterView(st)
 		in.Gossip = alive
 		in.Self.StoreError = errorText(st.Err)
+		in.Self.Gaps = unitGaps
 	})
 	m.tellStore(st.Err)
 	m.tellFacts(a)

@@ -42,6 +42,8 @@ type plane struct {
 	state    desired.State // what was applied last; guarded by applying
 	specs    latest[[]vrrp.UnitSpec]
 
+	legacy legacy // of the process before; taken up by the first apply
+
 	rest func() // tells the supervisor that the engine has ended
 
 	linkUp chan struct{} // a link came up: static addresses may have gone with it
@@ -84,7 +86,8 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 		return nil, err
 	}
 	// What an earlier life of this daemon left is not held by this one.
-	left, err := addrs.Scrub(func(netif.Address) bool { return false })
+	p.legacy = legacyOf(o)
+	left, err := addrs.Scrub(p.legacy.holds)
 	if err != nil {
 		return nil, fmt.Errorf("remove what an earlier run left: %w", err)
 	}
@@ -279,10 +282,11 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 		specs[i] = u.Spec
 		specs[i].KernelLease, specs[i].LeaseTime = gateMode(u.SplitBrain, p.leases), u.SplitBrain.Lease
 	}
-	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay}); err != nil {
+	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay, Heritage: p.legacy.heritage()}); err != nil {
 		return err
 	}
 	p.specs.set(specs)
+	p.legacy.Format = 0 // a unit that comes later has no heritage
 	p.linkMu.Lock()
 	p.tellMissing(specs)
 	p.linkMu.Unlock()

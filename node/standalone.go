@@ -61,8 +61,17 @@ func runStandalone(ctx context.Context, o Options) error {
 	parts.start(ctx, nil, alerts.run)
 	parts.start(ctx, nil, s.plane.run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
-	<-ctx.Done()
-	return parts.end(context.Cause(ctx))
+	select {
+	case <-ctx.Done():
+		return parts.end(context.Cause(ctx))
+	case <-o.Supervisor.HandOver():
+	}
+	l, err := s.plane.freeze()
+	if err != nil {
+		return parts.end(err)
+	}
+	time.Sleep(lastWords)
+	return o.bequeath(l) // and nothing ends but the process
 }
 
 // serve runs the document and answers signals.

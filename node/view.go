@@ -105,7 +105,7 @@ func (v *view) alert(a observed.Alert) {
 		to, level = "resolved", slog.LevelInfo
 	}
 	v.log.Log(context.Background(), level, "alert", "state", to, "alert", a.Code, "unit", a.Unit, "summary", a.Summary, "evidence", a.Evidence)
-	v.record(observed.Event{Kind: observed.AlertChanged, Unit: a.Unit, From: a.Code, To: to, Reason: a.Summary, Evidence: a.Evidence})
+	v.record(observed.Event{Kind: observed.AlertChanged, Unit: a.Unit, From: a.Code, To: to, Reason: a.Summary, Evidence: a.Evidence, Peer: a.Peer})
 }
 
 func (v *view) record(e observed.Event) {

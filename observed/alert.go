@@ -18,6 +18,7 @@ func FromArbiter(node string, a splitbrain.Alert, now time.Time) Alert {
 		Severity: severityOf(a.Kind),
 		Node:     node,
 		Unit:     a.Unit,
+		Peer:     a.Peer,
 		Summary:  a.Summary,
 		Evidence: a.Evidence,
 		Next:     a.Remedy,
@@ -31,7 +32,8 @@ func FromArbiter(node string, a splitbrain.Alert, now time.Time) Alert {
 
 func severityOf(kind splitbrain.AlertKind) Severity {
 	switch kind {
-	case splitbrain.SplitBrain, splitbrain.HandoverFailed,
+	case splitbrain.SplitBrain, splitbrain.HandoverFailed, splitbrain.QuorumLost,
+		splitbrain.DuplicateAddress, splitbrain.StaleHolder,
 		splitbrain.NodeFenced, splitbrain.FenceFailed, splitbrain.FenceWaits:
 		return Critical
 	default:

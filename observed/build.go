@@ -3,6 +3,8 @@ package observed
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hacluster/hacluster/splitbrain"
@@ -35,6 +37,9 @@ type Input struct {
 // It decides nothing.
 const aliveFor = 3 * time.Second
 
+// probedFor is the same for answers to probes, which are sent every few seconds.
+const probedFor = 15 * time.Second
+
 // Build makes this node's snapshot. What it says of another member's units is
 // what that member claims in its heartbeats.
 func Build(in Input) Snapshot {
@@ -42,6 +47,7 @@ func Build(in Input) Snapshot {
 	s.Links = append(links(&in), gossipLinks(&in)...)
 	self := in.Self
 	self.Alive = true
+	self.Leases = leases(in.Peers.Leases)
 	s.Nodes = append(s.Nodes, self)
 	for _, m := range in.Members {
 		if m.Name == self.Name {
@@ -96,6 +102,19 @@ func peerNode(m Member, in *Input, links []Link) Node {
 		n.Units = append(n.Units, claimedUnit(c, in.Self.Units))
 	}
 	return n
+}
+
+// leases are this node's.
+func leases(list []splitbrain.UnitLease) map[string]Lease {
+	out := make(map[string]Lease, len(list))
+	for _, l := range list {
+		lease := Lease{Left: l.Left, Ballot: strconv.FormatUint(uint64(l.Ballot), 10)}
+		if l.Left == 0 {
+			lease.Waiting = strings.Join(l.Missing, ", ")
+		}
+		out[l.Unit] = lease
+	}
+	return out
 }
 
 // gossipLinks says what this node's gossip thinks of the others. Gossip is no
@@ -191,6 +210,9 @@ func links(in *Input) []Link {
 	var out []Link
 	for _, r := range in.Peers.Reach {
 		l := Link{From: r.To, To: r.From, Channel: ChannelKind(r.Channel), LastSeen: r.At, Alive: recent(in.Now, r.At)}
+		if l.Channel == Probe {
+			l.Alive = !r.At.IsZero() && in.Now.Sub(r.At) < probedFor
+		}
 		if l.Channel == VRRP && !in.adverts(&l, r.Unit) {
 			continue
 		}

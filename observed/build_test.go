@@ -1,6 +1,7 @@
 package observed
 
 import (
+	"maps"
 	"net/netip"
 	"testing"
 	"time"
@@ -129,4 +130,35 @@ func FuzzDecodeFacts(f *testing.F) {
 			t.Errorf("%q is encoded in %d bytes", data, len(out))
 		}
 	})
+}
+
+func TestAnswersToProbesAndGossipAreChannels(t *testing.T) {
+	in := Input{
+		Now: now, Self: Node{Name: "lb1"}, Members: []Member{{Name: "lb1"}, {Name: "lb2"}, {Name: "lb3"}},
+		Gossip: map[string]bool{"lb2": true, "lb3": false, "gone": true},
+		Peers: splitbrain.PeerView{Reach: []splitbrain.Reach{
+			{From: "lb2", To: "lb1", Channel: splitbrain.ChannelProbe, At: now.Add(-10 * time.Second)},
+			{From: "lb3", To: "lb1", Channel: splitbrain.ChannelProbe},
+		}},
+	}
+	got := map[string]bool{}
+	for _, l := range Build(in).Links {
+		got[string(l.Channel)+" "+l.To] = l.Alive
+	}
+	want := map[string]bool{"probe lb2": true, "probe lb3": false, "gossip lb2": true, "gossip lb3": false}
+	if !maps.Equal(got, want) {
+		t.Errorf("links = %v, want %v", got, want)
+	}
+}
+
+func TestALeaseIsShownWithItsHolder(t *testing.T) {
+	s := Build(Input{Now: now, Cluster: Cluster{Name: "web"}, Self: Node{Name: "lb1", Units: node("lb1", vrrp.Master, 100).Units}, Peers: splitbrain.PeerView{Leases: []splitbrain.UnitLease{
+		{Unit: "vi_1", Ballot: 7, Left: 900 * time.Millisecond, Missing: []string{"lb3: not heard"}}}}})
+	if v := Judge(s).VIPs; len(v) != 1 || v[0].Lease == nil || *v[0].Lease != (Lease{Left: 900 * time.Millisecond, Ballot: "7"}) {
+		t.Fatalf("addresses = %+v, want one with lease 7", v)
+	}
+	s.Nodes[0].Leases["vi_1"] = Lease{Ballot: "8", Waiting: "lb3: not heard"}
+	if v := Judge(s).VIPs; v[0].Lease == nil || v[0].Lease.Waiting != "lb3: not heard" {
+		t.Errorf("lease = %+v, want what is waited for", v[0].Lease)
+	}
 }

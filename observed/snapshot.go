@@ -74,9 +74,18 @@ type Node struct {
 	StoreError string
 	// ClockAhead is how far its clock is ahead of the observer's; nil: not measured.
 	ClockAhead *time.Duration
-	Gaps       []string // where a guarantee has a known gap on this node
+	Gaps       []string         // where a guarantee has a known gap on this node
+	Leases     map[string]Lease // by unit; policy quorum only
 	Channels   []Channel
 	Units      []vrrp.UnitStatus
+}
+
+// Lease is a unit's right to hold on one node, or that node's attempt to get it
+// (policy quorum).
+type Lease struct {
+	Left    time.Duration // when the snapshot was made; 0: it does not run
+	Ballot  string        // for people
+	Waiting string        // what is missing to it; empty: nothing
 }
 
 // Unit returns the unit of that name.
@@ -128,6 +137,7 @@ type Event struct {
 	From, To string // states, revisions, nodes; by kind
 	Reason   string
 	Evidence []string // which channel said what, how long ago
+	Peer     string   // of AlertChanged: the member or stranger concerned
 }
 
 // EventKind is what an event is about.
@@ -165,6 +175,7 @@ type Alert struct {
 	Severity Severity
 	Node     string // that raised it
 	Unit     string
+	Peer     string // the member or stranger that it is about; empty: none
 	Summary  string // what is wrong, one line
 	Evidence []string
 	Action   string // what hacluster did about it

@@ -51,8 +51,10 @@ type VIP struct {
 	Since        time.Time // of the tenure of the first holder; zero: not known
 	ChangeReason string    // why it took over
 	Candidates   []Candidate
-	Tolerance    int    // how many more members may fail with the address still served
-	Policy       string // split_brain policy of the unit; empty: not known
+	Tolerance    int             // how many more members may fail with the address still served
+	Policy       string          // split_brain policy of the unit; empty: not known
+	Gate         vrrp.GateStatus // of the first holder
+	Lease        *Lease          // of the holder, else of a node that asks for it; nil: there is none
 }
 
 // Candidate is a live node that could hold the address and does not.
@@ -76,7 +78,7 @@ func Judge(s Snapshot) Judgement {
 	for i := range j.VIPs {
 		v := &j.VIPs[i]
 		v.Policy = s.Policies[v.Unit]
-		v.Tolerance = s.spare(v)
+		v.Tolerance, v.Lease = s.spare(v), s.lease(v)
 		judgeVIP(&s, v)
 		j.Tolerance = min(j.Tolerance, v.Tolerance)
 		if v.Verdict > j.Verdict {
@@ -201,12 +203,29 @@ func (v *VIP) add(n *Node, u *vrrp.UnitStatus, inst *vrrp.InstanceStatus) {
 	case !n.Alive:
 	case u.State == vrrp.Master:
 		if len(v.Holders) == 0 {
-			v.Since, v.ChangeReason, v.Interface = u.Since, u.Reason, inst.Interface
+			v.Since, v.ChangeReason, v.Interface, v.Gate = u.Since, u.Reason, inst.Interface, u.Gate
 		}
 		v.Holders = append(v.Holders, n.Name)
 	default:
 		v.Candidates = append(v.Candidates, Candidate{Node: n.Name, State: u.State, Priority: u.Priority})
 	}
+}
+
+// lease is the holder's lease of the address's unit, else that of the first node
+// that asks for it.
+func (s *Snapshot) lease(v *VIP) *Lease {
+	nodes := slices.Clone(v.Holders)
+	for _, c := range v.Candidates {
+		nodes = append(nodes, c.Node)
+	}
+	for _, name := range nodes {
+		if n, ok := s.Node(name); ok {
+			if l, ok := n.Leases[v.Unit]; ok {
+				return &l
+			}
+		}
+	}
+	return nil
 }
 
 // spare is how many members may fail with the address still served: those that

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hacluster/hacluster/internal/kclock"
@@ -18,6 +19,10 @@ type Options struct {
 	Node    string // this node's name
 	Boot    BootID // this life of the process; see NewBootID
 	Cluster uint64 // incarnation of the cluster
+
+	// Seq is the number of the last record of this life that an earlier process
+	// sent (Sent); 0: none did.
+	Seq uint64
 
 	// Heartbeat is heartbeat_interval: 10 ms to 10 s; 0: 200 ms. Units with
 	// short advert intervals make it shorter (Advert_Int / 5, at least 10 ms).
@@ -94,6 +99,7 @@ type AdvertEvidence struct {
 type Arbiter struct {
 	opts Options
 	wake chan struct{} // size one: the inbox has something
+	sent atomic.Uint64 // number of the last record
 
 	mu    sync.Mutex // guards inbox
 	inbox inbox
@@ -280,6 +286,10 @@ func (a *Arbiter) RequestHandover(unit, to string) {
 func (a *Arbiter) SetDisarmed(until time.Time) {
 	a.put(func(in *inbox) { in.disarmed = &until })
 }
+
+// Sent is the number of the last record that was made. It is final when Run has
+// returned.
+func (a *Arbiter) Sent() uint64 { return a.sent.Load() }
 
 // Leave says goodbye to all members, three times over, and returns when that
 // is sent or ctx is done. The units should have been shut down, and SetUnits

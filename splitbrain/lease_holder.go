@@ -85,8 +85,11 @@ func (h *holder) ask(now time.Time, tenure uint64, lease time.Duration) bool {
 	return true
 }
 
+// begin takes a ballot above all that are known and all that it had before,
+// whether a voter has granted them or not: a release must never match again.
 func (h *holder) begin(now time.Time, tenure uint64) {
-	h.ballot, h.tenure, h.began = h.highest+1, tenure, now
+	h.highest++
+	h.ballot, h.tenure, h.began = h.highest, tenure, now
 	h.asked, h.replies, h.until = 0, h.replies[:0], 0
 }
 
@@ -203,7 +206,7 @@ func (h *holder) partial() bool {
 
 // outdated reports whether a voter has granted a higher ballot before.
 func (h *holder) outdated() bool {
-	return h.until == 0 && h.highest >= h.ballot && slices.ContainsFunc(h.replies, func(r reply) bool {
+	return h.until == 0 && slices.ContainsFunc(h.replies, func(r reply) bool {
 		return r.grant.Answer == AnswerOutdated
 	})
 }

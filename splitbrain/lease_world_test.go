@@ -17,22 +17,22 @@ import (
 // the leases alone keep two from holding. Time is true time; each node has a
 // raw clock and a kernel clock of another rate.
 type leaseWorld struct {
-	t     testing.TB
-	rng   *rand.Rand
-	now   time.Duration
-	queue leaseQueue
-	n     uint64
-	nodes []*leaseNode
-	loss  float64
-	dup   float64
-	delay time.Duration // at most, beyond 200 µs
-	trace strings.Builder
+	t        testing.TB
+	rng      *rand.Rand
+	now      time.Duration
+	queue    leaseQueue
+	n        uint64
+	nodes    []*leaseNode
+	interval time.Duration // Advert_Int
+	loss     float64
+	dup      float64
+	delay    time.Duration // at most, beyond 200 µs
+	trace    strings.Builder
 
-	broken string // the first violation
-	vacant time.Duration
-	dark   time.Duration // longest time without a holder, in all
-	moves  int
-	last   *leaseNode
+	broken  string // the first violation
+	moves   int
+	records int
+	last    *leaseNode
 }
 
 type leaseEvent struct {
@@ -85,7 +85,7 @@ type leaseNode struct {
 const worldUnit = "VI_1"
 
 func newLeaseWorld(t testing.TB, seed uint64, names ...string) *leaseWorld {
-	w := &leaseWorld{t: t, rng: rand.New(rand.NewPCG(seed, 7)), delay: 500 * time.Microsecond}
+	w := &leaseWorld{t: t, rng: rand.New(rand.NewPCG(seed, 7)), delay: 500 * time.Microsecond, interval: time.Second}
 	var voters []string
 	for i, name := range names {
 		n := &leaseNode{
@@ -163,7 +163,7 @@ func (n *leaseNode) start() {
 		a := netip.AddrFrom4([4]byte{192, 0, 2, byte(n.index + 1)})
 		n.view = UnitView{
 			Name: worldUnit, Policy: PolicyQuorum, Priority: uint8(200 - 10*n.index), Primary: a,
-			VIPs: []netip.Addr{addr("192.0.2.100")}, AdvertInterval: time.Second, DownTimerAdverts: 3,
+			VIPs: []netip.Addr{addr("192.0.2.100")}, AdvertInterval: w.interval, DownTimerAdverts: 3,
 			Lease: n.bound,
 		}
 		n.become(Backup, "starts")
@@ -301,24 +301,16 @@ func (n *leaseNode) open(l Lease) {
 }
 
 func (n *leaseNode) send(out *Output) {
+	if out.Record != nil {
+		n.w.records++
+	}
 	for _, name := range out.To {
-		if out.Record == nil {
-			break
-		}
-		parts, err := Encode(out.Record)
-		if err != nil {
-			n.w.t.Fatal(err)
-		}
-		for _, p := range parts {
-			n.carry(n.w.node(name), p)
+		if out.Record != nil {
+			n.carry(n.w.node(name), &Datagram{Record: *out.Record})
 		}
 	}
 	for i := range out.Relays {
-		p, err := EncodeRelay(&out.Relays[i].Datagram)
-		if err != nil {
-			n.w.t.Fatal(err)
-		}
-		n.carry(n.w.node(out.Relays[i].To), p)
+		n.carry(n.w.node(out.Relays[i].To), &out.Relays[i].Datagram)
 	}
 }
 
@@ -331,7 +323,7 @@ func (w *leaseWorld) node(name string) *leaseNode {
 	return nil
 }
 
-func (n *leaseNode) carry(to *leaseNode, payload []byte) {
+func (n *leaseNode) carry(to *leaseNode, d *Datagram) {
 	w := n.w
 	if to == n || to == nil || n.cut[to] || w.rng.Float64() < w.loss {
 		return
@@ -348,13 +340,7 @@ func (n *leaseNode) carry(to *leaseNode, payload []byte) {
 		life := to.life
 		w.at(w.now+late, func() {
 			if to.life == life {
-				to.does(func() {
-					d, err := Decode(payload)
-					if err != nil {
-						w.t.Fatal(err)
-					}
-					to.core.Receive(to.wall(), &d, "mesh")
-				})
+				to.does(func() { to.core.Receive(to.wall(), d, "mesh") })
 			}
 		})
 	}

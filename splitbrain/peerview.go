@@ -64,6 +64,9 @@ type Channel string
 const (
 	ChannelMesh Channel = "mesh" // records, received directly
 	ChannelVRRP Channel = "vrrp" // adverts of some unit
+	// ChannelProbe are answers to probes of the member's own address. A pair is
+	// there once it was probed; its At is zero while nothing has answered.
+	ChannelProbe Channel = "probe"
 )
 
 // Reach says that To hears From, and how long ago it last did. A pair that is

@@ -17,6 +17,8 @@ func (a *Arbiter) Run(ctx context.Context) error {
 	core := NewCore(a.opts.Node, a.opts.Boot, a.opts.Cluster, a.opts.Heartbeat, time.Now())
 	core.ElectorateStored(a.opts.Electorate)
 	core.SetTracing(a.opts.Trace != nil)
+	core.seq = a.opts.Seq
+	a.sent.Store(core.seq)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 
@@ -33,6 +35,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		feed(core, &in)
 		now := time.Now()
 		out := core.Step(now, a.opts.Clock())
+		a.sent.Store(core.seq)
 		if out.NewWill && a.opts.Will != nil {
 			a.will(core, now) // before the record that it takes back
 		}

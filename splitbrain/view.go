@@ -18,6 +18,7 @@ func (c *Core) View(now time.Time, raw kclock.Instant) PeerView {
 	for _, u := range c.order {
 		v.hears(c.node, u.view.Name, u.view.Heard, c.table)
 	}
+	c.probed(&v)
 	for _, s := range c.alerts {
 		v.Alerts = append(v.Alerts, s.Alert)
 	}
@@ -74,6 +75,26 @@ func (c *Core) reach(v *PeerView, m *member) {
 			continue
 		}
 		v.hears(m.Name, h.Unit, heard, c.table)
+	}
+}
+
+// probed adds which members have answered this node's probes, by the best of the
+// networks.
+func (c *Core) probed(v *PeerView) {
+	best := make(map[string]time.Time)
+	for _, u := range c.order {
+		for _, n := range u.networks {
+			for _, m := range n.shared.Members {
+				if at, ok := best[m.Node]; !m.Asked.IsZero() && (!ok || m.Answered.After(at)) {
+					best[m.Node] = m.Answered
+				}
+			}
+		}
+	}
+	for _, m := range c.table.members {
+		if at, ok := best[m.Name]; ok {
+			v.Reach = append(v.Reach, Reach{From: m.Name, To: c.node, Channel: ChannelProbe, At: at})
+		}
 	}
 }
 

@@ -127,7 +127,7 @@ func (l *loop) setSpec(u *unitShell, spec UnitSpec) {
 // begin tells a new unit what is known already, and wakes it.
 func (l *loop) begin(u *unitShell, opts ApplyOptions) {
 	l.tellLinks(u)
-	l.step(u, Startup{Delay: opts.StartupDelay})
+	l.step(u, Startup{Delay: opts.StartupDelay, Heritage: opts.Heritage[u.spec.Name]})
 }
 
 func (l *loop) tellLinks(u *unitShell) {

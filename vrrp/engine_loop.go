@@ -246,10 +246,10 @@ func (l *loop) step(u *unitShell, ev Event) {
 // stepFrom is step with the time of look.
 func (l *loop) stepFrom(t0 time.Duration, u *unitShell, ev Event) {
 	u.doubted = false
-	wants, tenure := u.machine.wants, u.machine.tenure.Seq
+	wants, state, tenure := u.machine.wants, u.machine.state, u.machine.tenure.Seq
 	actions := u.machine.Step(l.now, ev)
 	var stood time.Duration
-	if u.machine.tenure.Seq != tenure {
+	if u.machine.state == Master && (state != Master || u.machine.tenure.Seq != tenure) {
 		stood = l.enter(u, t0)
 	}
 	if u.machine.wants != wants || !steady(ev, actions) {

@@ -60,6 +60,10 @@ type Options struct {
 
 // ApplyOptions say how Apply starts new units.
 type ApplyOptions struct {
+	// Heritage is what Freeze of the process before returned, by unit, less the
+	// time since. It counts for units that are new.
+	Heritage map[string]Heritage
+
 	// StartupDelay keeps units that are new in INIT (vrrp_startup_delay).
 	StartupDelay time.Duration
 }

@@ -36,8 +36,12 @@ type Tenure struct {
 type Event interface{ event() }
 
 type (
-	// Startup leaves INIT. Delay postpones it (vrrp_startup_delay).
-	Startup struct{ Delay time.Duration }
+	// Startup leaves INIT. Delay postpones it (vrrp_startup_delay), unless
+	// Heritage says that the unit is MASTER.
+	Startup struct {
+		Delay    time.Duration
+		Heritage Heritage
+	}
 
 	// Tick says that a deadline may have passed.
 	Tick struct{}

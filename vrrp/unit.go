@@ -20,7 +20,8 @@ type Unit struct {
 	tenure Tenure
 
 	started bool
-	startAt time.Time // end of the start-up delay
+	startAt time.Time // end of the start-up delay, or of what heir leaves
+	heir    Heritage  // to be taken up; Held only until it is, or is lost
 
 	hold           Hold
 	takeOverAt     time.Time // zero: no TakeOver is pending
@@ -80,6 +81,10 @@ func (u *Unit) apply(now time.Time, ev Event) {
 	case Startup:
 		if u.state == Init && !u.started {
 			u.started, u.startAt = true, now.Add(ev.Delay)
+			u.tenure.Seq = max(u.tenure.Seq, ev.Heritage.Tenure.Seq)
+			if ev.Heritage.Held {
+				u.heir, u.tenure, u.startAt = ev.Heritage, ev.Heritage.Tenure, now.Add(ev.Heritage.Left)
+			}
 		}
 	case Advert:
 		if m := u.machine(ev.Instance); m != nil {
@@ -235,7 +240,7 @@ func (u *Unit) settle(now time.Time) {
 }
 
 func (u *Unit) leaveInit(now time.Time, healthy bool) {
-	if !u.started {
+	if !u.started || u.leaveInitAsHeir(now) {
 		return
 	}
 	if now.Before(u.startAt) {

@@ -60,6 +60,9 @@ func (u *Unit) shutdown(now time.Time, reason string) {
 		m.claimFault, m.claimRetry = "", time.Time{}
 	}
 	if u.state == Init {
+		if u.heir.Held {
+			u.disinherit(now)
+		}
 		return
 	}
 	u.leaveMaster(withGoodbye)

@@ -121,6 +121,9 @@ func work(opts node.Options) int {
 		cancel(errors.New("the supervisor has ended"))
 	}()
 	opts.Reload, opts.Dump = reload, dump
+	if opts.Inherited, err = opts.Supervisor.Inherit(); err != nil {
+		return fail(exitFailed, err)
+	}
 
 	if err := node.Run(ctx, opts); err != nil {
 		return fail(exitFailed, err)

@@ -28,7 +28,7 @@ func supervise(log *slog.Logger, runDir, pidFile string) int {
 
 	frugal(log)
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	// Zero when systemd does not ask.
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {

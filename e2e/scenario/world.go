@@ -53,7 +53,7 @@ func build(t lab.T, row Scenario, subject Subject) *World {
 	w.Watch = w.LAN.Watch(VIP)
 	if subject == Keepalived {
 		for _, n := range w.Nodes {
-			w.Processes = append(w.Processes, n.StartKeepalived(w.document(), "-D"))
+			w.Processes = append(w.Processes, n.StartKeepalived(w.document(subject), "-D"))
 		}
 	} else {
 		w.form()
@@ -77,7 +77,7 @@ func (w *World) form() {
 		w.Daemons = append(w.Daemons, d)
 		w.Processes = append(w.Processes, d.Process)
 	}
-	lab.Form(w.T, w.document(), w.Daemons...)
+	lab.Form(w.T, w.document(Mesh), w.Daemons...)
 	members := len(w.Daemons)
 	if w.row.Shape.Witness {
 		w.Witness = w.LAN.Node("witness").StartMember(mesh)
@@ -87,20 +87,24 @@ func (w *World) form() {
 	for _, d := range w.Daemons {
 		d.WantAlive(members, 10*time.Second)
 	}
+	if w.Subject == Quorum { // which asks for three voters
+		edit := w.Nodes[0].WriteFile("quorum.conf", w.document(Quorum))
+		w.Daemons[0].MustCtl("config", "apply", edit, "--yes")
+	}
 }
 
-// document is the configuration of all members.
-func (w *World) document() string {
+// document is the configuration of all members for a subject.
+func (w *World) document(subject Subject) string {
 	var b strings.Builder
 	b.WriteString("global_defs {\n\tvrrp_version 3\n}\n")
-	if w.Subject != Keepalived && w.Gateway != nil {
+	if subject != Keepalived && w.Gateway != nil {
 		fmt.Fprintf(&b, "cluster {\n\tgateway_probe %v\n}\n", w.Gateway.Addr4(lab.Service))
 	}
 	fmt.Fprintf(&b, "vrrp_instance VI_1 {\n\tinterface eth0\n\tvirtual_router_id %d\n\tadvert_int %g\n", VRID, w.row.advert().Seconds())
 	for i, n := range w.Nodes {
 		fmt.Fprintf(&b, "\t@%s priority %d\n", n.Name, priorities[i])
 	}
-	if w.Subject == Quorum {
+	if subject == Quorum {
 		b.WriteString("\tsplit_brain {\n\t\tpolicy quorum\n\t}\n")
 	}
 	if w.row.Words != "" {

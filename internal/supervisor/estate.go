@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"errors"
 	"strings"
 	"time"
 )
@@ -84,10 +83,10 @@ func (s *Supervisor) tellWatchdog(now time.Time) {
 // handGate gives the worker the files of the gate, and opens it at the first
 // time. The next worker gets the same ones: what was closed stays closed.
 func (s *Supervisor) handGate(w *process) {
-	if s.gate == nil && s.o.OpenGate != nil {
+	if s.gate == nil && s.gateMissing == "" && s.o.OpenGate != nil {
 		gate, err := s.o.OpenGate()
 		if err != nil {
-			s.log.Error("kernel gate not opened: addresses that hang answer until their lifetime ends", "err", err)
+			s.gateMissing = err.Error()
 		} else {
 			s.gate = gate
 		}
@@ -99,11 +98,11 @@ func (s *Supervisor) handGate(w *process) {
 
 func (s *Supervisor) sendGate(w *process) error {
 	if s.gate == nil {
-		return send(w.fd, []byte{msgGate})
+		return send(w.fd, append([]byte{msgGate}, s.gateMissing...))
 	}
 	files, err := s.gate.Files()
 	if err != nil {
-		return errors.Join(err, send(w.fd, []byte{msgGate}))
+		return send(w.fd, append([]byte{msgGate}, err.Error()...))
 	}
 	var fds []int
 	for _, f := range files {

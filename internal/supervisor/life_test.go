@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 func playSupervisor() int {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
 	exit, err := Run(Options{
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Signals: signals,
@@ -86,6 +86,14 @@ func playWorker(plot string) int {
 			os.Exit(1)
 		}
 	}
+	if plot == "no heir" && w.heir {
+		return 1
+	}
+	state, err := w.Inherit()
+	fail(err)
+	if len(state) > 0 {
+		fmt.Println("inherited", len(state), string(state[:5]))
+	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	if plot == "polite" {
@@ -131,7 +139,15 @@ func playWorker(plot string) int {
 			time.Sleep(time.Hour)
 		}
 		w.Feed()
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-w.HandOver():
+			if plot == "dies instead" {
+				fail(unix.Kill(os.Getpid(), unix.SIGKILL))
+			}
+			fail(w.Bequeath(append([]byte("state"), make([]byte, 100_000)...)))
+			return 0
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 	return 1
 }
@@ -451,4 +467,61 @@ func TestEveryWorkerGetsTheFilesOfTheGateWhichADeathCloses(t *testing.T) {
 	s.want("gate closed")
 	s.want("worker")
 	s.want("written through the gate's file")
+}
+
+func TestAPlannedRestartHandsOverStateAndWillAndSaysNothing(t *testing.T) {
+	s := newStage(t, "holds")
+	first := s.pid(s.want("worker"))
+	s.want("holds")
+	if err := s.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	heir := s.pid(s.want("worker"))
+	if got := s.want("inherited"); got != "100005 state" {
+		t.Errorf("inherited %q, want 100005 bytes", got)
+	}
+	s.want("holds")
+	_ = s.words.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	if _, err := s.words.Read(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("something was said during a planned restart: %v", err)
+	}
+	if got := s.addresses(); len(got) != 2 {
+		t.Errorf("addresses = %v, want both", got)
+	}
+	// The will is the heir's now.
+	if err := unix.Kill(heir, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := s.heard(); n != 3 || heir == first {
+		t.Errorf("heard %d words after the death of the heir, want 3", n)
+	}
+	s.want("worker")
+}
+
+func TestAWorkerThatDiesInsteadOfHandingOverIsBuriedAndTheHeirStarts(t *testing.T) {
+	s := newStage(t, "dies instead")
+	s.want("holds")
+	if err := s.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := s.heard(); n != 3 {
+		t.Errorf("heard %d words, want 3", n)
+	}
+	s.want("holds")
+}
+
+func TestTheWorkerGoesOnWhenItsHeirDoesNotStart(t *testing.T) {
+	s := newStage(t, "no heir")
+	s.want("holds")
+	if err := s.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	s.want("worker") // the heir
+	_ = s.words.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	if _, err := s.words.Read(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("something was said: %v", err)
+	}
+	if !strings.Contains(s.log.String(), "planned restart given up") {
+		t.Error("nothing in the log")
+	}
 }

@@ -23,6 +23,10 @@ type process struct {
 	resting bool      // its engine has ended on purpose
 	doubted bool      // it was silent while the supervisor did not run either
 
+	waiting  bool   // it is an heir, and waits
+	state    []byte // that it has handed over so far
+	bequeath bool   // it has handed all of it over
+
 	will map[string]Clause
 	open bool // the connection has not ended
 
@@ -31,14 +35,14 @@ type process struct {
 }
 
 // start starts a worker.
-func start(o *Options, now time.Time) (*process, error) {
+func start(o *Options, now time.Time, env ...string) (*process, error) {
 	fd, child, err := pair()
 	if err != nil {
 		return nil, err
 	}
 	defer child.Close()
 	p, err := os.StartProcess(o.Program, o.Args, &os.ProcAttr{
-		Env:   append(environment(), fmt.Sprintf("%s=%d", workerEnv, workerFD)),
+		Env:   slices.Concat(environment(), env, []string{fmt.Sprintf("%s=%d", workerEnv, workerFD)}),
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, child},
 		// A group of its own: Ctrl-C on a terminal comes through the supervisor,
 		// once, and not from the terminal as well.
@@ -57,7 +61,7 @@ func start(o *Options, now time.Time) (*process, error) {
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv
+		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv || name == heirEnv
 	})
 }
 

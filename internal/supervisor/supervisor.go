@@ -14,16 +14,19 @@ import (
 
 // Supervisor runs a worker and carries out its will.
 type Supervisor struct {
-	o    Options
-	log  *slog.Logger
-	x    *executor
-	gate Gate // nil: not open
+	o           Options
+	log         *slog.Logger
+	x           *executor
+	gate        Gate   // nil: not open
+	gateMissing string // why it could not be opened
 
 	signals *os.File // a byte for each signal, from the goroutine that reads Options.Signals
 	buf     []byte   // of one message
 
-	worker   *process // nil between two lives
-	dead     *process // whose will is not carried out yet
+	worker   *process  // nil between two lives
+	dead     *process  // whose will is not carried out yet
+	heir     *process  // of a planned restart; nil: there is none
+	heirBy   time.Time // when it must have come to its next step
 	startAt  time.Time
 	backoff  time.Duration
 	stopping bool      // TERM or INT came
@@ -103,6 +106,7 @@ func (s *Supervisor) step() (exit int, over bool) {
 		return 0, false
 	}
 	s.listen(s.worker, now)
+	s.planned(now)
 	switch reason := s.verdict(s.worker, due, now); reason {
 	case "":
 		return 0, false
@@ -152,6 +156,9 @@ func (s *Supervisor) due() time.Time {
 		if !s.killAt.IsZero() {
 			sooner(s.killAt)
 		}
+		if s.heir != nil {
+			sooner(s.heirBy)
+		}
 	}
 	return due
 }
@@ -161,6 +168,9 @@ func (s *Supervisor) wait(due time.Time) {
 	fds := []unix.PollFd{{Fd: int32(s.signals.Fd()), Events: unix.POLLIN}}
 	if s.worker != nil {
 		fds = append(fds, unix.PollFd{Fd: int32(s.worker.fd), Events: unix.POLLIN})
+	}
+	if s.heir != nil {
+		fds = append(fds, unix.PollFd{Fd: int32(s.heir.fd), Events: unix.POLLIN})
 	}
 	var timeout *unix.Timespec
 	if !due.IsZero() {
@@ -223,6 +233,15 @@ func (s *Supervisor) hear(w *process, message []byte, now time.Time) (generation
 		s.notify(w, string(body))
 	case msgGate:
 		s.handGate(w)
+	case msgHeir:
+		w.waiting = true
+	case msgState:
+		if len(w.state)+len(body) > maxState {
+			return 0, fmt.Errorf("state of more than %d bytes: %w", maxState, errMalformed)
+		}
+		w.state = append(w.state, body...)
+	case msgStateEnd:
+		w.bequeath = true
 	default:
 		return 0, fmt.Errorf("message of kind %q: %w", message[0], errMalformed)
 	}
@@ -274,19 +293,27 @@ func (s *Supervisor) bury(w *process, reason string) (exit int, over bool) {
 		return 0, false
 	}
 	s.dead = nil
+	if w.bequeath && s.heir != nil {
+		s.succeed(w)
+		return 0, false
+	}
 	expected := s.stopping && reason == died
 	if !expected {
 		s.log.Error("worker ended", "pid", w.pid, "reason", reason, "status", w.ended(), "after", time.Since(w.started).Round(time.Millisecond))
 	}
 	s.carryOut(w, begin)
-	unix.Close(w.fd)
 
 	switch exited := w.status.Exited(); {
 	case exited && (s.stopping || !w.ready):
 		return w.status.ExitStatus(), true
 	case s.stopping:
 		return exitFailed, true
+	case s.heir != nil:
+		w.state, w.will = nil, nil // carried out
+		s.succeed(w)
+		return 0, false
 	}
+	unix.Close(w.fd)
 	now := time.Now()
 	if now.Sub(w.started) >= steadyAfter {
 		s.backoff = firstBackoff
@@ -315,7 +342,10 @@ func (s *Supervisor) readSignals(now time.Time) {
 			}
 			s.stopping = true
 		}
-		if s.worker != nil {
+		switch {
+		case sig == restartSignal:
+			s.plan(now)
+		case s.worker != nil:
 			s.worker.signal(sig)
 		}
 	}

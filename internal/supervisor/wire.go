@@ -17,8 +17,15 @@ const (
 	msgRest   = 'R' // the engine has ended: it is not missed any more
 	msgNotify = 'N' // text for systemd
 
+	msgHeir = 'W' // an heir waits for the state of the worker before it
+
 	// From the supervisor.
-	msgAck = 'A' // generation: all clauses up to it are taken
+	msgAck  = 'A' // generation: all clauses up to it are taken
+	msgHand = 'H' // hand over: an heir waits
+
+	// From the worker that ends to its heir, through the supervisor.
+	msgState    = 'S' // a part of the state
+	msgStateEnd = 'E' // that was all; the worker lets go of nothing and exits
 
 	// Both ways: the worker asks for the kernel gate, and gets its files, or none.
 	msgGate = 'G'
@@ -28,6 +35,7 @@ const (
 const (
 	workerFD  = 3
 	workerEnv = "HACLUSTERD_WORKER"
+	heirEnv   = "HACLUSTERD_HEIR" // set for a worker that waits for a state
 )
 
 // pair makes the two ends. Their buffers hold some wills; where the larger size

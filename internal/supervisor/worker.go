@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +21,12 @@ type Worker struct {
 	conn *net.UnixConn
 	raw  interface{ Control(func(fd uintptr)) error }
 	gone chan struct{}
-	gate chan []*os.File // size one: the answer to Gate
+	gate chan gateAnswer // size one
+	hand chan struct{}   // closed when the supervisor asks to hand over
+
+	heir  bool
+	state []byte        // of the worker before; read's until given is closed
+	given chan struct{} // closed when state is complete
 
 	mu         sync.Mutex
 	generation uint64
@@ -37,7 +44,9 @@ func Connect() (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%q in the environment is no number: it is set by haclusterd for itself only", workerEnv, os.Getenv(workerEnv))
 	}
+	heir := os.Getenv(heirEnv) != ""
 	os.Unsetenv(workerEnv)
+	os.Unsetenv(heirEnv)
 	unix.CloseOnExec(fd)
 	file := os.NewFile(uintptr(fd), "supervisor")
 	defer file.Close()
@@ -49,15 +58,18 @@ func Connect() (*Worker, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("connection to the supervisor: not a unix socket"), conn.Close())
 	}
-	return newWorker(c)
+	return newWorker(c, heir)
 }
 
-func newWorker(c *net.UnixConn) (*Worker, error) {
+func newWorker(c *net.UnixConn, heir bool) (*Worker, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{conn: c, raw: raw, gone: make(chan struct{}), gate: make(chan []*os.File, 1), unwritten: make(map[string]Clause)}
+	w := &Worker{
+		conn: c, raw: raw, heir: heir, unwritten: make(map[string]Clause),
+		gone: make(chan struct{}), gate: make(chan gateAnswer, 1), hand: make(chan struct{}), given: make(chan struct{}),
+	}
 	go w.read()
 	return w, nil
 }
@@ -117,19 +129,74 @@ func (w *Worker) Notify(state string) error { return w.write(append([]byte{msgNo
 
 // Gate asks the supervisor to open the kernel gate, or for the one that it has
 // open already, and returns its files, as Gate.Files gave them. Call it when
-// nothing is left of an earlier life: a new gate knows nothing of that. No
-// files: this supervisor has no gate, and says in its log why.
+// nothing is left of an earlier life: a new gate knows nothing of that.
 func (w *Worker) Gate(ctx context.Context) ([]*os.File, error) {
 	if err := w.write([]byte{msgGate}); err != nil {
 		return nil, fmt.Errorf("ask for the kernel gate: %w", err)
 	}
 	select {
-	case files := <-w.gate:
-		return files, nil
+	case answer := <-w.gate:
+		if len(answer.files) == 0 {
+			return nil, errors.New(cmp.Or(answer.missing, "the supervisor has no kernel gate"))
+		}
+		return answer.files, nil
 	case <-w.gone:
 		return nil, errors.New("ask for the kernel gate: the supervisor has ended")
 	case <-ctx.Done():
 		return nil, fmt.Errorf("ask for the kernel gate: %w", context.Cause(ctx))
+	}
+}
+
+// Heir says whether this process was started to go on where another one stops.
+func (w *Worker) Heir() bool { return w.heir }
+
+// HandOver is closed when the supervisor asks this worker to end without letting
+// go: an heir waits for its state. It calls Bequeath then, or ends as ever.
+func (w *Worker) HandOver() <-chan struct{} { return w.hand }
+
+// Bequeath hands the state to the heir, and the will with it: what it covers is
+// the heir's from now on. This process must hold nothing that the heir opens, and
+// exit.
+func (w *Worker) Bequeath(state []byte) error {
+	for len(state) > 0 {
+		n := min(len(state), maxMessage-1)
+		if err := w.patiently(append([]byte{msgState}, state[:n]...)); err != nil {
+			return fmt.Errorf("hand the state over: %w", err)
+		}
+		state = state[n:]
+	}
+	if err := w.patiently([]byte{msgStateEnd}); err != nil {
+		return fmt.Errorf("hand the state over: %w", err)
+	}
+	return nil
+}
+
+// patiently waits for room, which the supervisor makes by reading.
+func (w *Worker) patiently(message []byte) error {
+	for range 1000 {
+		if err := w.write(message); !errors.Is(err, unix.EAGAIN) {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return unix.EAGAIN
+}
+
+// Inherit is the state that the worker before handed over; empty: there is none.
+// An heir waits here until that worker has ended, and must not open anything of
+// its before.
+func (w *Worker) Inherit() ([]byte, error) {
+	if !w.heir {
+		return nil, nil
+	}
+	if err := w.write([]byte{msgHeir}); err != nil {
+		return nil, fmt.Errorf("wait for the state: %w", err)
+	}
+	select {
+	case <-w.given:
+		return w.state, nil
+	case <-w.gone:
+		return nil, errors.New("wait for the state: the supervisor has ended")
 	}
 }
 
@@ -166,9 +233,21 @@ func (w *Worker) read() {
 			w.acked = generation
 			w.mu.Unlock()
 		case msgGate:
-			w.gate <- receivedFiles(oob[:oobn])
+			w.gate <- gateAnswer{receivedFiles(oob[:oobn]), string(body)}
+		case msgHand:
+			close(w.hand)
+		case msgState:
+			w.state = append(w.state, body...)
+		case msgStateEnd:
+			close(w.given)
 		}
 	}
+}
+
+// gateAnswer is the files of the gate, or why there are none.
+type gateAnswer struct {
+	files   []*os.File
+	missing string
 }
 
 // maxFiles is how many files go with one message.

@@ -120,10 +120,7 @@ func (p *part) event(e observed.Event) {
 	switch e.Kind {
 	case observed.StateChanged:
 		p.line(Line{At: e.Time, Channel: "vrrp", Units: units, Text: fmt.Sprintf("%s → %s: %s", e.From, e.To, e.Reason)})
-		if what := action(e); what != "" && !slices.ContainsFunc(p.Done, func(d string) bool { return gist(d) == gist(what) }) && len(p.Done) < maxLines {
-			p.Done = append(p.Done, what)
-			p.touch()
-		}
+		p.did(action(e))
 	case observed.AlertChanged:
 		text := e.From + " " + e.To
 		if e.To == "open" {
@@ -135,6 +132,15 @@ func (p *part) event(e observed.Event) {
 		p.line(Line{At: e.Time, Channel: "alert", Units: units, Text: text})
 	default:
 		return
+	}
+}
+
+// did adds what was done here by itself; empty: nothing.
+func (p *part) did(what string) {
+	same := func(d string) bool { return gist(d) == gist(what) }
+	if what != "" && len(p.Done) < maxLines && !slices.ContainsFunc(p.Done, same) {
+		p.Done = append(p.Done, what)
+		p.touch()
 	}
 }
 

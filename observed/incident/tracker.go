@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -53,8 +52,9 @@ type Tracker struct {
 	recent []observed.Event // of the last moments
 	open   []*part
 	closed []*part
-	made   int       // parts
-	lacks  time.Time // since when no majority answers; zero: one does
+	made   int                    // parts
+	lacks  time.Time              // since when no majority answers; zero: one does
+	stands map[standing]time.Time // alerts that make incidents, with their beginnings
 }
 
 // part is a Part in the making.
@@ -97,7 +97,7 @@ type change struct {
 
 // NewTracker returns a tracker for the node in the given life of its process.
 func NewTracker(node string, boot uint64) *Tracker {
-	return &Tracker{node: node, boot: boot, units: make(map[string]*unit)}
+	return &Tracker{node: node, boot: boot, units: make(map[string]*unit), stands: make(map[standing]time.Time)}
 }
 
 // Step takes what the node knows now.
@@ -121,6 +121,7 @@ func (t *Tracker) Step(in *Input) {
 		t.watchYields(in, name, claims[name])
 	}
 	t.watchOwnYields(in)
+	t.watchAlerts(in)
 	t.watchQuorum(in)
 	t.close(in, doubled)
 }
@@ -398,16 +399,11 @@ func (t *Tracker) lost(in *Input, name string, c *change) {
 }
 
 func (t *Tracker) watchQuorum(in *Input) {
-	switch {
-	case len(in.Cluster.Voters) == 0, in.Cluster.Majority:
-		t.lacks = time.Time{}
-		return
-	case t.lacks.IsZero():
-		t.lacks = in.Now
-	}
-	if in.Now.Sub(t.lacks) >= quorumAfter {
-		p := t.find(in, QuorumLost, nil, t.lacks)
-		p.line(Line{At: t.lacks, Channel: "store", Text: "no majority of the " + fmt.Sprint(len(in.Cluster.Voters)) + " voters answers " + t.node})
+	since, channel, what := lostQuorum(in, t.lacks)
+	t.lacks = since
+	if !since.IsZero() && in.Now.Sub(since) >= quorumAfter {
+		p := t.find(in, QuorumLost, nil, since)
+		p.line(Line{At: since, Channel: channel, Text: what})
 	}
 }
 
@@ -438,6 +434,9 @@ func (t *Tracker) close(in *Input, doubled map[string]bool) {
 func (t *Tracker) troubled(p *part, doubled map[string]bool) bool {
 	if p.Kind == QuorumLost {
 		return !t.lacks.IsZero()
+	}
+	if t.stand(p) {
+		return true
 	}
 	return slices.ContainsFunc(p.Units, func(name string) bool {
 		u := t.units[name]

@@ -232,3 +232,78 @@ func put(t *testing.T, m *Machine, p Part) {
 		t.Fatal(err)
 	}
 }
+
+func TestAlertsOfTheRulesAreSigns(t *testing.T) {
+	healthy := world{units: 1, stays: []stay{{node: "lb1", from: -60, to: forever, priority: 150}}}
+	alert := func(kind splitbrain.AlertKind, peer, to string, second float64) observed.Event {
+		return observed.Event{Time: at(second), Kind: observed.AlertChanged, Unit: "VI_1", From: string(kind), To: to, Peer: peer, Reason: "as the rule says"}
+	}
+	tests := []struct {
+		name   string
+		events []observed.Event
+		want   string
+	}{
+		{"a member answers without holding", []observed.Event{
+			alert(splitbrain.StaleHolder, "lb2", "open", 5), alert(splitbrain.StaleHolder, "lb2", "resolved", 12)}, "split_brain lb1,lb2 double=7s closed"},
+		{"it goes on answering", []observed.Event{alert(splitbrain.StaleHolder, "lb2", "open", 5)}, "split_brain lb1,lb2 open"},
+		{"a fencing that went well", []observed.Event{alert(splitbrain.NodeFenced, "lb2", "open", 5)}, "fencing lb2 closed"},
+		{"one that failed", []observed.Event{alert(splitbrain.FenceFailed, "lb2", "open", 5)}, "fencing lb2 open"},
+		{"one that failed first", []observed.Event{
+			alert(splitbrain.FenceFailed, "lb2", "open", 5), alert(splitbrain.NodeFenced, "lb2", "open", 9), alert(splitbrain.FenceFailed, "lb2", "resolved", 9)}, "fencing lb2 closed"},
+		{"an alert that is none", []observed.Event{alert(splitbrain.VRRPChannelLost, "lb2", "open", 5)}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tracker := NewTracker("lb3", 3)
+			for s := 0.0; s <= 30; s += 0.05 {
+				in := healthy.see("lb3", s)
+				for _, e := range tt.events {
+					if e.Time.After(at(s-0.05)) && !e.Time.After(at(s)) {
+						in.Events = append(in.Events, e)
+					}
+				}
+				tracker.Step(&in)
+			}
+			var got []string
+			for _, p := range tracker.Local() {
+				got = append(got, describe(&p))
+			}
+			if strings.Join(got, "; ") != tt.want {
+				t.Errorf("parts = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestALostMajorityOfLeasesIsAnIncident(t *testing.T) {
+	tracker := NewTracker("lb3", 3)
+	w := world{}
+	for s := 0.0; s <= 30; s += 0.05 {
+		in := w.see("lb3", s)
+		if s >= 5 && s < 12 {
+			in.Peers.Alerts = []splitbrain.Alert{{Kind: splitbrain.QuorumLost, Since: at(5), Summary: "one of three voters answers"}}
+		}
+		tracker.Step(&in)
+	}
+	parts := tracker.Local()
+	if len(parts) != 1 || describe(&parts[0]) != "quorum_lost  closed" || parts[0].Lines[0].Text != "one of three voters answers" {
+		t.Errorf("parts = %+v, want one closed quorum_lost with its line", parts)
+	}
+}
+
+func TestAPartIsKeptUntilItWasGiven(t *testing.T) {
+	tracker := NewTracker("lb3", 3)
+	w := world{units: 1, stays: []stay{{node: "lb1", from: -60, to: 5, end: splitbrain.Fault}, {node: "lb2", from: 5.05, to: forever}}}
+	given := 0
+	for s := 0.0; s <= 30; s += 0.05 {
+		in := w.see("lb3", s)
+		tracker.Step(&in)
+		for _, c := range tracker.Parts() {
+			given++
+			tracker.Given(c)
+		}
+	}
+	if left := tracker.Local(); len(left) != 0 || given < 2 || given > 10 {
+		t.Errorf("%d parts left and %d given, want none left after a few", len(left), given)
+	}
+}

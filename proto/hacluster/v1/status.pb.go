@@ -1194,7 +1194,12 @@ type Gate struct {
 	// "open", "closed"; empty: there is none.
 	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
 	// How much longer it stays open if nothing renews it.
-	Left          *durationpb.Duration `protobuf:"bytes,2,opt,name=left,proto3" json:"left,omitempty"`
+	Left *durationpb.Duration `protobuf:"bytes,2,opt,name=left,proto3" json:"left,omitempty"`
+	// For how long a renewal opens it: so long may addresses answer after their
+	// holder hangs.
+	Renewal *durationpb.Duration `protobuf:"bytes,3,opt,name=renewal,proto3" json:"renewal,omitempty"`
+	// Why there is none although the configuration wants one.
+	Missing       string `protobuf:"bytes,4,opt,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1241,6 +1246,20 @@ func (x *Gate) GetLeft() *durationpb.Duration {
 		return x.Left
 	}
 	return nil
+}
+
+func (x *Gate) GetRenewal() *durationpb.Duration {
+	if x != nil {
+		return x.Renewal
+	}
+	return nil
+}
+
+func (x *Gate) GetMissing() string {
+	if x != nil {
+		return x.Missing
+	}
+	return ""
 }
 
 // Lease is a unit's right to hold, given by a majority of the voters.
@@ -2533,10 +2552,12 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	" \x03(\v2\x16.hacluster.v1.InstanceR\tinstances\x12\x16\n" +
 	"\x06policy\x18\v \x01(\tR\x06policy\x12&\n" +
 	"\x04gate\x18\f \x01(\v2\x12.hacluster.v1.GateR\x04gate\x12)\n" +
-	"\x05lease\x18\r \x01(\v2\x13.hacluster.v1.LeaseR\x05lease\"K\n" +
+	"\x05lease\x18\r \x01(\v2\x13.hacluster.v1.LeaseR\x05lease\"\x9a\x01\n" +
 	"\x04Gate\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12-\n" +
-	"\x04left\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04left\"|\n" +
+	"\x04left\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04left\x123\n" +
+	"\arenewal\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\arenewal\x12\x18\n" +
+	"\amissing\x18\x04 \x01(\tR\amissing\"|\n" +
 	"\x05Lease\x12\x12\n" +
 	"\x04held\x18\x01 \x01(\bR\x04held\x12-\n" +
 	"\x04left\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04left\x12\x16\n" +
@@ -2757,45 +2778,46 @@ var file_hacluster_v1_status_proto_depIdxs = []int32{
 	15, // 21: hacluster.v1.Unit.gate:type_name -> hacluster.v1.Gate
 	16, // 22: hacluster.v1.Unit.lease:type_name -> hacluster.v1.Lease
 	31, // 23: hacluster.v1.Gate.left:type_name -> google.protobuf.Duration
-	31, // 24: hacluster.v1.Lease.left:type_name -> google.protobuf.Duration
-	2,  // 25: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
-	31, // 26: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
-	18, // 27: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
-	28, // 28: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
-	31, // 29: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
-	29, // 30: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
-	0,  // 31: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
-	29, // 32: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
-	20, // 33: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
-	15, // 34: hacluster.v1.Vip.gate:type_name -> hacluster.v1.Gate
-	16, // 35: hacluster.v1.Vip.lease:type_name -> hacluster.v1.Lease
-	2,  // 36: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
-	29, // 37: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
-	29, // 38: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	29, // 39: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
-	3,  // 40: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
-	29, // 41: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
-	29, // 42: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
-	31, // 43: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
-	4,  // 44: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
-	5,  // 45: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
-	6,  // 46: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
-	8,  // 47: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
-	22, // 48: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
-	24, // 49: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
-	26, // 50: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
-	10, // 51: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
-	10, // 52: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
-	7,  // 53: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
-	9,  // 54: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
-	23, // 55: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
-	25, // 56: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
-	27, // 57: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
-	51, // [51:58] is the sub-list for method output_type
-	44, // [44:51] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	31, // 24: hacluster.v1.Gate.renewal:type_name -> google.protobuf.Duration
+	31, // 25: hacluster.v1.Lease.left:type_name -> google.protobuf.Duration
+	2,  // 26: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
+	31, // 27: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
+	18, // 28: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
+	28, // 29: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
+	31, // 30: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
+	29, // 31: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
+	0,  // 32: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
+	29, // 33: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
+	20, // 34: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
+	15, // 35: hacluster.v1.Vip.gate:type_name -> hacluster.v1.Gate
+	16, // 36: hacluster.v1.Vip.lease:type_name -> hacluster.v1.Lease
+	2,  // 37: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
+	29, // 38: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
+	29, // 39: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 40: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
+	3,  // 41: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
+	29, // 42: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
+	29, // 43: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
+	31, // 44: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
+	4,  // 45: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
+	5,  // 46: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
+	6,  // 47: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
+	8,  // 48: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
+	22, // 49: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
+	24, // 50: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
+	26, // 51: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
+	10, // 52: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
+	10, // 53: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
+	7,  // 54: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
+	9,  // 55: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
+	23, // 56: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
+	25, // 57: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
+	27, // 58: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
+	52, // [52:59] is the sub-list for method output_type
+	45, // [45:52] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_status_proto_init() }

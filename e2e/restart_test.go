@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// advertGap is the longest time between two adverts of one virtual router.
+func advertGap(view lab.Window, family, vrid int) (longest time.Duration) {
+	adverts := view.Adverts(family, vrid)
+	for i := 1; i < len(adverts); i++ {
+		longest = max(longest, adverts[i].At.Sub(adverts[i-1].At))
+	}
+	return longest
+}
+
+// wantPlannedRestart asks the supervisor for a planned restart and checks that
+// another worker runs, and that nobody on the network has seen more than a pause.
+func wantPlannedRestart(t *testing.T, w *lab.Watcher, d *lab.Daemon) {
+	t.Helper()
+	begin := reigning(w, d.Node, 4, 51)
+	before, ok := d.Worker()
+	if !ok {
+		t.Fatalf("%s has no worker", d.Name)
+	}
+	d.Signal(syscall.SIGUSR2)
+	lab.Want(t, 10*time.Second, d.Name+" has another worker", func() (string, bool) {
+		after, ok := d.Worker()
+		return "", ok && after != before && len(d.Tree()) == 2
+	})
+	lab.During(4 * time.Second)
+	view := w.Since(begin)
+	wantReigns(t, view, 4, 51, d.Node)
+	view.WantNeverTwo(0, vip)
+	view.WantDarkAtMost(50*time.Millisecond, vip)
+	gap := advertGap(view, 4, 51)
+	t.Logf("longest time between two adverts: %v", gap)
+	if gap > 2*time.Second {
+		t.Errorf("adverts paused for %v, want at most 2 × Advert_Int", gap)
+	}
+}
+
+// F26: a planned restart of the holder passes on what it holds. Nobody takes over,
+// and nobody is told anything.
+func TestF26PlannedRestartOfAStandaloneHolder(t *testing.T) {
+	t.Parallel()
+	w, a, _, _ := pair(t)
+	wantPlannedRestart(t, w, a)
+	wantPlannedRestart(t, w, a) // the heir has an heir
+}
+
+func TestF26PlannedRestartOfAMember(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	wantPlannedRestart(t, s.watch, s.da)
+	for _, d := range s.daemons() {
+		wantPeers(t, d, 2)
+	}
+	// Its will is the heir's now.
+	killed := time.Now()
+	s.da.SignalWorker(syscall.SIGKILL)
+	s.watch.WantHolder(s.b, vip, time.Second)
+	s.watch.Since(killed).WantNeverTwo(0, vip)
+}
