@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,15 +33,15 @@ func TestIncidentsAreListedTheNewestFirstAndFoundByTheirIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
+		var got strings.Builder
 		for _, i := range resp.GetIncidents() {
-			got += i.GetId() + " "
+			got.WriteString(i.GetId() + " ")
 			if len(i.GetLines()) > 0 {
 				t.Errorf("the list tells the lines of %s", i.GetId())
 			}
 		}
-		if got != tt.want {
-			t.Errorf("list %v = %q, want %q", tt.req, got, tt.want)
+		if got.String() != tt.want {
+			t.Errorf("list %v = %q, want %q", tt.req, got.String(), tt.want)
 		}
 	}
 	for _, id := range []string{"7", "lb1-a-1"} {

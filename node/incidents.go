@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -29,10 +30,13 @@ var remindAfter = []time.Duration{time.Hour, 4 * time.Hour, 24 * time.Hour}
 
 // incidents finds incidents, gives them to the cluster, and has people told.
 type incidents struct {
-	m       *member
+	log     *slog.Logger
+	node    string
+	view    *view
 	machine *incident.Machine
-
-	traces *traces
+	traces  *traces
+	leader  func() string // of the store; empty: none is known
+	apply   func(ctx context.Context, operation string, cmd store.Command) ([]byte, error)
 
 	mu      sync.Mutex
 	tracker *incident.Tracker // guarded by mu
@@ -43,19 +47,25 @@ type incidents struct {
 }
 
 func newIncidents(m *member, machine *incident.Machine, boot splitbrain.BootID) *incidents {
-	return &incidents{m: m, machine: machine, traces: m.traces, tracker: incident.NewTracker(m.o.Name, uint64(boot)), told: make(map[string]int)}
+	return &incidents{
+		log: m.log, node: m.o.Name, view: m.view, machine: machine, traces: m.traces,
+		leader:  func() string { return m.cluster.Status().Leader },
+		apply:   m.cluster.Apply,
+		tracker: incident.NewTracker(m.o.Name, uint64(boot)),
+		told:    make(map[string]int),
+	}
 }
 
 // look follows what this node knows until ctx is done.
 func (i *incidents) look(ctx context.Context) error {
-	hub, seq := i.m.view.hub, uint64(0)
+	hub, seq := i.view.hub, uint64(0)
 	for {
 		events, _ := hub.Events(seq)
 		if len(events) > 0 {
 			seq = events[len(events)-1].Seq
 		}
 		_, changed := hub.Latest()
-		known := i.m.view.known()
+		known := i.view.known()
 		i.mu.Lock()
 		i.tracker.Step(&incident.Input{
 			Now: time.Now(), Units: known.Self.Units, Peers: known.Peers, Cluster: known.Cluster, Clocks: known.Clocks, Events: events,
@@ -76,42 +86,53 @@ func (i *incidents) look(ctx context.Context) error {
 // give hands this node's parts to the cluster, and tells people, until ctx is done.
 func (i *incidents) give(ctx context.Context) error {
 	for pause(ctx, giveEvery) {
-		i.mu.Lock()
-		changes := i.tracker.Parts()
-		i.mu.Unlock()
-		for _, c := range changes {
-			i.traces.keep(&c.Part)
-		}
-		for _, c := range changes {
-			cmd, err := incident.Put(c.Part)
-			if err == nil {
-				err = i.apply(ctx, "report an incident", cmd)
-			}
-			if err != nil {
-				// It stays here, and is given when there is a majority.
-				i.m.log.Debug("incident not reported yet", "incident", c.Local, "err", err)
-				break
-			}
-			i.mu.Lock()
-			i.tracker.Given(c)
-			i.mu.Unlock()
-		}
-		i.tell(ctx)
+		i.round(ctx)
 	}
 	return context.Cause(ctx)
 }
 
-func (i *incidents) apply(ctx context.Context, operation string, cmd store.Command) error {
+// round does once what give does.
+func (i *incidents) round(ctx context.Context) {
+	leads, alone := i.tellsPeople()
+	i.tellOwn(alone) // a part that is over is not kept once it was given
+	i.mu.Lock()
+	changes := i.tracker.Parts()
+	i.mu.Unlock()
+	for _, c := range changes {
+		i.traces.keep(&c.Part)
+	}
+	for _, c := range changes {
+		cmd, err := incident.Put(c.Part)
+		if err == nil {
+			err = i.commit(ctx, "report an incident", cmd)
+		}
+		if err != nil {
+			// It stays here, and is given when there is a majority.
+			i.log.Debug("incident not reported yet", "incident", c.Local, "err", err)
+			break
+		}
+		i.mu.Lock()
+		i.tracker.Given(c)
+		i.mu.Unlock()
+	}
+	if leads {
+		i.tellRecords(ctx)
+	} else {
+		i.endRecords()
+	}
+}
+
+func (i *incidents) commit(ctx context.Context, operation string, cmd store.Command) error {
 	ctx, cancel := context.WithTimeout(ctx, giveTime)
 	defer cancel()
-	_, err := i.m.cluster.Apply(ctx, operation, cmd)
+	_, err := i.apply(ctx, operation, cmd)
 	return err
 }
 
 // stories are all incidents that this node knows, the oldest first: the cluster's,
 // and those of its own that the cluster does not have.
 func (i *incidents) stories() []incident.Story {
-	known := i.m.view.known()
+	known := i.view.known()
 	records, _ := i.machine.Records()
 	given := make(map[string]bool)
 	var out []incident.Story
@@ -119,7 +140,7 @@ func (i *incidents) stories() []incident.Story {
 		for _, p := range r.Parts {
 			given[p.Local] = true
 		}
-		out = append(out, r.Tell(i.m.o.Name, known.Clocks))
+		out = append(out, r.Tell(i.node, known.Clocks))
 	}
 	i.mu.Lock()
 	parts := i.tracker.Local()
@@ -127,7 +148,7 @@ func (i *incidents) stories() []incident.Story {
 	for _, p := range parts {
 		if !given[p.Local] {
 			r := incident.Record{Parts: []incident.Part{p}}
-			out = append(out, r.Tell(i.m.o.Name, known.Clocks))
+			out = append(out, r.Tell(i.node, known.Clocks))
 		}
 	}
 	return out
@@ -157,34 +178,25 @@ func (m *member) decisions(s *incident.Story) ([]*splitbrain.Traced, error) {
 // tellsPeople reports whether this node is the one that tells people what all
 // nodes know: the leader, or one that has not known a leader for a while.
 func (i *incidents) tellsPeople() (leads, alone bool) {
-	leader := i.m.cluster.Status().Leader
+	leader := i.leader()
 	switch {
 	case leader != "":
 		i.leaderless = time.Time{}
 	case i.leaderless.IsZero():
 		i.leaderless = time.Now()
 	}
-	return leader == i.m.o.Name, !i.leaderless.IsZero() && time.Since(i.leaderless) >= aloneAfter
+	return leader == i.node, !i.leaderless.IsZero() && time.Since(i.leaderless) >= aloneAfter
 }
 
-// tell raises one alert for each incident, on one node.
-func (i *incidents) tell(ctx context.Context) {
-	leads, alone := i.tellsPeople()
-	if leads {
-		i.tellRecords(ctx)
-	}
-	i.tellOwn(alone)
-}
-
-// tellRecords is the leader's part.
+// tellRecords raises one alert for each incident of the cluster, on the leader.
 func (i *incidents) tellRecords(ctx context.Context) {
 	records, _ := i.machine.Records()
-	clocks := i.m.view.known().Clocks
+	clocks := i.view.known().Clocks
 	for _, r := range records {
 		if r.Told && r.ToldClosed || toldByItself(&r) {
 			continue
 		}
-		story := r.Tell(i.m.o.Name, clocks)
+		story := r.Tell(i.node, clocks)
 		closed := !story.Closed.IsZero()
 		i.raise(&story, false)
 		if r.Told && !closed {
@@ -192,10 +204,26 @@ func (i *incidents) tellRecords(ctx context.Context) {
 		}
 		cmd, err := incident.Told(r.Number, closed)
 		if err == nil {
-			err = i.apply(ctx, "note that people were told", cmd)
+			err = i.commit(ctx, "note that people were told", cmd)
 		}
 		if err != nil {
-			i.m.log.Debug("others may tell it again", "incident", r.Number, "err", err)
+			i.log.Debug("others may tell it again", "incident", r.Number, "err", err)
+		}
+	}
+}
+
+// endRecords ends the alerts that this node raised when it was the leader. People
+// are told so by the one that leads now; see member.tells.
+func (i *incidents) endRecords() {
+	if len(i.told) == 0 {
+		return
+	}
+	records, _ := i.machine.Records()
+	clocks := i.view.known().Clocks
+	for _, r := range records {
+		story := r.Tell(i.node, clocks)
+		if _, open := i.told[observed.IncidentAlert+story.ID()]; open && !story.Closed.IsZero() {
+			i.raise(&story, false)
 		}
 	}
 }
@@ -216,13 +244,13 @@ func (i *incidents) tellOwn(alone bool) {
 	i.mu.Lock()
 	parts := i.tracker.Local()
 	i.mu.Unlock()
-	clocks := i.m.view.known().Clocks
+	clocks := i.view.known().Clocks
 	for _, p := range parts {
 		if !p.Told && !(alone && p.Closed.IsZero()) {
 			continue
 		}
 		r := incident.Record{Parts: []incident.Part{p}}
-		story := r.Tell(i.m.o.Name, clocks)
+		story := r.Tell(i.node, clocks)
 		i.raise(&story, true)
 		i.mu.Lock()
 		i.tracker.SetTold(p.Local)
@@ -232,22 +260,22 @@ func (i *incidents) tellOwn(alone bool) {
 
 // raise opens or ends the alert of an incident, and reminds of it.
 func (i *incidents) raise(s *incident.Story, isolated bool) {
-	a := incidentAlert(i.m.o.Name, s, isolated)
+	a := incidentAlert(i.node, s, isolated)
 	given, open := i.told[a.ID]
 	switch {
 	case !open:
 		// Also when it is over already: the alert's end says what it was.
 		opened := a
 		opened.Resolved = time.Time{}
-		i.m.view.alert(opened)
+		i.view.alert(opened)
 		i.told[a.ID] = 0
 	case a.Resolved.IsZero() && given < len(remindAfter) && time.Since(s.Opened) >= remindAfter[given]:
 		i.told[a.ID]++
 		a.Summary = fmt.Sprintf("still open after %v: %s", remindAfter[given], a.Summary)
-		i.m.view.alert(a)
+		i.view.alert(a)
 	}
 	if !a.Resolved.IsZero() {
-		i.m.view.alert(a)
+		i.view.alert(a)
 		delete(i.told, a.ID)
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,12 +37,22 @@ func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitb
 // alike, one tells: the leader, or each that knows none. A split brain is told as
 // an incident. All else is what a node sees for itself.
 func (m *member) tells(a observed.Alert) bool {
-	switch a.Code {
-	case string(splitbrain.SplitBrain):
-		return strings.HasPrefix(a.ID, observed.IncidentAlert)
-	case disarmed:
-		leader := m.cluster.Status().Leader
-		return leader == "" || leader == m.o.Name
+	leader := m.cluster.Status().Leader
+	return tellsAs(a, leader == "" || leader == m.o.Name)
+}
+
+// tellsAs is tells for a node that speaks for all, or does not.
+func tellsAs(a observed.Alert, forAll bool) bool {
+	name, isIncident := strings.CutPrefix(a.ID, observed.IncidentAlert)
+	switch {
+	case isIncident:
+		// Only who leads raises it. Its end is raised where it stood, too.
+		_, err := strconv.Atoi(name)
+		return a.Resolved.IsZero() || err != nil || forAll
+	case a.Code == string(splitbrain.SplitBrain):
+		return false
+	case a.Code == disarmed:
+		return forAll
 	}
 	return true
 }

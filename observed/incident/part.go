@@ -122,14 +122,15 @@ func (p *part) event(e observed.Event) {
 		p.line(Line{At: e.Time, Channel: "vrrp", Units: units, Text: fmt.Sprintf("%s → %s: %s", e.From, e.To, e.Reason)})
 		p.did(action(e))
 	case observed.AlertChanged:
-		text := e.From + " " + e.To
+		var text strings.Builder
+		text.WriteString(e.From + " " + e.To)
 		if e.To == "open" {
-			text += ": " + strings.TrimPrefix(e.Reason, e.Unit+": ")
+			text.WriteString(": " + strings.TrimPrefix(e.Reason, e.Unit+": "))
 			for _, evidence := range e.Evidence {
-				text += "; " + evidence
+				text.WriteString("; " + evidence)
 			}
 		}
-		p.line(Line{At: e.Time, Channel: "alert", Units: units, Text: text})
+		p.line(Line{At: e.Time, Channel: "alert", Units: units, Text: text.String()})
 	default:
 		return
 	}

@@ -1,0 +1,161 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/splitbrain"
+)
+
+// newsroom are nodes that share what is replicated, and each its own hub.
+type newsroom struct {
+	machine *incident.Machine
+	leader  map[string]string // as each node knows it; empty: none, and nothing is committed
+	nodes   map[string]*incidents
+}
+
+func newNewsroom(t *testing.T, names ...string) *newsroom {
+	r := &newsroom{machine: incident.NewMachine(), leader: make(map[string]string), nodes: make(map[string]*incidents)}
+	log := slog.New(slog.DiscardHandler)
+	for n, name := range names {
+		r.leader[name] = names[0]
+		r.nodes[name] = &incidents{
+			log: log, node: name, view: newView(log, observed.Node{Name: name}, false), machine: r.machine,
+			traces: newTraces(log, t.TempDir()), leader: func() string { return r.leader[name] },
+			apply: func(_ context.Context, _ string, cmd store.Command) ([]byte, error) {
+				if r.leader[name] == "" {
+					return nil, errors.New("no majority")
+				}
+				return r.machine.Apply(cmd)
+			},
+			tracker: incident.NewTracker(name, uint64(n+1)), told: make(map[string]int),
+		}
+	}
+	return r
+}
+
+// pass lets some seconds pass on all nodes, which see what is given.
+func (r *newsroom) pass(ctx context.Context, seconds int, alerts ...splitbrain.Alert) {
+	for range seconds {
+		for _, i := range r.nodes {
+			i.tracker.Step(&incident.Input{Now: time.Now(), Peers: splitbrain.PeerView{Alerts: alerts}, Cluster: observed.Cluster{Majority: true}})
+			i.round(ctx)
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+// told are the changes of alerts of all nodes: "node code state".
+func (r *newsroom) told() map[string]int {
+	out := make(map[string]int)
+	for name, i := range r.nodes {
+		list, _ := i.view.hub.Alerts(0)
+		for _, a := range list {
+			state := "open"
+			if !a.Resolved.IsZero() {
+				state = "resolved"
+			}
+			out[fmt.Sprintf("%s %s %s", name, a.Code, state)]++
+		}
+	}
+	return out
+}
+
+func TestPeopleAreToldOnceByTheLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNewsroom(t, "lb1", "lb2", "lb3")
+		lost := splitbrain.Alert{Kind: splitbrain.QuorumLost, Since: time.Now(), Summary: "one of three voters answers"}
+		r.pass(t.Context(), 10, lost)
+		if got := fmt.Sprint(r.told()); got != "map[lb1 quorum_lost open:1]" {
+			t.Errorf("told = %s, want by lb1 once", got)
+		}
+		// A new leader tells nothing again, but the end.
+		for name := range r.leader {
+			r.leader[name] = "lb2"
+		}
+		r.pass(t.Context(), 20)
+		if got := r.told(); got["lb1 quorum_lost open"] != 1 || got["lb2 quorum_lost resolved"] != 1 || got["lb3 quorum_lost open"] != 0 {
+			t.Errorf("told = %v, want the end by lb2", got)
+		}
+		for name, i := range r.nodes {
+			if s, _ := i.view.hub.Latest(); len(s.Alerts) > 0 {
+				t.Errorf("%s still shows %+v", name, s.Alerts)
+			}
+		}
+		records, _ := r.machine.Records()
+		if len(records) != 1 || len(records[0].Parts) != 3 || !records[0].ToldClosed {
+			t.Errorf("records = %+v, want one of three nodes that was told to its end", records)
+		}
+	})
+}
+
+func TestAnIsolatedNodeTellsByItselfAndReportsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNewsroom(t, "lb1", "lb2", "lb3")
+		r.leader["lb3"] = ""
+		only := r.nodes["lb3"]
+		lost := splitbrain.Alert{Kind: splitbrain.QuorumLost, Since: time.Now(), Summary: "no voter answers"}
+		alone := &newsroom{machine: r.machine, leader: r.leader, nodes: map[string]*incidents{"lb3": only}}
+		alone.pass(t.Context(), 15, lost)
+		snapshot, _ := only.view.hub.Latest()
+		if len(snapshot.Alerts) != 1 || !strings.Contains(snapshot.Alerts[0].Summary, "as only lb3 sees it") {
+			t.Fatalf("alerts = %+v, want one that says whose view it is", snapshot.Alerts)
+		}
+		if stories := only.stories(); len(stories) != 1 || stories[0].Number != 0 || stories[0].ID() == "" {
+			t.Errorf("stories = %+v, want one without a number", stories)
+		}
+		r.leader["lb3"] = "lb1"
+		r.pass(t.Context(), 20)
+		if records, _ := r.machine.Records(); len(records) != 1 {
+			t.Fatalf("%d records after the return, want one", len(records))
+		}
+		got := r.told()
+		if got["lb1 quorum_lost open"] != 0 || got["lb3 quorum_lost open"] != 1 || got["lb3 quorum_lost resolved"] != 1 {
+			t.Errorf("told = %v, want begin and end by lb3 alone", got)
+		}
+	})
+}
+
+func TestPeopleAreRemindedOfWhatStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNewsroom(t, "lb1")
+		lost := splitbrain.Alert{Kind: splitbrain.QuorumLost, Since: time.Now(), Summary: "one of three voters answers"}
+		for range 5 {
+			r.pass(t.Context(), 5, lost)
+			time.Sleep(time.Hour)
+		}
+		if got := r.told()["lb1 quorum_lost open"]; got != 3 {
+			t.Errorf("told %d times in 5 h, want at once, after 1 h and after 4 h", got)
+		}
+	})
+}
+
+func TestWhoTellsPeople(t *testing.T) {
+	ended := time.Unix(1, 0)
+	for _, tt := range []struct {
+		name          string
+		alert         observed.Alert
+		leader, other bool // whether who leads tells, and whether another node does
+	}{
+		{"an incident", observed.Alert{ID: "incident/7", Code: "failover"}, true, true}, // only who leads raises it
+		{"the end of an incident", observed.Alert{ID: "incident/7", Code: "failover", Resolved: ended}, true, false},
+		{"the end of what an isolated node told", observed.Alert{ID: "incident/lb1-a-1", Code: "failover", Resolved: ended}, true, true},
+		{"a split brain as an incident", observed.Alert{ID: "incident/7", Code: "split_brain"}, true, true},
+		{"a split brain as a rule found it", observed.Alert{ID: "split_brain/lb1/vi_1/lb2", Code: "split_brain"}, false, false},
+		{"a disarmed cluster", observed.Alert{ID: "disarmed/x", Code: disarmed}, true, false},
+		{"what a node sees for itself", observed.Alert{ID: "vrrp_channel_lost/lb1/vi_1/lb2", Code: "vrrp_channel_lost"}, true, true},
+	} {
+		if leader, other := tellsAs(tt.alert, true), tellsAs(tt.alert, false); leader != tt.leader || other != tt.other {
+			t.Errorf("%s: leader %v, other %v; want %v, %v", tt.name, leader, other, tt.leader, tt.other)
+		}
+	}
+}
