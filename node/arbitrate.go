@@ -17,6 +17,10 @@ import (
 // was killed or stopped: a lifetime of 1 s ends up to 1.05 s late.
 const silentAfter = 2050 * time.Millisecond
 
+// leaseWithoutGate is the shortest lease that such addresses are gone within: they
+// are renewed each 300 ms, and the holder counts 0.85 of it.
+const leaseWithoutGate = 2500 * time.Millisecond
+
 // unitViews tells the arbiter what the units of this node are and do.
 func unitViews(units []vrrp.UnitStatus, state desired.State) []splitbrain.UnitView {
 	specs := make(map[string]desired.Unit, len(state.Units))
@@ -49,8 +53,14 @@ func unitView(u vrrp.UnitStatus, spec desired.Unit) splitbrain.UnitView {
 
 		DownTimerAdverts: spec.Spec.Instances[0].DownTimerAdverts,
 	}
-	if spec.SplitBrain.Policy == "off" {
+	switch spec.SplitBrain.Policy {
+	case "off":
 		v.Policy = splitbrain.PolicyOff
+	case "quorum":
+		v.Policy, v.Lease = splitbrain.PolicyQuorum, spec.SplitBrain.Lease
+		if u.Gate.Lease == 0 {
+			v.Lease = max(v.Lease, leaseWithoutGate)
+		}
 	}
 	for _, inst := range u.Instances {
 		v.AdvertInterval = max(v.AdvertInterval, inst.AdvertInterval)
@@ -64,8 +74,12 @@ func unitView(u vrrp.UnitStatus, spec desired.Unit) splitbrain.UnitView {
 			v.Heard = splitbrain.Advert{From: inst.LastAdvert.From, Priority: uint8(inst.LastAdvert.Priority), At: inst.LastAdvert.At}
 		}
 	}
-	v.KernelLease = u.Gate.Lease
-	if v.KernelLease == 0 {
+	switch {
+	case v.Policy == splitbrain.PolicyQuorum:
+		// The lease itself says until when a holder may be open.
+	case u.Gate.Lease > 0:
+		v.KernelLease = u.Gate.Lease
+	default:
 		v.KernelLease = kernelLease(v.AdvertInterval, v.DownTimerAdverts, first.Priority)
 	}
 	for _, a := range spec.SplitBrain.AllowForeign {
@@ -104,6 +118,8 @@ func deliveries(verdicts []splitbrain.UnitVerdict) []vrrp.Delivery {
 			ev = vrrp.Yield{Tenure: d.Tenure, Successor: d.Successor, Reason: d.Reason}
 		case splitbrain.Members:
 			ev = vrrp.Members{Addrs: d.Addrs}
+		case splitbrain.Lease:
+			ev = vrrp.Lease{Tenure: d.Tenure, Until: d.Until}
 		case splitbrain.Reannounce:
 			ev = vrrp.Reannounce{}
 		default:

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -76,5 +77,26 @@ func TestAUnitIsReleasedOnlyWhenADumpShowedItsAddressesGone(t *testing.T) {
 	unit.Lingering, unit.State = false, vrrp.Fault
 	if unitViews([]vrrp.UnitStatus{unit}, spec)[0].Eligible {
 		t.Error("a unit in FAULT is called eligible")
+	}
+}
+
+func TestAUnitOfPolicyQuorumAsksForWhatItsKernelCanKeep(t *testing.T) {
+	spec := desired.State{Units: []desired.Unit{{
+		Spec:       vrrp.UnitSpec{Name: "A", Instances: []vrrp.InstanceSpec{{Name: "A", DownTimerAdverts: 3}}},
+		SplitBrain: desired.SplitBrain{Policy: "quorum", Lease: time.Second},
+	}}}
+	unit := vrrp.UnitStatus{Name: "A", State: vrrp.Backup, Instances: []vrrp.InstanceStatus{{Name: "A", AdvertInterval: time.Second}}}
+	unit.Gate.Lease = time.Second
+	if v := unitViews([]vrrp.UnitStatus{unit}, spec)[0]; v.Policy != splitbrain.PolicyQuorum || v.Lease != time.Second {
+		t.Errorf("with a gate: policy %v, lease %v", v.Policy, v.Lease)
+	}
+	unit.Gate = vrrp.GateStatus{Missing: "no BPF"}
+	if v := unitViews([]vrrp.UnitStatus{unit}, spec)[0]; v.Lease != leaseWithoutGate {
+		t.Errorf("without: lease %v, want %v", v.Lease, leaseWithoutGate)
+	}
+	until := kclock.Instant(7)
+	got := deliveries([]splitbrain.UnitVerdict{{Unit: "A", Verdict: splitbrain.Lease{Tenure: 3, Until: until}}})
+	if want := (vrrp.Lease{Tenure: 3, Until: until}); len(got) != 1 || got[0].Events[0] != want {
+		t.Errorf("delivered %+v, want %+v", got, want)
 	}
 }

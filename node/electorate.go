@@ -146,7 +146,8 @@ func longestLease(text string, members []store.Member) time.Duration {
 		}
 		for _, u := range desired.For(cfg).Units {
 			if u.SplitBrain.Policy == string(config.PolicyQuorum) {
-				longest = max(longest, u.SplitBrain.Lease)
+				// A node that finds itself without a gate asks for so much.
+				longest = max(longest, u.SplitBrain.Lease, leaseWithoutGate)
 			}
 		}
 	}

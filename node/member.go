@@ -129,7 +129,7 @@ func runMember(ctx context.Context, o Options) error {
 	alerts := newAlerts(o.Log, m.view.hub, m.tells)
 	m.probes = newProbes(m, o.Log)
 	m.plane, err = newPlane(o, alerts, m.will, planeHooks{
-		publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert,
+		publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert, leases: true,
 		links: m.probes.linksChanged,
 	})
 	if err != nil {
