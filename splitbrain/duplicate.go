@@ -48,22 +48,24 @@ func (c *Core) answerers(now time.Time, u *ownUnit, n *network, t *target, stand
 		if !a.stands() || now.Sub(a.last) > rememberAnswers {
 			continue
 		}
-		seen := fmt.Sprintf("arp/nd: %v on %s is answered or announced by %v, the last time %v ago",
-			t.addr, n.iface, a.mac, now.Sub(a.last).Round(time.Millisecond))
+		seen := func() []string { // only what is raised is worth the words
+			return []string{fmt.Sprintf("arp/nd: %v on %s is answered or announced by %v, the last time %v ago",
+				t.addr, n.iface, a.mac, now.Sub(a.last).Round(time.Millisecond))}
+		}
 		node := c.scout.owners[a.mac]
 		switch {
 		case node == c.node:
 		case node == "":
 			if c.inventoried(now, u) {
 				raise(Alert{
-					Kind: DuplicateAddress, Peer: a.mac.String(), Since: a.first, Evidence: []string{seen},
+					Kind: DuplicateAddress, Peer: a.mac.String(), Since: a.first, Evidence: seen(),
 					Summary: fmt.Sprintf("%s: %v, no member of this cluster, answers for %v", u.view.Name, a.mac, t.addr),
 					Remedy:  "find that machine by its port on the switch, and take the address from it",
 				})
 			}
 		case c.stale(now, u, node, a):
 			raise(Alert{
-				Kind: StaleHolder, Peer: node, Since: a.first, Evidence: []string{seen},
+				Kind: StaleHolder, Peer: node, Since: a.first, Evidence: seen(),
 				Summary: fmt.Sprintf("%s: %s answers for %v and does not hold it", u.view.Name, node, t.addr),
 				Remedy:  fmt.Sprintf("look at the addresses of %s with `ip address`, and for something that answers in its place", node),
 			})
@@ -72,7 +74,7 @@ func (c *Core) answerers(now time.Time, u *ownUnit, n *network, t *target, stand
 			if node != "" && c.scout.owners[b.mac] == node && b.stands() && now.Sub(b.last) <= rememberAnswers &&
 				!a.last.Before(t.echo.Began) && !b.last.Before(t.echo.Began) {
 				raise(Alert{
-					Kind: ArpFlux, Peer: node, Since: later(a.first, b.first), Evidence: []string{seen},
+					Kind: ArpFlux, Peer: node, Since: later(a.first, b.first), Evidence: seen(),
 					Summary: fmt.Sprintf("%s: %s answers for %v with %v and with %v", u.view.Name, node, t.addr, a.mac, b.mac),
 					Remedy:  fmt.Sprintf("set arp_ignore to 1 on %s, or give its interfaces networks of their own", node),
 				})
