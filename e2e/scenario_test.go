@@ -16,8 +16,7 @@ func TestScenario(t *testing.T) {
 			}
 			t.Run(row.String()+"/"+string(policy), func(t *testing.T) {
 				t.Parallel()
-				r := scenario.Run(t, row, policy)
-				t.Logf("%+v", r)
+				t.Logf("%+v", scenario.Run(t, row, policy))
 			})
 		}
 	}

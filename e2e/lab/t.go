@@ -83,7 +83,7 @@ func (p *program) ArtifactDir() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dir == "" {
-		dir, err := os.MkdirTemp("", "hacluster-"+p.name+"-")
+		dir, err := os.MkdirTemp("", "hacluster-"+short(p.name)+"-")
 		if err != nil {
 			panic(err)
 		}

@@ -127,6 +127,22 @@ func (v Window) Dark(addr netip.Addr) time.Duration {
 	return max(v.Series(addr, ByNeighbour).Dark, v.Series(addr, ByEcho).Dark)
 }
 
+// Stall is the longest time for which the prober, who asks every 10 ms, was kept
+// from asking: the machine had no processor for it.
+func (v Window) Stall() time.Duration {
+	v.w.cap.mu.Lock()
+	defer v.w.cap.mu.Unlock()
+	var longest time.Duration
+	var last time.Time
+	for _, p := range within(v, v.w.probes, func(p probe) time.Time { return p.at }, func(probe) bool { return true }) {
+		if !last.IsZero() {
+			longest = max(longest, p.at.Sub(last))
+		}
+		last = p.at
+	}
+	return longest
+}
+
 // Adverts are the advertisements of a virtual router; family is 4 or 6.
 func (v Window) Adverts(family, vrid int) []Advert {
 	v.w.cap.mu.Lock()

@@ -65,6 +65,15 @@ func document(cells []*cell, runs, parallel int, machine string) string {
 		}
 		fmt.Fprintf(&b, "| %v | %s | %s | %s | %s | %s | %s | %s |\n", c.row, c.subject, milli(e), back, spread(dark), spread(advert), spread(alerts), kept)
 	}
+	repeated := 0
+	for _, c := range cells {
+		for _, r := range c.results {
+			repeated += r.Repeated
+		}
+	}
+	if repeated > 0 {
+		fmt.Fprintf(&b, "\n%d runs were repeated: the prober itself had no processor for a quarter of a second, and something\nthat it waited for came too late. Two holders would have counted all the same.\n", repeated)
+	}
 	return b.String()
 }
 

@@ -38,7 +38,7 @@ func machines() []Scenario {
 		Fault: func(w *World) { w.Gateway.AddAddr(lab.Service, netip.PrefixFrom(VIP, 32)) },
 		Lasts: 8 * time.Second,
 		Heal:  func(w *World) { w.Gateway.DeleteAddr(lab.Service, netip.PrefixFrom(VIP, 32)) }, After: 3 * time.Second,
-		Promise: Both(Promise{E: Unbounded, Dark: Slack, Holder: Any,
+		Promise: Both(Promise{E: Unbounded, HealE: roundTrips, Dark: Slack, Holder: Any,
 			Alert: "duplicate_address", On: []int{1}, AlertWithin: 6 * time.Second}),
 	}, {
 		ID: "F21", Title: "somebody adds the address on a member",

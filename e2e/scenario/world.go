@@ -36,8 +36,9 @@ type World struct {
 	frozen *lab.Freezer
 }
 
-// build starts everything and waits until the first member holds.
-func build(t lab.T, row Scenario, subject Subject) *World {
+// build starts everything and waits until the first member holds. The result
+// learns how long the machine stood still.
+func build(t lab.T, row Scenario, subject Subject, r *Result) *World {
 	t.Helper()
 	w := &World{T: t, Subject: subject, LAN: lab.New(t), row: row}
 	count := row.Shape.Nodes
@@ -51,6 +52,7 @@ func build(t lab.T, row Scenario, subject Subject) *World {
 		w.Gateway = w.LAN.Host("gateway")
 	}
 	w.Watch = w.LAN.Watch(VIP)
+	t.Cleanup(func() { r.Stall = w.Watch.All().Stall() })
 	if subject == Keepalived {
 		for _, n := range w.Nodes {
 			w.Processes = append(w.Processes, n.StartKeepalived(w.document(subject), "-D"))
