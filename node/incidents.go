@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -42,8 +43,14 @@ type incidents struct {
 	tracker *incident.Tracker // guarded by mu
 
 	// Of the goroutine that tells.
-	told       map[string]int // reminders given of each open alert, by alert ID
-	leaderless time.Time      // since when no leader is known; zero: one is
+	told       map[string]*notice // by alert ID
+	leaderless time.Time          // since when no leader is known; zero: one is
+}
+
+// notice is how far people are told of one open incident.
+type notice struct {
+	raised  bool // the alert stands in this node's hub; else another leader raised it
+	reminds int  // reminders that were due
 }
 
 func newIncidents(m *member, machine *incident.Machine, boot splitbrain.BootID) *incidents {
@@ -52,7 +59,7 @@ func newIncidents(m *member, machine *incident.Machine, boot splitbrain.BootID) 
 		leader:  func() string { return m.cluster.Status().Leader },
 		apply:   m.cluster.Apply,
 		tracker: incident.NewTracker(m.o.Name, uint64(boot)),
-		told:    make(map[string]int),
+		told:    make(map[string]*notice),
 	}
 }
 
@@ -198,6 +205,10 @@ func (i *incidents) tellRecords(ctx context.Context) {
 		}
 		story := r.Tell(i.node, clocks)
 		closed := !story.Closed.IsZero()
+		if id := observed.IncidentAlert + story.ID(); r.Told && i.told[id] == nil {
+			// A leader before this one has told of it.
+			i.told[id] = &notice{reminds: dueReminders(&story)}
+		}
 		i.raise(&story, false)
 		if r.Told && !closed {
 			continue
@@ -215,6 +226,7 @@ func (i *incidents) tellRecords(ctx context.Context) {
 // endRecords ends the alerts that this node raised when it was the leader. People
 // are told so by the one that leads now; see member.tells.
 func (i *incidents) endRecords() {
+	maps.DeleteFunc(i.told, func(_ string, n *notice) bool { return !n.raised })
 	if len(i.told) == 0 {
 		return
 	}
@@ -222,7 +234,7 @@ func (i *incidents) endRecords() {
 	clocks := i.view.known().Clocks
 	for _, r := range records {
 		story := r.Tell(i.node, clocks)
-		if _, open := i.told[observed.IncidentAlert+story.ID()]; open && !story.Closed.IsZero() {
+		if i.told[observed.IncidentAlert+story.ID()] != nil && !story.Closed.IsZero() {
 			i.raise(&story, false)
 		}
 	}
@@ -261,23 +273,39 @@ func (i *incidents) tellOwn(alone bool) {
 // raise opens or ends the alert of an incident, and reminds of it.
 func (i *incidents) raise(s *incident.Story, isolated bool) {
 	a := incidentAlert(i.node, s, isolated)
-	given, open := i.told[a.ID]
-	switch {
-	case !open:
-		// Also when it is over already: the alert's end says what it was.
-		opened := a
-		opened.Resolved = time.Time{}
-		i.view.alert(opened)
-		i.told[a.ID] = 0
-	case a.Resolved.IsZero() && given < len(remindAfter) && time.Since(s.Opened) >= remindAfter[given]:
-		i.told[a.ID]++
-		a.Summary = fmt.Sprintf("still open after %v: %s", remindAfter[given], a.Summary)
-		i.view.alert(a)
+	n := i.told[a.ID]
+	if n == nil {
+		n = &notice{}
+		i.told[a.ID] = n
+		i.open(n, a)
 	}
-	if !a.Resolved.IsZero() {
+	switch {
+	case !a.Resolved.IsZero():
+		if !n.raised {
+			i.open(n, a) // its end says what it was
+		}
 		i.view.alert(a)
 		delete(i.told, a.ID)
+	case dueReminders(s) > n.reminds:
+		n.reminds = dueReminders(s)
+		a.Summary = fmt.Sprintf("still open after %v: %s", remindAfter[n.reminds-1], a.Summary)
+		i.open(n, a)
 	}
+}
+
+func (i *incidents) open(n *notice, a observed.Alert) {
+	a.Resolved = time.Time{}
+	n.raised = true
+	i.view.alert(a)
+}
+
+// dueReminders is how many times people should have been reminded by now.
+func dueReminders(s *incident.Story) int {
+	due := 0
+	for due < len(remindAfter) && time.Since(s.Opened) >= remindAfter[due] {
+		due++
+	}
+	return due
 }
 
 // evidenceLines bounds what an alert quotes of an incident.

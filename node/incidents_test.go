@@ -37,7 +37,7 @@ func newNewsroom(t *testing.T, names ...string) *newsroom {
 				}
 				return r.machine.Apply(cmd)
 			},
-			tracker: incident.NewTracker(name, uint64(n+1)), told: make(map[string]int),
+			tracker: incident.NewTracker(name, uint64(n+1)), told: make(map[string]*notice),
 		}
 	}
 	return r
@@ -81,6 +81,10 @@ func TestPeopleAreToldOnceByTheLeader(t *testing.T) {
 		// A new leader tells nothing again, but the end.
 		for name := range r.leader {
 			r.leader[name] = "lb2"
+		}
+		r.pass(t.Context(), 5, lost)
+		if got := fmt.Sprint(r.told()); got != "map[lb1 quorum_lost open:1]" {
+			t.Errorf("told = %s after a change of leader, want nothing more", got)
 		}
 		r.pass(t.Context(), 20)
 		if got := r.told(); got["lb1 quorum_lost open"] != 1 || got["lb2 quorum_lost resolved"] != 1 || got["lb3 quorum_lost open"] != 0 {
