@@ -74,6 +74,14 @@ func TestF28HalfOf255InstancesMove(t *testing.T) {
 	if opened["member_silent"] != 1 || len(opened) != 1 {
 		t.Errorf("lb02 told of the death by %v alerts, want one member_silent and no other", opened)
 	}
+	lab.Want(t, 15*time.Second, "lb03 knows the death as one fail-over of 128 units, seen by two nodes", func() (string, bool) {
+		list := incidentsOf(dc, "failover").Incidents
+		if len(list) != 1 {
+			return fmt.Sprintf("%d incidents", len(list)), false
+		}
+		i := list[0]
+		return i.Summary, i.Closed != nil && i.Subject == "lb01" && len(i.Units) == (manyVRIDs+1)/2 && len(i.Reporters) == 2
+	})
 }
 
 // wantHeld waits until each node has exactly the addresses of the virtual
