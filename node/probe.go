@@ -42,6 +42,10 @@ type probes struct {
 	links    map[string]netif.LinkState // guarded by mu
 	gateways map[wayOut]netip.Addr      // guarded by mu
 	watched  map[string][]netip.Addr    // as given to shell last; guarded by mu
+
+	// networks are where each unit serves, worked out when a configuration, a
+	// link or a gateway changes; guarded by mu. Nobody changes the slices.
+	networks map[string][]splitbrain.Network
 }
 
 // wayOut is one network of this node.
@@ -110,7 +114,9 @@ func (p *probes) run(ctx context.Context) error {
 		p.evict(seen)
 		if a := p.m.arbiter.get(); a != nil {
 			a.SetMACs(p.macs())
-			p.findGateways()
+			state := p.m.state.get().state
+			p.findGateways(state)
+			p.place(state)
 			a.SetUnits(p.m.views(p.m.plane.engine.Status()))
 		}
 	}
@@ -164,9 +170,9 @@ func (p *probes) macs() []splitbrain.MAC {
 }
 
 // findGateways looks up the way out of each network that a unit serves on.
-func (p *probes) findGateways() {
+func (p *probes) findGateways(state desired.State) {
 	found := make(map[wayOut]netip.Addr)
-	for _, u := range p.m.state.get().state.Units {
+	for _, u := range state.Units {
 		for _, inst := range u.Spec.Instances {
 			for _, a := range inst.Addresses {
 				found[wayOut{a.Interface, netif.Family(inst.Family)}] = netip.Addr{}
@@ -182,15 +188,13 @@ func (p *probes) findGateways() {
 	p.gateways = found
 }
 
-// place says on which networks the units serve, and watches their addresses.
-func (p *probes) place(views []splitbrain.UnitView, state desired.State) {
+// place works out on which networks the units serve, and watches their addresses.
+func (p *probes) place(state desired.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	vips := make(map[netip.Addr]bool)
 	watched := make(map[string][]netip.Addr)
-	specs := make(map[string]desired.Unit, len(state.Units))
 	for _, u := range state.Units {
-		specs[u.Spec.Name] = u
 		for _, inst := range u.Spec.Instances {
 			for _, a := range slices.Concat(inst.Addresses, inst.Excluded) {
 				vips[a.Prefix.Addr()] = true
@@ -198,12 +202,13 @@ func (p *probes) place(views []splitbrain.UnitView, state desired.State) {
 			}
 		}
 	}
-	for i := range views {
-		v := &views[i]
-		v.Networks = nil
-		for _, inst := range specs[v.Name].Spec.Instances {
-			v.Networks = p.networks(v.Networks, &inst, state.Mesh.GatewayProbe, vips)
+	p.networks = make(map[string][]splitbrain.Network, len(state.Units))
+	for _, u := range state.Units {
+		var list []splitbrain.Network
+		for i := range u.Spec.Instances {
+			list = p.serves(list, &u.Spec.Instances[i], state.Mesh.GatewayProbe, vips)
 		}
+		p.networks[u.Spec.Name] = list
 	}
 	if !reflect.DeepEqual(watched, p.watched) {
 		p.watched = watched
@@ -211,8 +216,8 @@ func (p *probes) place(views []splitbrain.UnitView, state desired.State) {
 	}
 }
 
-// networks appends where an instance serves. The caller holds mu.
-func (p *probes) networks(list []splitbrain.Network, inst *vrrp.InstanceSpec, named []netip.Addr, vips map[netip.Addr]bool) []splitbrain.Network {
+// serves appends where an instance serves. The caller holds mu.
+func (p *probes) serves(list []splitbrain.Network, inst *vrrp.InstanceSpec, named []netip.Addr, vips map[netip.Addr]bool) []splitbrain.Network {
 	for _, a := range slices.Concat(inst.Addresses, inst.Excluded) {
 		addr := a.Prefix.Addr()
 		at := slices.IndexFunc(list, func(n splitbrain.Network) bool {
@@ -224,11 +229,12 @@ func (p *probes) networks(list []splitbrain.Network, inst *vrrp.InstanceSpec, na
 		}
 		n := splitbrain.Network{Interface: a.Interface, VIPs: []netip.Addr{addr}}
 		for _, own := range p.links[a.Interface].Addrs {
-			if own.Addr().Is6() == addr.Is6() && !vips[own.Addr()] {
-				n.Subnets = append(n.Subnets, own.Masked())
-				if !n.Source.IsValid() {
-					n.Source = own.Addr().WithZone("")
-				}
+			if own.Addr().Is6() != addr.Is6() {
+				continue
+			}
+			n.Subnets = append(n.Subnets, own.Masked())
+			if !n.Source.IsValid() && !vips[own.Addr()] {
+				n.Source = own.Addr().WithZone("")
 			}
 		}
 		for _, g := range named {
@@ -271,9 +277,12 @@ func guarded(state desired.State, own netip.Addr) map[netip.Addr]string {
 
 // views tells the arbiter what the units are and do, and where.
 func (m *member) views(units []vrrp.UnitStatus) []splitbrain.UnitView {
-	state := m.state.get().state
-	views := unitViews(units, state)
-	m.probes.place(views, state)
+	views := unitViews(units, m.state.get().state)
+	m.probes.mu.Lock()
+	defer m.probes.mu.Unlock()
+	for i := range views {
+		views[i].Networks = m.probes.networks[views[i].Name]
+	}
 	return views
 }
 

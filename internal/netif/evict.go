@@ -42,7 +42,9 @@ func (a *Addresses) Evict() ([]Evicted, error) {
 	var gone []*holding
 	for _, k := range kernel {
 		iface, ok := a.guarded[k.prefix.Addr()]
-		if !ok || a.holds(k) {
+		// What has the lifetime of a lease ends by itself, unless the process
+		// that renews it hands it over to this one just now.
+		if !ok || k.leased() || a.holds(k) {
 			continue
 		}
 		name, err := a.index.name(k.index)

@@ -22,7 +22,9 @@ func evicted(t *testing.T, a *Addresses) []Evicted {
 	t.Helper()
 	got, err := a.Evict()
 	must(t, err)
-	slices.SortFunc(got, func(a, b Evicted) int { return strings.Compare(a.Interface+a.Addr.String(), b.Interface+b.Addr.String()) })
+	slices.SortFunc(got, func(a, b Evicted) int {
+		return strings.Compare(a.Interface+a.Addr.String(), b.Interface+b.Addr.String())
+	})
 	return got
 }
 
