@@ -105,3 +105,21 @@ func TestAKilledWorkerSaysGoodbyeToKeepalived(t *testing.T) {
 	w.Since(settled).WantNeverTwo(0, vip)
 	wantReigns(t, w.Since(settled), 4, 51, na, nb)
 }
+
+// A supervisor that is killed leaves a worker without anybody who would carry out
+// its will: it lets go politely, and ends.
+func TestTheWorkerOfAKilledSupervisorHandsOver(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	worker, ok := s.da.Worker()
+	if !ok {
+		t.Fatal("lb01 has no worker")
+	}
+	killed := time.Now()
+	s.da.Signal(syscall.SIGKILL)
+	s.watch.WantHolder(s.b, vip, time.Second)
+	s.watch.Since(killed).WantNeverTwo(0, vip)
+	lab.Want(t, 5*time.Second, "the worker ends", func() (string, bool) {
+		return "", syscall.Kill(worker, 0) != nil
+	})
+}

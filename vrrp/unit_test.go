@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -162,5 +163,51 @@ func TestTakeOverOfAHeldUnitWaitsForItsDelay(t *testing.T) {
 	u.Step(u.Deadline(), Tick{})
 	if s := u.Status(); s.State != Master || s.Reason != "the addresses of n1 are gone" {
 		t.Errorf("status = %v, %q", s.State, s.Reason)
+	}
+}
+
+func TestAnHeirGoesOnWithTheTenureAndTellsNobody(t *testing.T) {
+	spec := InstanceSpec{
+		Name: "VI_1", Interface: "eth0", Family: IPv4, VRID: 51, Version: 3, Priority: 100,
+		AdvertInterval: time.Second, DownTimerAdverts: 3,
+		Tracks: []Track{{Key: "script:chk"}}, // whose first result it does not await
+	}
+	held := Heritage{
+		Unit: "VI_1", Held: true, Age: time.Minute, Left: 1500 * time.Millisecond,
+		Tenure: Tenure{Seq: 7, Priority: 120, Primary: netip.MustParseAddr("192.0.2.1")},
+	}
+	up := TrackResult{Key: InterfaceKey("eth0"), Up: true}
+	source := SourceChanged{Instance: "VI_1", Source: netip.MustParseAddr("192.0.2.1")}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	tests := []struct {
+		name       string
+		heritage   Heritage
+		after      time.Duration // until the source is known
+		wantState  State
+		wantTenure uint64
+		want       string // kinds of actions
+	}{
+		{"in time", held, 100 * time.Millisecond, Master, 7, "[vrrp.SendAdvert vrrp.Claim]"},
+		{"too late", held, 1500 * time.Millisecond, Init, 7, "[vrrp.Release]"},
+		{"it did not hold", Heritage{Unit: "VI_1", Tenure: Tenure{Seq: 7}}, 0, Init, 7, "[]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			u := NewUnit(UnitSpec{Name: "VI_1", Instances: []InstanceSpec{spec}})
+			u.Step(start, Startup{Heritage: tt.heritage})
+			now := start.Add(tt.after)
+			kinds := []string{}
+			for _, ev := range []Event{up, source} {
+				for _, a := range u.Step(now, ev) {
+					kinds = append(kinds, fmt.Sprintf("%T", a))
+				}
+			}
+			if got := fmt.Sprint(kinds); got != tt.want || u.state != tt.wantState || u.tenure.Seq != tt.wantTenure {
+				t.Errorf("actions %v, state %v, tenure %d; want %v, %v, %d", got, u.state, u.tenure.Seq, tt.want, tt.wantState, tt.wantTenure)
+			}
+			if tt.wantState == Master && u.since != now.Add(-held.Age) {
+				t.Errorf("MASTER since %v, want %v", u.since, now.Add(-held.Age))
+			}
+		})
 	}
 }

@@ -34,14 +34,16 @@ func supervise(log *slog.Logger, runDir, pidFile string) int {
 	if err != nil {
 		log.Warn("systemd's watchdog is not told", "err", err)
 	}
+	gateOptions := gate.Options{Name: runDir, Log: log, Unwatched: true}
 	exit, err := supervisor.Run(supervisor.Options{
 		Log:      log,
 		Signals:  signals,
 		Notify:   notifySystemd,
 		Watchdog: watchdog,
 		OpenGate: func() (supervisor.Gate, error) {
-			return gate.New(gate.Options{Name: runDir, Log: log, Unwatched: true})
+			return gate.New(gateOptions)
 		},
+		AdoptGate: func(files []*os.File) (supervisor.Gate, error) { return gate.FromFiles(files, gateOptions) },
 	})
 	if err != nil {
 		return fail(exitFailed, err)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -28,6 +29,8 @@ const plotEnv = "SUPERVISOR_TEST_PLOT"
 
 func TestMain(m *testing.M) {
 	switch {
+	case len(os.Args) == 2 && os.Args[1] == "--version":
+		os.Exit(0)
 	case IsWorker():
 		os.Exit(playWorker(os.Getenv(plotEnv)))
 	case os.Getenv(plotEnv) != "":
@@ -46,6 +49,7 @@ func playSupervisor() int {
 		OpenGate: func() (Gate, error) {
 			return printedGate{}, nil
 		},
+		AdoptGate: adopted,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -55,6 +59,12 @@ func playSupervisor() int {
 
 // printedGate tells the test when it is closed.
 type printedGate struct{}
+
+// adopted says that the gate came from the program before.
+func adopted(files []*os.File) (Gate, error) {
+	fmt.Println("gate adopted", len(files))
+	return printedGate{}, nil
+}
 
 func (printedGate) CloseAll() { fmt.Println("gate closed") }
 
@@ -155,13 +165,14 @@ func playWorker(plot string) int {
 // stage is a network namespace with an interface, in which a supervisor runs.
 // The test's goroutine is in it as well.
 type stage struct {
-	t     *testing.T
-	words *net.UDPConn
-	cmd   *exec.Cmd
-	lines chan string // what supervisor and worker print
-	log   strings.Builder
-	exit  int           // valid after done
-	done  chan struct{} // closed when nothing is left that could print
+	t       *testing.T
+	words   *net.UDPConn
+	program string // a copy of this one
+	cmd     *exec.Cmd
+	lines   chan string // what supervisor and worker print
+	log     strings.Builder
+	exit    int           // valid after done
+	done    chan struct{} // closed when nothing is left that could print
 }
 
 func newStage(t *testing.T, plot string) *stage {
@@ -191,7 +202,9 @@ func newStage(t *testing.T, plot string) *stage {
 	}
 	t.Cleanup(func() { words.Close() })
 	s := &stage{t: t, words: words, lines: make(chan string, 1000), done: make(chan struct{})}
-	s.cmd = exec.Command("/proc/self/exe")
+	s.program = filepath.Join(t.TempDir(), "haclusterd")
+	s.install()
+	s.cmd = exec.Command(s.program)
 	s.cmd.Env = []string{plotEnv + "=" + plot, "SUPERVISOR_TEST_TO=" + words.LocalAddr().String()}
 	s.cmd.Stderr = &s.log
 	out, err := s.cmd.StdoutPipe()
@@ -204,6 +217,22 @@ func newStage(t *testing.T, plot string) *stage {
 	go s.follow(out)
 	t.Cleanup(s.end)
 	return s
+}
+
+// install puts the program in place, as a package does: a new file with the name
+// of the old one.
+func (s *stage) install() {
+	s.t.Helper()
+	text, err := os.ReadFile("/proc/self/exe")
+	if err == nil {
+		err = os.WriteFile(s.program+".new", text, 0o755)
+	}
+	if err == nil {
+		err = os.Rename(s.program+".new", s.program)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *stage) follow(out io.Reader) {
@@ -523,5 +552,33 @@ func TestTheWorkerGoesOnWhenItsHeirDoesNotStart(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "planned restart given up") {
 		t.Error("nothing in the log")
+	}
+}
+
+func TestAReplacedProgramIsExecutedWithWorkerWillAndGate(t *testing.T) {
+	s := newStage(t, "gate")
+	first := s.pid(s.want("worker"))
+	s.want("holds")
+	s.install()
+	if err := s.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	s.want("gate adopted 1")
+	heir := s.pid(s.want("worker"))
+	s.want("inherited")
+	s.want("written through the gate's file")
+	s.want("holds")
+	if heir == first {
+		t.Error("the worker is the same")
+	}
+	if !strings.Contains(s.log.String(), "supervisor goes on") {
+		t.Error("the supervisor was not executed anew")
+	}
+	if err := unix.Kill(heir, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.want("gate closed")
+	if n, _ := s.heard(); n != 3 {
+		t.Errorf("heard %d words after the death of the heir, want 3", n)
 	}
 }

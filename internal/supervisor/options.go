@@ -23,6 +23,10 @@ type Options struct {
 	// there is none.
 	OpenGate func() (Gate, error)
 
+	// AdoptGate is OpenGate with the files of the gate that an earlier program
+	// in this process has opened; they are closed.
+	AdoptGate func([]*os.File) (Gate, error)
+
 	// Notify tells systemd (sd_notify(3)); default: nobody is told.
 	Notify func(state string) error
 	// Watchdog is how often systemd wants to hear that the supervisor lives; it

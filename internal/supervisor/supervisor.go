@@ -20,6 +20,7 @@ type Supervisor struct {
 	gate        Gate   // nil: not open
 	gateMissing string // why it could not be opened
 
+	path    string   // of the program
 	signals *os.File // a byte for each signal, from the goroutine that reads Options.Signals
 	buf     []byte   // of one message
 
@@ -65,8 +66,14 @@ func Run(o Options) (int, error) {
 	if err := s.x.rehearse(); err != nil {
 		return exitFailed, err
 	}
+	if s.path, err = os.Executable(); err != nil {
+		return exitFailed, err
+	}
 	s.startAt = time.Now()
 	s.watchdog = s.startAt
+	if err := s.adopt(); err != nil {
+		return exitFailed, err
+	}
 	for {
 		if exit, over := s.step(); over {
 			return exit, nil
