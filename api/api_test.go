@@ -112,6 +112,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		func() { pb.RegisterAlertsServiceServer(g, alertsService{}) }, func() { pb.RegisterConfigServiceServer(g, configService{}) },
 		func() { pb.RegisterHandoverServiceServer(g, handoverService{}) },
 		func() { pb.RegisterDisarmServiceServer(g, disarmService{}) }, func() { pb.RegisterIncidentsServiceServer(g, incidentsService{}) },
+		func() { pb.RegisterDoctorServiceServer(g, doctorService{}) },
 	} {
 		register()
 	}
@@ -124,7 +125,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		}
 	}
 	slices.Sort(writes)
-	want := []string{"Apply", "Arm", "Create", "Disarm", "Handover", "Init", "Join", "Leave", "Revoke", "Rollback", "Set"}
+	want := []string{"Apply", "Arm", "Create", "Disarm", "Examine", "Handover", "Init", "Join", "Leave", "Revoke", "Rollback", "Set"}
 	if !slices.Equal(writes, want) {
 		t.Errorf("methods that need root = %v, want %v", writes, want)
 	}
@@ -427,7 +428,7 @@ func TestJoinStreamsItsStepsAndLeaveWarnsOfTwoVoters(t *testing.T) {
 		}
 		steps = append(steps, p)
 	}
-	if len(steps) != 3 || steps[1].GetState() != pb.StepState_STEP_STATE_DONE || steps[2].GetJoined().GetNode() != "lb1" {
+	if len(steps) != 4 || steps[0].GetDetail() != "no gate (build a kernel)" || steps[2].GetState() != pb.StepState_STEP_STATE_DONE || steps[3].GetJoined().GetNode() != "lb1" {
 		t.Errorf("steps = %v", steps)
 	}
 	stream, err = client.Join(t.Context(), &pb.JoinRequest{Token: "bad"})

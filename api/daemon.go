@@ -30,6 +30,9 @@ type Options struct {
 	Runner  Runner
 	Arbiter Arbiter
 
+	// Examiner looks at this node, for the doctor.
+	Examiner Examiner
+
 	// Cluster is nil when the daemon runs standalone.
 	Cluster Cluster
 	// Revisions is the local history. It is asked only while the node is a

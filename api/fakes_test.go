@@ -20,6 +20,7 @@ import (
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/internal/preflight"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
@@ -46,6 +47,7 @@ const document = `vrrp_instance vi_1 {
 // lan is a cluster whose nodes share one history and answer each other in
 // memory.
 type lan struct {
+	deaf    string // hears nobody
 	mu      sync.Mutex
 	state   cluster.State
 	history []store.Revision
@@ -88,7 +90,7 @@ func (l *lan) add(t *testing.T, name string) *node {
 	n := &node{lan: l, name: name, hub: observed.NewHub()}
 	n.server = New(Options{
 		Node: name, Version: "1.0.0", Commit: "abc", Started: time.Unix(900, 0), Logger: slog.New(slog.DiscardHandler),
-		Hub: n.hub, Runner: n, Arbiter: n, Cluster: n, Revisions: func() Revisions { return l },
+		Hub: n.hub, Runner: n, Arbiter: n, Examiner: n, Cluster: n, Revisions: func() Revisions { return l },
 		Apply: l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
 		Decisions: func(*incident.Story) ([]*splitbrain.Traced, error) { return l.traced[name], nil },
 	})
@@ -235,6 +237,24 @@ func (n *node) Sync(context.Context) error { return nil }
 
 func (n *node) Conn(name string) (grpc.ClientConnInterface, error) {
 	return n.lan.nodes[name].conn, nil
+}
+
+// Examine reports that the node named in deaf hears nobody.
+func (n *node) Examine(_ context.Context, session uint64) preflight.Report {
+	net := preflight.Network{Interface: "eth0", Instances: []string{"vi_1"}, VRIDs: []int{51}}
+	r := preflight.Report{Node: n.name, At: time.Now(), Networks: []preflight.Network{net}}
+	for other := range n.lan.nodes {
+		if other != n.name && n.name != n.lan.deaf && session != 0 {
+			for _, kind := range []preflight.Kind{preflight.Multicast, preflight.Unicast} {
+				r.Heard = append(r.Heard, preflight.Heard{From: other, Interface: "eth0", Kind: kind})
+			}
+		}
+	}
+	return r
+}
+
+func (n *node) Machine() []preflight.Finding {
+	return []preflight.Finding{{Severity: preflight.Warning, Check: "gate", Node: n.name, Summary: "no gate", Remedy: "build a kernel"}}
 }
 
 func (n *node) Prepare(context.Context, string, string) config.Findings { return n.refuse }

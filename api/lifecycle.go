@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,6 +14,7 @@ import (
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/internal/preflight"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -117,6 +119,9 @@ func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingS
 	if err != nil {
 		return err
 	}
+	if err := stream.Send(l.s.lookAtMachine()); err != nil {
+		return err
+	}
 	var sendErr error
 	err = l.s.o.Cluster.Join(stream.Context(), cluster.JoinOptions{
 		Token: req.GetToken(), Addrs: req.GetAddresses(), Advertise: advertise, Witness: req.GetWitness(),
@@ -133,6 +138,22 @@ func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingS
 		return sendErr
 	}
 	return stream.Send(&pb.JoinProgress{Joined: l.s.info(), Hints: joinHints(l.s.o.Cluster.Members())})
+}
+
+// lookAtMachine is the step before a join that needs nobody: what would hurt this
+// node as a member. It refuses nothing, because all of it can be mended later.
+func (s *Server) lookAtMachine() *pb.JoinProgress {
+	out := &pb.JoinProgress{Step: "look at this machine", State: pb.StepState_STEP_STATE_DONE}
+	var wrong []string
+	for _, f := range s.o.Examiner.Machine() {
+		if f.Severity == preflight.Warning || f.Severity == preflight.Error {
+			wrong = append(wrong, f.Summary+" ("+f.Remedy+")")
+		}
+	}
+	if out.Detail = strings.Join(wrong, "; "); len(wrong) == 0 {
+		out.Detail = "haclusterctl doctor tests the networks to the others"
+	}
+	return out
 }
 
 // joinHints is what the operator should know of a cluster that has grown to

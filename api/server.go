@@ -81,6 +81,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	pb.RegisterConfigServiceServer(g, configService{s: s})
 	pb.RegisterHandoverServiceServer(g, handoverService{s: s})
 	pb.RegisterDisarmServiceServer(g, disarmService{s: s})
+	pb.RegisterDoctorServiceServer(g, doctorService{s: s})
 	pb.RegisterIncidentsServiceServer(g, incidentsService{s: s})
 
 	stopped := make(chan struct{})

@@ -46,7 +46,7 @@ func TestAWitnessVotesAndHoldsNothing(t *testing.T) {
 		if out := d.MustCtl("nodes"); !strings.Contains(out, "witness") || !strings.Contains(out, "votes, holds nothing") {
 			t.Errorf("nodes, seen from %s:\n%s", d.Node.Name, out)
 		}
-		if out := d.MustCtl("status"); !strings.Contains(out, "1 more node may fail for the addresses, 1 for edits") {
+		if out := d.MustCtl("status"); !strings.Contains(out, "may lose 1 more member, 1 more voter") {
 			t.Errorf("status, seen from %s:\n%s", d.Node.Name, out)
 		}
 	}

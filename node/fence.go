@@ -91,6 +91,14 @@ func newFencing(o fenceOptions) *fencing {
 	}
 }
 
+// peerView is what the members say; nothing while this node is in no cluster.
+func (m *member) peerView() splitbrain.PeerView {
+	if f := m.fencing.get(); f != nil {
+		return f.peers.get()
+	}
+	return splitbrain.PeerView{}
+}
+
 // setPeers runs on the arbiter's goroutine.
 func (f *fencing) setPeers(p splitbrain.PeerView) {
 	f.peers.set(p)

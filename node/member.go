@@ -98,6 +98,7 @@ func runMember(ctx context.Context, o Options) error {
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
 		Refresh:   refresh.refresh,
+		Examiner:  m.examiner(),
 		Incidents: m.stories,
 		Decisions: m.decisions,
 		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {

@@ -23,6 +23,7 @@ type standalone struct {
 	o     Options
 	plane *plane
 	text  latest[string] // of the document that runs
+	state latest[desired.State]
 }
 
 func runStandalone(ctx context.Context, o Options) error {
@@ -49,6 +50,7 @@ func runStandalone(ctx context.Context, o Options) error {
 		Commit:     version.Commit,
 		Logger:     o.Log.With("component", "api"),
 		Hub:        v.hub,
+		Examiner:   &examiner{node: o.Name, state: s.state.get, plane: func() *plane { return s.plane }},
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
 	alerts := newAlerts(o.Log, v.hub, func(observed.Alert) bool { return true })
@@ -80,6 +82,7 @@ func (s *standalone) serve(ctx context.Context, state desired.State, text string
 		return err
 	}
 	s.text.set(text)
+	s.state.set(state)
 	s.o.notifySystemd(systemdReady)
 	for {
 		select {
@@ -106,6 +109,7 @@ func (s *standalone) reload(ctx context.Context) {
 		return
 	}
 	s.text.set(text)
+	s.state.set(state)
 	s.o.Log.Info("reloaded", "file", s.o.Standalone)
 }
 

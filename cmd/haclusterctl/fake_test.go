@@ -70,6 +70,10 @@ type (
 		pb.UnimplementedIncidentsServiceServer
 		d *daemon
 	}
+	doctors struct {
+		pb.UnimplementedDoctorServiceServer
+		d *daemon
+	}
 	disarms struct {
 		pb.UnimplementedDisarmServiceServer
 		d *daemon
@@ -99,6 +103,7 @@ func (d *daemon) start(path string) (stop func(), err error) {
 	pb.RegisterConfigServiceServer(g, configs{d: d})
 	pb.RegisterHandoverServiceServer(g, handovers{})
 	pb.RegisterDisarmServiceServer(g, disarms{d: d})
+	pb.RegisterDoctorServiceServer(g, doctors{d: d})
 	pb.RegisterIncidentsServiceServer(g, incidents{d: d})
 	go g.Serve(l) // ends with stop
 	return g.Stop, nil
@@ -429,4 +434,17 @@ func (i incidents) Replay(context.Context, *pb.ReplayIncidentRequest) (*pb.Repla
 		{Time: at(5), Node: "lb02", Unit: "VI_1", State: "BACKUP", Was: []string{"hold until +2.2s: lb01 claimed MASTER"}, Now: []string{"hold until +2.2s: lb01 claimed MASTER"}, Same: true},
 		{Time: at(8), Node: "lb02", Unit: "VI_1", State: "BACKUP", Was: []string{"take over after 0s: lb01 released the unit"}, Now: []string{"nothing"}},
 	}}, nil
+}
+
+func (d doctors) Examine(context.Context, *pb.ExamineRequest) (*pb.Examination, error) {
+	ok := &pb.Diagnosis{Severity: pb.Diagnosis_SEVERITY_OK, Check: "clock", Summary: "the clocks are within 2ms"}
+	if !d.d.is("deaf") {
+		return &pb.Examination{Findings: []*pb.Diagnosis{ok}, Worst: ok.GetSeverity()}, nil
+	}
+	deaf := &pb.Diagnosis{
+		Severity: pb.Diagnosis_SEVERITY_ERROR, Check: "l2", Node: "lb02",
+		Summary:  "IP protocol 112 does not pass from lb01 to lb02 on eth0 (vi_1)",
+		Evidence: []string{"3 test datagrams from lb01 to lb02"}, Remedy: "let protocol 112 pass",
+	}
+	return &pb.Examination{Findings: []*pb.Diagnosis{deaf, ok}, Worst: deaf.GetSeverity()}, nil
 }

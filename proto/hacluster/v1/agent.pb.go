@@ -23,6 +23,97 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ExamineNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tells the test datagrams of this examination from others.
+	Session       uint64 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExamineNodeRequest) Reset() {
+	*x = ExamineNodeRequest{}
+	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExamineNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExamineNodeRequest) ProtoMessage() {}
+
+func (x *ExamineNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExamineNodeRequest.ProtoReflect.Descriptor instead.
+func (*ExamineNodeRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ExamineNodeRequest) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+type ExamineNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the node found, as JSON; fields that a reader does not know are passed
+	// over.
+	Report        []byte `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExamineNodeResponse) Reset() {
+	*x = ExamineNodeResponse{}
+	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExamineNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExamineNodeResponse) ProtoMessage() {}
+
+func (x *ExamineNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExamineNodeResponse.ProtoReflect.Descriptor instead.
+func (*ExamineNodeResponse) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ExamineNodeResponse) GetReport() []byte {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
 type ClockRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -31,7 +122,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -43,7 +134,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[0]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -56,7 +147,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{0}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{2}
 }
 
 type ClockResponse struct {
@@ -69,7 +160,7 @@ type ClockResponse struct {
 
 func (x *ClockResponse) Reset() {
 	*x = ClockResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -81,7 +172,7 @@ func (x *ClockResponse) String() string {
 func (*ClockResponse) ProtoMessage() {}
 
 func (x *ClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -94,7 +185,7 @@ func (x *ClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
 func (*ClockResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{1}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ClockResponse) GetNow() *timestamppb.Timestamp {
@@ -112,7 +203,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -124,7 +215,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -137,7 +228,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{2}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{4}
 }
 
 type PrepareRequest struct {
@@ -152,7 +243,7 @@ type PrepareRequest struct {
 
 func (x *PrepareRequest) Reset() {
 	*x = PrepareRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +255,7 @@ func (x *PrepareRequest) String() string {
 func (*PrepareRequest) ProtoMessage() {}
 
 func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,7 +268,7 @@ func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{3}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PrepareRequest) GetText() string {
@@ -204,7 +295,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +307,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +320,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{4}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PrepareResponse) GetFindings() []*Finding {
@@ -251,7 +342,7 @@ type AwaitRequest struct {
 
 func (x *AwaitRequest) Reset() {
 	*x = AwaitRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -263,7 +354,7 @@ func (x *AwaitRequest) String() string {
 func (*AwaitRequest) ProtoMessage() {}
 
 func (x *AwaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -276,7 +367,7 @@ func (x *AwaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitRequest.ProtoReflect.Descriptor instead.
 func (*AwaitRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{5}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AwaitRequest) GetRevision() uint64 {
@@ -306,7 +397,7 @@ type AwaitResponse struct {
 
 func (x *AwaitResponse) Reset() {
 	*x = AwaitResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -318,7 +409,7 @@ func (x *AwaitResponse) String() string {
 func (*AwaitResponse) ProtoMessage() {}
 
 func (x *AwaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -331,7 +422,7 @@ func (x *AwaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitResponse.ProtoReflect.Descriptor instead.
 func (*AwaitResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{6}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AwaitResponse) GetRunning() uint64 {
@@ -352,7 +443,11 @@ var File_hacluster_v1_agent_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x18hacluster/v1/agent.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\x1a\x19hacluster/v1/status.proto\"\x0e\n" +
+	"\x18hacluster/v1/agent.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\x1a\x19hacluster/v1/status.proto\".\n" +
+	"\x12ExamineNodeRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\"-\n" +
+	"\x13ExamineNodeResponse\x12\x16\n" +
+	"\x06report\x18\x01 \x01(\fR\x06report\"\x0e\n" +
 	"\fClockRequest\"=\n" +
 	"\rClockResponse\x12,\n" +
 	"\x03now\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\x10\n" +
@@ -367,12 +462,13 @@ const file_hacluster_v1_agent_proto_rawDesc = "" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"?\n" +
 	"\rAwaitResponse\x12\x18\n" +
 	"\arunning\x18\x01 \x01(\x04R\arunning\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error2\xa0\x02\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error2\xf0\x02\n" +
 	"\fAgentService\x12D\n" +
 	"\aObserve\x12\x1c.hacluster.v1.ObserveRequest\x1a\x1b.hacluster.v1.ClusterStatus\x12F\n" +
 	"\aPrepare\x12\x1c.hacluster.v1.PrepareRequest\x1a\x1d.hacluster.v1.PrepareResponse\x12@\n" +
 	"\x05Await\x12\x1a.hacluster.v1.AwaitRequest\x1a\x1b.hacluster.v1.AwaitResponse\x12@\n" +
-	"\x05Clock\x12\x1a.hacluster.v1.ClockRequest\x1a\x1b.hacluster.v1.ClockResponseB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
+	"\x05Clock\x12\x1a.hacluster.v1.ClockRequest\x1a\x1b.hacluster.v1.ClockResponse\x12N\n" +
+	"\aExamine\x12 .hacluster.v1.ExamineNodeRequest\x1a!.hacluster.v1.ExamineNodeResponseB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
 
 var (
 	file_hacluster_v1_agent_proto_rawDescOnce sync.Once
@@ -386,34 +482,38 @@ func file_hacluster_v1_agent_proto_rawDescGZIP() []byte {
 	return file_hacluster_v1_agent_proto_rawDescData
 }
 
-var file_hacluster_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_hacluster_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_hacluster_v1_agent_proto_goTypes = []any{
-	(*ClockRequest)(nil),          // 0: hacluster.v1.ClockRequest
-	(*ClockResponse)(nil),         // 1: hacluster.v1.ClockResponse
-	(*ObserveRequest)(nil),        // 2: hacluster.v1.ObserveRequest
-	(*PrepareRequest)(nil),        // 3: hacluster.v1.PrepareRequest
-	(*PrepareResponse)(nil),       // 4: hacluster.v1.PrepareResponse
-	(*AwaitRequest)(nil),          // 5: hacluster.v1.AwaitRequest
-	(*AwaitResponse)(nil),         // 6: hacluster.v1.AwaitResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*Finding)(nil),               // 8: hacluster.v1.Finding
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
-	(*ClusterStatus)(nil),         // 10: hacluster.v1.ClusterStatus
+	(*ExamineNodeRequest)(nil),    // 0: hacluster.v1.ExamineNodeRequest
+	(*ExamineNodeResponse)(nil),   // 1: hacluster.v1.ExamineNodeResponse
+	(*ClockRequest)(nil),          // 2: hacluster.v1.ClockRequest
+	(*ClockResponse)(nil),         // 3: hacluster.v1.ClockResponse
+	(*ObserveRequest)(nil),        // 4: hacluster.v1.ObserveRequest
+	(*PrepareRequest)(nil),        // 5: hacluster.v1.PrepareRequest
+	(*PrepareResponse)(nil),       // 6: hacluster.v1.PrepareResponse
+	(*AwaitRequest)(nil),          // 7: hacluster.v1.AwaitRequest
+	(*AwaitResponse)(nil),         // 8: hacluster.v1.AwaitResponse
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Finding)(nil),               // 10: hacluster.v1.Finding
+	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*ClusterStatus)(nil),         // 12: hacluster.v1.ClusterStatus
 }
 var file_hacluster_v1_agent_proto_depIdxs = []int32{
-	7,  // 0: hacluster.v1.ClockResponse.now:type_name -> google.protobuf.Timestamp
-	8,  // 1: hacluster.v1.PrepareResponse.findings:type_name -> hacluster.v1.Finding
-	9,  // 2: hacluster.v1.AwaitRequest.timeout:type_name -> google.protobuf.Duration
-	2,  // 3: hacluster.v1.AgentService.Observe:input_type -> hacluster.v1.ObserveRequest
-	3,  // 4: hacluster.v1.AgentService.Prepare:input_type -> hacluster.v1.PrepareRequest
-	5,  // 5: hacluster.v1.AgentService.Await:input_type -> hacluster.v1.AwaitRequest
-	0,  // 6: hacluster.v1.AgentService.Clock:input_type -> hacluster.v1.ClockRequest
-	10, // 7: hacluster.v1.AgentService.Observe:output_type -> hacluster.v1.ClusterStatus
-	4,  // 8: hacluster.v1.AgentService.Prepare:output_type -> hacluster.v1.PrepareResponse
-	6,  // 9: hacluster.v1.AgentService.Await:output_type -> hacluster.v1.AwaitResponse
-	1,  // 10: hacluster.v1.AgentService.Clock:output_type -> hacluster.v1.ClockResponse
-	7,  // [7:11] is the sub-list for method output_type
-	3,  // [3:7] is the sub-list for method input_type
+	9,  // 0: hacluster.v1.ClockResponse.now:type_name -> google.protobuf.Timestamp
+	10, // 1: hacluster.v1.PrepareResponse.findings:type_name -> hacluster.v1.Finding
+	11, // 2: hacluster.v1.AwaitRequest.timeout:type_name -> google.protobuf.Duration
+	4,  // 3: hacluster.v1.AgentService.Observe:input_type -> hacluster.v1.ObserveRequest
+	5,  // 4: hacluster.v1.AgentService.Prepare:input_type -> hacluster.v1.PrepareRequest
+	7,  // 5: hacluster.v1.AgentService.Await:input_type -> hacluster.v1.AwaitRequest
+	2,  // 6: hacluster.v1.AgentService.Clock:input_type -> hacluster.v1.ClockRequest
+	0,  // 7: hacluster.v1.AgentService.Examine:input_type -> hacluster.v1.ExamineNodeRequest
+	12, // 8: hacluster.v1.AgentService.Observe:output_type -> hacluster.v1.ClusterStatus
+	6,  // 9: hacluster.v1.AgentService.Prepare:output_type -> hacluster.v1.PrepareResponse
+	8,  // 10: hacluster.v1.AgentService.Await:output_type -> hacluster.v1.AwaitResponse
+	3,  // 11: hacluster.v1.AgentService.Clock:output_type -> hacluster.v1.ClockResponse
+	1,  // 12: hacluster.v1.AgentService.Examine:output_type -> hacluster.v1.ExamineNodeResponse
+	8,  // [8:13] is the sub-list for method output_type
+	3,  // [3:8] is the sub-list for method input_type
 	3,  // [3:3] is the sub-list for extension type_name
 	3,  // [3:3] is the sub-list for extension extendee
 	0,  // [0:3] is the sub-list for field type_name
@@ -432,7 +532,7 @@ func file_hacluster_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_agent_proto_rawDesc), len(file_hacluster_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

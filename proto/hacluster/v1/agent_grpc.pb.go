@@ -23,6 +23,7 @@ const (
 	AgentService_Prepare_FullMethodName = "/hacluster.v1.AgentService/Prepare"
 	AgentService_Await_FullMethodName   = "/hacluster.v1.AgentService/Await"
 	AgentService_Clock_FullMethodName   = "/hacluster.v1.AgentService/Clock"
+	AgentService_Examine_FullMethodName = "/hacluster.v1.AgentService/Examine"
 )
 
 // AgentServiceClient is the client API for AgentService service.
@@ -43,6 +44,9 @@ type AgentServiceClient interface {
 	// Clock tells the time, so that the asking node knows how far the clocks are
 	// apart.
 	Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockResponse, error)
+	// Examine lets the node test its networks together with all others that are
+	// asked at the same time, and look at its machine. It takes a few seconds.
+	Examine(ctx context.Context, in *ExamineNodeRequest, opts ...grpc.CallOption) (*ExamineNodeResponse, error)
 }
 
 type agentServiceClient struct {
@@ -93,6 +97,16 @@ func (c *agentServiceClient) Clock(ctx context.Context, in *ClockRequest, opts .
 	return out, nil
 }
 
+func (c *agentServiceClient) Examine(ctx context.Context, in *ExamineNodeRequest, opts ...grpc.CallOption) (*ExamineNodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExamineNodeResponse)
+	err := c.cc.Invoke(ctx, AgentService_Examine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AgentServiceServer is the server API for AgentService service.
 // All implementations must embed UnimplementedAgentServiceServer
 // for forward compatibility.
@@ -111,6 +125,9 @@ type AgentServiceServer interface {
 	// Clock tells the time, so that the asking node knows how far the clocks are
 	// apart.
 	Clock(context.Context, *ClockRequest) (*ClockResponse, error)
+	// Examine lets the node test its networks together with all others that are
+	// asked at the same time, and look at its machine. It takes a few seconds.
+	Examine(context.Context, *ExamineNodeRequest) (*ExamineNodeResponse, error)
 	mustEmbedUnimplementedAgentServiceServer()
 }
 
@@ -132,6 +149,9 @@ func (UnimplementedAgentServiceServer) Await(context.Context, *AwaitRequest) (*A
 }
 func (UnimplementedAgentServiceServer) Clock(context.Context, *ClockRequest) (*ClockResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Clock not implemented")
+}
+func (UnimplementedAgentServiceServer) Examine(context.Context, *ExamineNodeRequest) (*ExamineNodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Examine not implemented")
 }
 func (UnimplementedAgentServiceServer) mustEmbedUnimplementedAgentServiceServer() {}
 func (UnimplementedAgentServiceServer) testEmbeddedByValue()                      {}
@@ -226,6 +246,24 @@ func _AgentService_Clock_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AgentService_Examine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExamineNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServiceServer).Examine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AgentService_Examine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServiceServer).Examine(ctx, req.(*ExamineNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AgentService_ServiceDesc is the grpc.ServiceDesc for AgentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -248,6 +286,10 @@ var AgentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Clock",
 			Handler:    _AgentService_Clock_Handler,
+		},
+		{
+			MethodName: "Examine",
+			Handler:    _AgentService_Examine_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

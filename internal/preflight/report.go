@@ -1,0 +1,103 @@
+package preflight
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Severity is how much a finding matters.
+type Severity string
+
+// Severities, the gravest last.
+const (
+	OK      Severity = "ok"
+	Note    Severity = "note"    // to know, nothing to do
+	Warning Severity = "warning" // works now, and a further fault would hurt
+	Error   Severity = "error"   // does not work
+)
+
+// Finding is the result of one check.
+type Finding struct {
+	Severity Severity
+	Check    string // stable word, for scripts: "l2", "vrid", "vip", ...
+	Node     string // where; empty: the cluster
+	Summary  string
+	Evidence []string
+	Remedy   string
+}
+
+// Network is one interface and family on which a node serves virtual addresses.
+type Network struct {
+	Interface string
+	IPv6      bool
+	Source    netip.Addr // of the node, there; zero: none
+	Group     netip.Addr // multicast group of the adverts
+	Unicast   bool       // no instance there uses multicast
+	Instances []string
+	VRIDs     []int        // in the order of Instances
+	VIPs      []netip.Addr // of this family
+}
+
+// Peer is another member.
+type Peer struct {
+	Name  string
+	Addrs []netip.Addr // from which it sends on the networks of virtual addresses
+}
+
+// Plan is what one node is to examine.
+type Plan struct {
+	Node     string
+	Session  uint64
+	Networks []Network
+	Peers    []Peer
+	Members  []netip.Addr  // own addresses of all members, whose adverts are expected
+	Window   time.Duration // how long is listened; at least a second
+}
+
+// Heard is a test datagram that arrived.
+type Heard struct {
+	From      string
+	Interface string
+	IPv6      bool
+	Kind      Kind
+}
+
+// Router is a router that was heard to advertise.
+type Router struct {
+	Interface string
+	IPv6      bool
+	Source    netip.Addr
+	VRID      int
+	Version   int
+	Priority  int
+}
+
+// Responder is a hardware address that answers for a virtual address.
+type Responder struct {
+	Interface string
+	Addr      netip.Addr
+	MAC       string
+}
+
+// Link is what a node knows of its channels from another member.
+type Link struct {
+	Peer      string
+	Heartbeat time.Duration // age of the last heartbeat received directly; negative: none ever was
+	Gossip    string        // alive, lost, left or empty: unknown
+}
+
+// Report is what one node found. It travels as JSON: a reader ignores fields that
+// it does not know.
+type Report struct {
+	Node       string
+	Witness    bool
+	At         time.Time // by the node's clock, when the report was made
+	Networks   []Network
+	Addrs      []netip.Addr // all addresses of the node
+	MACs       []string     // of all its interfaces
+	Heard      []Heard
+	Routers    []Router
+	Responders []Responder
+	Links      []Link
+	Findings   []Finding // of its own: about the machine, and what could not be tested
+}
