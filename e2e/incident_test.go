@@ -174,3 +174,37 @@ func TestOnlyWhatNobodyPlannedIsAnIncident(t *testing.T) {
 		return fmt.Sprintf("%+v", list), len(list) == 1 && list[0].Subject == "lb01"
 	})
 }
+
+// With policy quorum a holder that is cut off falls silent. It tells people of its
+// lost majority by itself, and the others know of it after its return.
+func TestAnIsolatedHolderOfAQuorumTellsByItself(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	conf := s.a.WriteFile("quorum.conf", trioConf("split_brain {\n\t\tpolicy quorum\n\t}"))
+	s.da.MustCtl("config", "apply", conf, "-m", "quorum")
+	lab.Want(t, 10*time.Second, "the status shows the lease of lb01", func() (string, bool) {
+		out := s.dc.MustCtl("status")
+		return out, strings.HasPrefix(out, "SAFE  ") && strings.Contains(out, "may lose 1 more member, 1 more voter") &&
+			strings.Contains(out, "LEASE") && strings.Contains(out, "BALLOT") && !strings.Contains(out, "none")
+	})
+	t.Logf("haclusterctl status\n%s", s.dc.MustCtl("status"))
+	cut := time.Now()
+	for _, other := range []*lab.Node{s.b, s.c} {
+		s.lan.Cut(s.a, other, lab.Service, lab.Control)
+		s.lan.Cut(other, s.a, lab.Service, lab.Control)
+	}
+	s.watch.WantHolder(s.b, vip, masterDown(120)+2*time.Second)
+	s.watch.Since(cut).WantNeverTwo(0, vip)
+	lab.Want(t, 15*time.Second, "lb01 tells of its lost majority by itself", func() (string, bool) {
+		list := incidentsOf(s.da, "quorum_lost").Incidents
+		alerts := alertsOf(s.da)
+		return fmt.Sprintf("%+v\n%s", list, alerts), len(list) == 1 && list[0].Isolated && strings.Contains(alerts, "as only lb01 sees it")
+	})
+	s.lan.Heal()
+	lab.Want(t, 30*time.Second, "lb03 knows of it, and of the fail-over", func() (string, bool) {
+		lost, moved := incidentsOf(s.dc, "quorum_lost").Incidents, incidentsOf(s.dc, "failover").Incidents
+		ok := len(lost) == 1 && lost[0].Closed != nil && !lost[0].Isolated && slices.Equal(lost[0].Reporters, []string{"lb01"}) &&
+			len(moved) == 1 && moved[0].Closed != nil && moved[0].Subject == "lb01"
+		return fmt.Sprintf("%+v\n%+v", lost, moved), ok
+	})
+}
