@@ -65,3 +65,28 @@ func TestF26PlannedRestartOfAMember(t *testing.T) {
 	s.watch.WantHolder(s.b, vip, time.Second)
 	s.watch.Since(killed).WantNeverTwo(0, vip)
 }
+
+// S14: with policy quorum, what the worker holds and what it granted as a voter
+// pass to the next one. A third of the votes is missing, so each of the two that
+// are left is needed.
+func TestF26PlannedRestartKeepsLeasesAndGrants(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	s.da.MustCtl("config", "set", "vrrp_instance VI_1 split_brain", "policy", "quorum")
+	lab.During(4 * time.Second) // all vote by the last electorate
+	s.dc.KillAll()
+	wantPlannedRestart(t, s.watch, s.da)
+	// Its voter is the other one that is left.
+	begin := reigning(s.watch, s.a, 4, 51)
+	before, _ := s.db.Worker()
+	s.db.Signal(syscall.SIGUSR2)
+	lab.Want(t, 10*time.Second, "lb02 has another worker", func() (string, bool) {
+		after, ok := s.db.Worker()
+		return "", ok && after != before && len(s.db.Tree()) == 2
+	})
+	lab.During(4 * time.Second)
+	view := s.watch.Since(begin)
+	wantReigns(t, view, 4, 51, s.a)
+	view.WantNeverTwo(0, vip)
+	view.WantDarkAtMost(50*time.Millisecond, vip)
+}

@@ -173,6 +173,11 @@ func (m *member) handOver() (legacy, error) {
 	time.Sleep(lastWords)
 	if a := m.arbiter.get(); a != nil {
 		l.Boot, l.Incarnation, l.Seq = m.boot.get(), incarnation(m.cluster.Status().ClusterID), a.Sent()+seqMargin
+		ctx, cancel := context.WithTimeout(context.Background(), freezeTime)
+		defer cancel()
+		if l.Arbiter, err = a.Freeze(ctx); err != nil {
+			m.log.Warn("leases are not handed over", "err", err)
+		}
 	}
 	return l, nil
 }
@@ -251,8 +256,9 @@ func (m *member) membership(ctx context.Context) error {
 // member any more, and holds nothing then.
 func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	boot, seq := splitbrain.NewBootID(), uint64(0)
+	var inherited []byte
 	if l := m.plane.legacy; l.Boot != 0 && l.Incarnation == incarnation(st.ClusterID) {
-		boot, seq = l.Boot, l.Seq
+		boot, seq, inherited = l.Boot, l.Seq, l.Arbiter
 		m.plane.legacy.Boot = 0 // another membership is another life
 	}
 	m.boot.set(boot)
@@ -262,6 +268,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Node:    m.o.Name,
 		Boot:    boot,
 		Seq:     seq,
+		Legacy:  inherited,
 		Cluster: incarnation(st.ClusterID),
 		Logger:  m.log.With("component", "splitbrain"),
 		Deliver: func(v []splitbrain.UnitVerdict) {

@@ -40,6 +40,7 @@ type legacy struct {
 	Boot        splitbrain.BootID
 	Incarnation uint64
 	Seq         uint64
+	Arbiter     []byte // its leases, and what its voter has granted
 
 	Units     []vrrp.Heritage
 	Addresses []netif.Address // of the units that are held

@@ -23,6 +23,8 @@ type Options struct {
 	// Seq is the number of the last record of this life that an earlier process
 	// sent (Sent); 0: none did.
 	Seq uint64
+	// Legacy is what an earlier process of this life left (Freeze); empty: nothing.
+	Legacy []byte
 
 	// Heartbeat is heartbeat_interval: 10 ms to 10 s; 0: 200 ms. Units with
 	// short advert intervals make it shorter (Advert_Int / 5, at least 10 ms).
@@ -130,6 +132,7 @@ type inbox struct {
 	alone     time.Duration // 0: as before
 	disarmed  *time.Time    // nil: as before
 	leave     chan struct{} // closed when the goodbyes are sent
+	freeze    chan<- []byte // gets the legacy
 	dropped   uint64        // datagrams refused by Decode, or too many at once
 }
 
@@ -290,6 +293,20 @@ func (a *Arbiter) SetDisarmed(until time.Time) {
 // Sent is the number of the last record that was made. It is final when Run has
 // returned.
 func (a *Arbiter) Sent() uint64 { return a.sent.Load() }
+
+// Freeze ends the work without a goodbye, and returns what the next process of
+// this life needs to go on: nothing is granted or sent afterwards. Run goes on
+// until its context ends.
+func (a *Arbiter) Freeze(ctx context.Context) ([]byte, error) {
+	done := make(chan []byte, 1)
+	a.put(func(in *inbox) { in.freeze = done })
+	select {
+	case legacy := <-done:
+		return legacy, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
 
 // Leave says goodbye to all members, three times over, and returns when that
 // is sent or ctx is done. The units should have been shut down, and SetUnits

@@ -244,6 +244,9 @@ func (c *Core) lease(now time.Time, raw kclock.Instant, u *ownUnit, d *Decision)
 		return
 	}
 	h := l.holder(u.view.Name)
+	if u.view.State == Master && u.view.Tenure.Seq == h.tenure {
+		h.heir = false // it goes on
+	}
 	h.expire(now, raw, 3*c.interval+100*time.Millisecond)
 	tenure := u.nextTenure()
 	if !d.Asks || h.ballot != 0 && h.tenure != tenure {
@@ -277,6 +280,11 @@ func (c *Core) giveBack(now time.Time, raw kclock.Instant, u *ownUnit, h *holder
 	v := &u.view
 	switch told := u.memory.lease; {
 	case h.ballot == 0:
+		return
+	case h.heir && raw < h.until:
+		// What the process before held is still there, whatever the unit says that
+		// has not begun yet.
+		u.wakeAt(c.dated(now, raw, h.until).Add(time.Millisecond))
 		return
 	case v.State == Master && v.Tenure.Seq == h.tenure:
 		return // it is in use
@@ -345,8 +353,8 @@ func (c *Core) sayLeases(now time.Time, raw kclock.Instant, r *Record) {
 // partLeases gives back the lease of a unit that is no more: it has let go.
 func (c *Core) partLeases(raw kclock.Instant) {
 	for unit, h := range c.leases.holders {
-		if c.units[unit] != nil {
-			continue
+		if c.units[unit] != nil || h.heir && raw < h.until {
+			continue // it is there, or may come yet
 		}
 		h.asking = false
 		if h.ballot != 0 {

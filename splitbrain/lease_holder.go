@@ -31,6 +31,7 @@ type holder struct {
 	// The attempt that is under way. Ballot 0: none is.
 	ballot  Ballot
 	asking  bool // the next records ask; without it, it runs out or waits to be given back
+	heir    bool // another process of this life began it, and its unit has not gone on yet
 	tenure  uint64
 	lease   time.Duration // L
 	began   time.Time

@@ -17,7 +17,14 @@ func (a *Arbiter) Run(ctx context.Context) error {
 	core := NewCore(a.opts.Node, a.opts.Boot, a.opts.Cluster, a.opts.Heartbeat, time.Now())
 	core.ElectorateStored(a.opts.Electorate)
 	core.SetTracing(a.opts.Trace != nil)
-	core.seq = a.opts.Seq
+	if len(a.opts.Legacy) > 0 {
+		legacy, err := decodeLegacy(a.opts.Legacy)
+		if err != nil {
+			a.opts.Logger.Error("leases are not taken over: this node votes after a quarantine", "err", err)
+		}
+		core.Inherit(legacy)
+	}
+	core.seq = max(core.seq, a.opts.Seq)
 	a.sent.Store(core.seq)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -31,6 +38,15 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		in := a.take()
 		if in.leave != nil {
 			leaving = in.leave
+		}
+		if in.freeze != nil {
+			legacy, err := encodeLegacy(core.Legacy())
+			if err != nil {
+				a.opts.Logger.Error("leases are not handed over", "err", err)
+			}
+			in.freeze <- legacy
+			<-ctx.Done()
+			return context.Cause(ctx)
 		}
 		feed(core, &in)
 		now := time.Now()

@@ -231,6 +231,8 @@ func (l *loop) step(u *unitShell, ev Event) {
 		if !u.tracks[e.Key] {
 			return
 		}
+	case Startup:
+		u.gate.granted = e.Heritage.Granted
 	case Lease:
 		l.grant(u, e)
 		return

@@ -14,6 +14,8 @@ type Heritage struct {
 
 	Age  time.Duration // for which it has held
 	Left time.Duration // within which it must advertise again, or the tenure is lost
+
+	Granted Lease // the last one, with LeaseByEvents
 }
 
 // Freeze ends the engine without letting go: no goodbye, and the addresses stay,
@@ -28,8 +30,7 @@ func (e *Engine) Freeze(ctx context.Context, least time.Duration) ([]Heritage, e
 
 func (l *loop) freeze(least time.Duration) []Heritage {
 	for _, u := range l.units {
-		// A lease by others is not handed over.
-		if l.inheritable(u) < least || u.spec.KernelLease == LeaseByEvents {
+		if l.inheritable(u) < least {
 			l.step(u, Shutdown{Reason: "the daemon is restarted"})
 		}
 	}
@@ -37,7 +38,7 @@ func (l *loop) freeze(least time.Duration) []Heritage {
 	l.publish()
 	var all []Heritage
 	for _, u := range l.units {
-		h := Heritage{Unit: u.spec.Name, Tenure: u.machine.tenure}
+		h := Heritage{Unit: u.spec.Name, Tenure: u.machine.tenure, Granted: u.gate.granted}
 		if u.machine.state == Master && u.pending == 0 {
 			h.Held = true
 			for _, i := range u.instances {
