@@ -2,5 +2,5 @@
 // keepalived under the same faults in the same run, and writes the table of
 // what was measured.
 //
-//	proof [-runs N] [-parallel N] [-only REGEXP] [-out FILE]
+//	proof [-runs N] [-parallel N] [-only REGEXP] [-endurance=false] [-out FILE]
 package main

@@ -27,6 +27,7 @@ func run() error {
 	runs := flag.Int("runs", 20, "runs of each scenario and policy")
 	parallel := flag.Int("parallel", 6, "runs at a time")
 	only := flag.String("only", "", "rows whose name matches this regular expression; default: the core ones")
+	endurance := flag.Bool("endurance", true, "also the rows that take minutes, once each")
 	out := flag.String("out", "", "write the table to this file; default: standard output")
 	flag.Parse()
 	want, err := regexp.Compile(*only)
@@ -35,7 +36,7 @@ func run() error {
 	}
 	var cells, long []*cell
 	for _, row := range scenario.All() {
-		if *only == "" && !row.Core && !row.Long || !want.MatchString(row.String()) {
+		if *only == "" && !row.Core && !row.Long || row.Long && !*endurance || !want.MatchString(row.String()) {
 			continue
 		}
 		for _, subject := range append(scenario.Policies(), scenario.Keepalived) {
@@ -48,7 +49,7 @@ func run() error {
 	}
 	begin := time.Now()
 	measure(cells, *parallel)
-	measure(long, 1)
+	measure(long, len(long)) // at the same time: they hold the processors anyway
 	cells = append(cells, long...)
 	report := document(cells, *runs, *parallel, machine()+fmt.Sprintf(" It took %v.", time.Since(begin).Round(time.Minute)))
 	if *out == "" {

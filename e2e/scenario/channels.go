@@ -43,7 +43,7 @@ func lostLimit(row Scenario, successor Index) time.Duration {
 // channels are faults of one channel while the others are well: F1 to F3, F16
 // and F17.
 func channels() []Scenario {
-	dies := Promise{Dark: lostLimit(Scenario{}, 1), Holder: 1, Returned: Any, Moves: 2}
+	dies := Promise{Dark: lostLimit(Scenario{}, 1), Holder: Any, Returned: Any, Moves: 2}
 	return []Scenario{{
 		ID: "F1", Title: "protocol 112 dropped everywhere", Core: true,
 		Fault: blockVRRP, Lasts: 8 * time.Second,

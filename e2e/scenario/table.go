@@ -9,4 +9,4 @@ func All() []Scenario {
 }
 
 // Policies are those that haclusterd is tried with.
-func Policies() []Subject { return []Subject{Mesh} }
+func Policies() []Subject { return []Subject{Mesh, Quorum} }

@@ -36,6 +36,10 @@ type World struct {
 	frozen *lab.Freezer
 }
 
+// settling is time for what follows an election: leases that are renewed, peers
+// whose records have been heard both ways.
+const settling = time.Second
+
 // build starts everything and waits until the first member holds. The result
 // learns how long the machine stood still.
 func build(t lab.T, row Scenario, subject Subject, r *Result) *World {
@@ -64,6 +68,7 @@ func build(t lab.T, row Scenario, subject Subject, r *Result) *World {
 	// has let stand still proves its health for three Master_Down_Intervals.
 	w.Watch.WantHolder(w.Nodes[0], VIP, 7*time.Second+3*row.MasterDown(0))
 	w.Watch.WantMaster(w.Nodes[0], 4, VRID, 3*row.advert()+time.Second)
+	lab.During(settling)
 	return w
 }
 
@@ -79,7 +84,11 @@ func (w *World) form() {
 		w.Daemons = append(w.Daemons, d)
 		w.Processes = append(w.Processes, d.Process)
 	}
-	lab.Form(w.T, w.document(Mesh), w.Daemons...)
+	conf := w.document(w.Subject)
+	if w.Subject == Quorum {
+		conf = "" // it asks for three voters, which have to join first
+	}
+	lab.Form(w.T, conf, w.Daemons...)
 	members := len(w.Daemons)
 	if w.row.Shape.Witness {
 		w.Witness = w.LAN.Node("witness").StartMember(mesh)
@@ -89,7 +98,12 @@ func (w *World) form() {
 	for _, d := range w.Daemons {
 		d.WantAlive(members, 10*time.Second)
 	}
-	if w.Subject == Quorum { // which asks for three voters
+	if w.Subject == Quorum {
+		// The electorate grows by one voter at a time, after Raft; until it is
+		// complete a lease needs the voters that are in it.
+		for _, d := range w.Daemons {
+			d.WantLog(fmt.Sprintf(`msg="electorate stored" epoch=%d`, members), 20*time.Second)
+		}
 		edit := w.Nodes[0].WriteFile("quorum.conf", w.document(Quorum))
 		w.Daemons[0].MustCtl("config", "apply", edit, "--yes")
 	}
