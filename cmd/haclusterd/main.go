@@ -131,12 +131,13 @@ func work(opts node.Options) int {
 	return exitOK
 }
 
-// handleSignals lives as long as the process. TERM and INT leave politely, and
-// a second one at once; HUP reloads; USR1 writes the state to the log.
+// handleSignals lives as long as the process. TERM and INT leave politely, however
+// often they come: systemd sends one to all processes of the service, and the
+// supervisor hands its own on. It is the supervisor that ends a worker at once. HUP
+// reloads; USR1 writes the state to the log.
 func handleSignals(cancel context.CancelCauseFunc, reload, dump chan<- struct{}) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
-	leaving := false
 	for s := range signals {
 		switch s {
 		case syscall.SIGHUP:
@@ -144,10 +145,6 @@ func handleSignals(cancel context.CancelCauseFunc, reload, dump chan<- struct{})
 		case syscall.SIGUSR1:
 			offer(dump)
 		default:
-			if leaving {
-				os.Exit(exitFailed)
-			}
-			leaving = true
 			cancel(fmt.Errorf("signal %s", s))
 		}
 	}

@@ -22,9 +22,10 @@ const (
 	kernelTimeout = 2 * time.Second
 	// removeAttempts is how often an address that a dump still shows is removed.
 	removeAttempts = 3
-	// longestLease is above every lifetime that the worker gives an address. One
-	// that lives longer was there before: it is not ours, and is left as it is.
-	longestLease = 75 * time.Second
+	// longestLease is above every lifetime that the worker gives an address: twice
+	// the longest Advert_Int, and some seconds. One that lives longer was there
+	// before: it is not ours, and is left as it is.
+	longestLease = 9 * time.Minute
 )
 
 func newExecutor() (*executor, error) {

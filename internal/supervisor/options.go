@@ -55,7 +55,6 @@ const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 10 * time.Second
 	steadyAfter  = time.Minute // a life that long was no failed start
-	impatience   = 500 * time.Millisecond
 	reapWithin   = 2 * time.Second
 	reapEvery    = 100 * time.Millisecond
 

@@ -345,7 +345,7 @@ func (s *Supervisor) readSignals(now time.Time) {
 		sig := syscall.Signal(b[0])
 		if sig == syscall.SIGTERM || sig == syscall.SIGINT {
 			if s.stopping {
-				s.killAt = now.Add(impatience)
+				s.killAt = now
 			}
 			s.stopping = true
 		}
