@@ -176,6 +176,7 @@ type decider struct {
 	Decision
 	Memory Memory // in the making; it stands before those of View and Decision
 	fresh  time.Duration
+	unheld bool // a hold ended that no other verdict has replaced yet
 }
 
 // mesh applies policy mesh.

@@ -24,7 +24,13 @@ func (d *decider) backup() {
 	default:
 		d.succeed()
 	}
+	// Only now: a unit whose timer has ended follows each verdict at once.
+	if d.unheld && m.hold == (Hold{}) && !slices.ContainsFunc(d.Verdicts, takesOver) {
+		d.say(Hold{})
+	}
 }
+
+func takesOver(v Verdict) bool { _, ok := v.(TakeOver); return ok }
 
 // holder is the peer whose claim of MASTER counts longest, or nil.
 func (d *decider) holder() *Peer {

@@ -142,7 +142,7 @@ func (d *decider) waitForAnswer() {
 	if until.IsZero() {
 		if m.waiting {
 			m.waiting, m.hold = false, Hold{}
-			d.say(Hold{}) // what else holds it is said anew
+			d.unheld = true // what else holds it is said anew
 		}
 		return
 	}

@@ -120,3 +120,15 @@ func TestTheHoldOfALoneNodeEndsWithTheAnswer(t *testing.T) {
 		t.Errorf("verdicts %v, want the hold to end", got)
 	}
 }
+
+// A unit whose timer has ended follows each verdict at once: between two holds
+// it would take over.
+func TestTheHoldOfALoneNodeIsReplacedWithoutAGap(t *testing.T) {
+	v := view(ownView(Backup), peer(Master))
+	v.Contact, v.Started = Contact{Members: 1, Last: now.Add(-100 * ms), Every: 200 * ms}, t0
+	v.Memory.waiting, v.Memory.hold = true, Hold{Until: now.Add(10 * time.Second)}
+	want := []Verdict{Hold{Until: now.Add(fresh2s - 100*ms)}}
+	if diff := diffVerdicts(want, verdicts(v)); diff != "" {
+		t.Errorf("verdicts: -want +got\n%s", diff)
+	}
+}
