@@ -16,12 +16,13 @@ func checkDocument(file, text string, nodes []config.Member) config.Findings {
 	return findings
 }
 
-// configMembers are the members that a document is for, by what they do.
+// configMembers are the members that a document is for, by name.
 func configMembers(members []store.Member) []config.Member {
 	out := make([]config.Member, len(members))
 	for i, m := range members {
 		out[i] = config.Member{Name: m.Name, Role: config.Role(m.Role)}
 	}
+	slices.SortFunc(out, func(a, b config.Member) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
