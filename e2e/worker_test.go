@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -12,8 +14,8 @@ import (
 )
 
 // served is when a node other than the former holder first advertised.
-func served(view lab.Window, former *lab.Node) (time.Time, string, bool) {
-	for _, r := range view.Reigns(4, 51) {
+func served(view lab.Window, family int, former *lab.Node) (time.Time, string, bool) {
+	for _, r := range view.Reigns(family, 51) {
 		if r.Node != former.Name {
 			return r.First.At, r.Node, true
 		}
@@ -42,7 +44,7 @@ func TestF8AKilledWorkerIsServedByAnother(t *testing.T) {
 		var name string
 		lab.Want(t, 5*time.Second, "another node serves", func() (string, bool) {
 			var ok bool
-			at, name, ok = served(s.watch.Since(killed), former)
+			at, name, ok = served(s.watch.Since(killed), 4, former)
 			return s.watch.Since(killed).String(), ok
 		})
 		took = append(took, at.Sub(killed))
@@ -83,27 +85,31 @@ func TestF10AStoppedWorkerIsReplacedAfterTheGatesTimeout(t *testing.T) {
 // Beside keepalived the supervisor says goodbye by an advert of priority 0, so
 // that the backup waits for its Skew_Time only (RFC 9568 section 6.4.2).
 func TestAKilledWorkerSaysGoodbyeToKeepalived(t *testing.T) {
-	t.Parallel()
-	lan := lab.New(t)
-	na, nb := lan.Node("a"), lan.Node("b")
-	w := lan.Watch(vip)
-	conf := twoNodes(3, 150, 100, vip, "nopreempt\n\tstate BACKUP")
-	a := na.StartStandalone(conf)
-	w.WantHolder(na, vip, electionTime)
-	nb.StartKeepalived(conf, "-D")
-	settled := reigning(w, na, 4, 51)
-	lab.During(2 * time.Second) // keepalived listens
+	for _, addr := range []netip.Addr{vip, vip6} {
+		t.Run(fmt.Sprintf("IPv%d", family(addr)), func(t *testing.T) {
+			t.Parallel()
+			lan := lab.New(t)
+			na, nb := lan.Node("a"), lan.Node("b")
+			w := lan.Watch(addr)
+			conf := twoNodes(3, 150, 100, addr, "nopreempt\n\tstate BACKUP")
+			a := na.StartStandalone(conf)
+			w.WantHolder(na, addr, electionTime)
+			nb.StartKeepalived(conf, "-D")
+			settled := reigning(w, na, family(addr), 51)
+			lab.During(2 * time.Second) // keepalived listens
 
-	killed := time.Now()
-	a.SignalWorker(syscall.SIGKILL)
-	w.WantHolder(nb, vip, skew(100)+time.Second)
-	at, _, ok := served(w.Since(killed), na)
-	if took := at.Sub(killed); !ok || took < skew(100)-10*time.Millisecond || took > skew(100)+slack {
-		t.Errorf("keepalived took over after %v, want Skew_Time, %v", took, skew(100))
+			killed := time.Now()
+			a.SignalWorker(syscall.SIGKILL)
+			w.WantHolder(nb, addr, skew(100)+time.Second)
+			at, _, ok := served(w.Since(killed), family(addr), na)
+			if took := at.Sub(killed); !ok || took < skew(100)-10*time.Millisecond || took > skew(100)+slack {
+				t.Errorf("keepalived took over after %v, want Skew_Time, %v", took, skew(100))
+			}
+			lab.During(2 * time.Second)
+			w.Since(settled).WantNeverTwo(0, addr)
+			wantReigns(t, w.Since(settled), family(addr), 51, na, nb)
+		})
 	}
-	lab.During(2 * time.Second)
-	w.Since(settled).WantNeverTwo(0, vip)
-	wantReigns(t, w.Since(settled), 4, 51, na, nb)
 }
 
 // A supervisor that is killed leaves a worker without anybody who would carry out
