@@ -304,7 +304,9 @@ func (s *Supervisor) bury(w *process, reason string) (exit int, over bool) {
 		s.succeed(w)
 		return 0, false
 	}
-	expected := s.stopping && reason == died
+	// One that refuses to start has said why itself.
+	refused := w.status.Exited() && !w.ready
+	expected := reason == died && (s.stopping || refused)
 	if !expected {
 		s.log.Error("worker ended", "pid", w.pid, "reason", reason, "status", w.ended(), "after", time.Since(w.started).Round(time.Millisecond))
 	}
