@@ -165,6 +165,7 @@ func Decide(v *View) Decision {
 	case v.Unit.Policy == PolicyQuorum:
 		d.quorum()
 	default:
+		d.Memory.bid, d.Memory.lease, d.Memory.unleased = bid{}, Lease{}, time.Time{}
 		d.mesh()
 	}
 	d.Decision.Memory = d.Memory

@@ -21,6 +21,7 @@ type leases struct {
 	bound   time.Duration
 	setBack bool // a peer knows of words that this life does not remember
 	holders map[string]*holder
+	ballots Ballot // highest of those that are no more: none is used twice
 	inbox   []leaseTalk
 	ended   []owner // lives that an agent has ended
 	sent    [sentSlots]sentReading
@@ -229,7 +230,7 @@ func (c *Core) leaseView(u *ownUnit, raw kclock.Instant) LeaseView {
 func (l *leases) holder(unit string) *holder {
 	h := l.holders[unit]
 	if h == nil {
-		h = &holder{unit: unit, self: l.self}
+		h = &holder{unit: unit, self: l.self, highest: l.ballots}
 		l.holders[unit] = h
 	}
 	return h
@@ -240,7 +241,9 @@ func (l *leases) holder(unit string) *holder {
 func (c *Core) lease(now time.Time, raw kclock.Instant, u *ownUnit, d *Decision) {
 	l := &c.leases
 	if u.view.Policy != PolicyQuorum {
-		delete(l.holders, u.view.Name)
+		if h := l.holders[u.view.Name]; h != nil {
+			h.abandon()
+		}
 		return
 	}
 	h := l.holder(u.view.Name)
@@ -363,6 +366,7 @@ func (c *Core) partLeases(raw kclock.Instant) {
 		}
 		h.releases = slices.DeleteFunc(h.releases, func(r releasing) bool { return raw >= r.until })
 		if len(h.releases) == 0 {
+			c.leases.ballots = max(c.leases.ballots, h.highest)
 			delete(c.leases.holders, unit)
 		}
 	}

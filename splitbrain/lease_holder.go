@@ -230,9 +230,16 @@ func (h *holder) stop(now kclock.Instant, e Electorate, successor BootID, span t
 			h.releases = slices.Delete(h.releases, 0, n)
 		}
 	}
-	h.ballot, h.tenure, h.asked, h.until = 0, 0, 0, 0
-	h.replies = h.replies[:0]
+	h.abandon()
 	return asked
+}
+
+// abandon ends the attempt without giving anything back: what was granted runs
+// out by itself.
+func (h *holder) abandon() {
+	h.ballot, h.tenure, h.asked, h.until = 0, 0, 0, 0
+	h.heir = false
+	h.replies = h.replies[:0]
 }
 
 const maxReleases = 4
