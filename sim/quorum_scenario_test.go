@@ -78,6 +78,60 @@ func TestF10QuorumStopWithinAStep(t *testing.T) {
 	}
 }
 
+// The slowest holder that rule R6b allows for, cut off from the quickest voters: with
+// a lease much longer than Master_Down_Interval they grant the unit to another as soon
+// as they may.
+func TestQuorumClocksAtTheBound(t *testing.T) {
+	for phase := time.Duration(0); phase < time.Second; phase += 200 * time.Millisecond {
+		w := newWorld(config{nodes: 3, policy: splitbrain.PolicyQuorum, lease: 6 * time.Second,
+			interval: time.Second, heartbeat: 200 * time.Millisecond, preempt: true}, 1)
+		for i, n := range w.nodes {
+			n.clock.raw, n.clock.mono = 1.01, 1.01*1.099
+			if i == 0 {
+				n.clock.raw, n.clock.mono = 0.99, 0.99*0.901
+			}
+			w.at(time.Duration(i)*10*time.Millisecond, n.boot1)
+		}
+		w.at(60*time.Second+phase, func() {
+			if w.holders() != "n1" {
+				t.Fatalf("%q holds\n%s", w.holders(), tail(w.trace.String(), 3000))
+			}
+		})
+		for ch := range channels {
+			w.cutLinks(60*time.Second+phase, long, "n1 isolated", ch, func(i, j *node) bool { return i.index == 0 || j.index == 0 })
+		}
+		w.run(90 * time.Second)
+		if w.holders() != "n2" || w.check.violation != "" {
+			t.Fatalf("cut off at %v: %q holds, %s\n%s", phase, w.holders(), w.check.violation, tail(w.trace.String(), 3000))
+		}
+	}
+}
+
+// Both other voters die and come back without memory while the holder is cut off: its
+// lease still binds them.
+func TestQuorumVotersWithoutMemoryWait(t *testing.T) {
+	w := newWorld(config{nodes: 3, policy: splitbrain.PolicyQuorum, lease: 10 * time.Second,
+		interval: time.Second, heartbeat: 200 * time.Millisecond, preempt: true}, 1)
+	for _, n := range w.nodes {
+		w.at(0, n.boot1)
+	}
+	w.run(29 * time.Second)
+	if w.holders() != "n1" {
+		t.Fatalf("%q holds, want n1", w.holders())
+	}
+	for ch := range channels {
+		w.cutLinks(30*time.Second, long, "n1 isolated", ch, func(i, j *node) bool { return i.index == 0 || j.index == 0 })
+	}
+	for _, n := range w.nodes[1:] {
+		w.at(30100*time.Millisecond, func() { n.crash(); w.check.relink() })
+		w.at(30600*time.Millisecond, n.boot1)
+	}
+	w.run(80 * time.Second)
+	if w.holders() != "n2" || w.check.violation != "" {
+		t.Errorf("%q holds, %s\n%s", w.holders(), w.check.violation, tail(w.trace.String(), 3000))
+	}
+}
+
 // Clocks that are wrong by more than the margin covers do break the guarantee, and
 // then the checker says so: it is alive.
 func TestClocksBeyondTheBoundAreNoticed(t *testing.T) {
