@@ -15,7 +15,8 @@ const intro = `# One holder, measured
 
 Each row is a fault of SPLITBRAIN.md's table under one subject: haclusterd with policy mesh or
 quorum, or keepalived with the same priorities under the same fault in the same run; adverts
-once a second, %d runs of each (one of those that take minutes), %d at a time, in random order. Every run has machines and
+once a second, %d runs of each (of keepalived a quarter, and one of what takes minutes), %d at
+a time, in random order. Every run has machines and
 networks of its own: two or three nodes in network namespaces, each on a service network, where
 the address lives, and on a control network. All daemons have the realtime scheduling that
 their unit gives them.
@@ -39,6 +40,22 @@ said here is computed from one capture at the switch, by the kernel's time stamp
 | --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
+const outro = `
+## What is not promised
+
+- Policy mesh has no bound for two nodes that nothing connects (F7 without a witness), only for the
+  time after they hear each other again. In F4 its holder lets go by itself (R5) when members and
+  gateway fall silent together; one that gets no processor at that moment answers until its kernel
+  gate closes, two advert intervals after its last advert.
+- keepalived has no second channel: where adverts do not arrive, or its processes end without
+  removing their addresses, two machines answer until somebody acts.
+- A namespace has no wall clock of its own, so F19 is tried with monotonic clocks that differ by days
+  (TestF19MachinesBootedAtOtherTimes), not with a wall clock that is stepped on one machine.
+
+The other rows of the table, F1 to F30, run once each in make test: TestScenario and the tests named
+after them in e2e.
+`
+
 func document(cells []*cell, runs, parallel int, machine string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, intro, machine, runs, parallel)
@@ -57,7 +74,7 @@ func document(cells []*cell, runs, parallel int, machine string) string {
 		}
 		kept := fmt.Sprintf("%d of %d", c.runs-c.broken, c.runs)
 		if c.subject == scenario.Keepalived {
-			kept = "–"
+			kept = fmt.Sprintf("(%d runs)", len(c.results))
 		}
 		back := "–"
 		if c.row.Heal != nil {
@@ -74,6 +91,7 @@ func document(cells []*cell, runs, parallel int, machine string) string {
 	if repeated > 0 {
 		fmt.Fprintf(&b, "\n%d runs were repeated: the prober itself had no processor for a quarter of a second, and something\nthat it waited for came too late. Two holders would have counted all the same.\n", repeated)
 	}
+	b.WriteString(outro)
 	return b.String()
 }
 

@@ -13,13 +13,17 @@ func heal(w *World) { w.LAN.Heal() }
 
 // partitions are faults between machines, on every channel: F4 to F7.
 func partitions() []Scenario {
+	// Two that were apart may both hold when they hear each other again, for what
+	// G1 says: a heartbeat and two round trips.
+	apart := succession()
+	apart.HealE = Heartbeat + roundTrips
 	return []Scenario{{
 		ID: "F4", Title: "holder isolated on every channel", Core: true,
 		Shape: Shape{Gateway: true},
 		Fault: isolate,
 		Lasts: 8 * time.Second,
 		Heal:  heal, After: 4 * time.Second,
-		Promise: Beside(Both(succession())),
+		Promise: Beside(map[Subject]Promise{Mesh: apart, Quorum: succession()}),
 	}, {
 		ID: "F5", Title: "holder and second cut apart, third reaches both", Core: true,
 		Fault: func(w *World) { w.LAN.Part(w.Nodes[:1], w.Nodes[1:2], everywhere...) },
