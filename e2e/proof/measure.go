@@ -17,7 +17,7 @@ type cell struct {
 	subject scenario.Subject
 	runs    int
 
-	results []scenario.Result // of all runs that came to their end
+	results []scenario.Result // of all runs in which the fault came, broken promises among them
 	broken  int               // runs in which a promise was broken
 }
 
@@ -46,13 +46,11 @@ func measure(cells []*cell, parallel int) {
 			for c := range work {
 				var log bytes.Buffer
 				var result scenario.Result
-				done := false
 				err := lab.Run(c.name, &log, func(t lab.T) {
 					result = scenario.Run(t, c.row, c.subject)
-					done = true
 				})
 				mu.Lock()
-				if done {
+				if result.Struck {
 					c.results = append(c.results, result)
 				}
 				if err != nil {

@@ -20,6 +20,7 @@ type Result struct {
 	Moves           int           // changes of holder
 	Takeover        time.Duration // last advert of the first holder to the first one of the second
 	TookOver        bool          // there was such a change
+	Struck          bool          // the fault came: what is above counts
 	Stall           time.Duration // longest time for which the prober was kept waiting
 	Repeated        int           // attempts that said nothing
 }
@@ -47,7 +48,8 @@ func Run(t lab.T, row Scenario, subject Subject) Result {
 			continue
 		}
 		t.Logf("%s", log.Bytes())
-		t.Fatalf("%v, %s: %v", row, subject, err)
+		t.Errorf("%v, %s: %v", row, subject, err)
+		return r
 	}
 }
 
@@ -65,7 +67,7 @@ func once(t lab.T, row Scenario, subject Subject, r *Result) {
 		lab.During(100 * time.Millisecond) // they are connected
 	}
 
-	w.Struck = time.Now()
+	w.Struck, r.Struck = time.Now(), true
 	row.Fault(w)
 	lab.During(row.Lasts - time.Since(w.Struck))
 	if judged {
