@@ -427,6 +427,7 @@ func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 		// Kept before any unit asks for one as long.
 		a.SetLeaseBound(m.voter.get().revision(rev.Number, longestLease(rev.Text, m.cluster.Members())))
 		a.SetAloneAfter(state.Mesh.AloneAfter)
+		a.SetHeartbeat(state.Mesh.HeartbeatInterval)
 		m.probes.place(state)
 		a.SetUnits(m.views(m.plane.engine.Status()))
 		m.tellFacts(a)

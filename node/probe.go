@@ -115,6 +115,7 @@ func (p *probes) run(ctx context.Context) error {
 		if a := p.m.arbiter.get(); a != nil {
 			a.SetMACs(p.macs())
 			state := p.m.state.get().state
+			a.SetAddrs(p.addrs(state.Mesh.Interface))
 			p.findGateways(state)
 			p.place(state)
 			a.SetUnits(p.m.views(p.m.plane.engine.Status()))
@@ -153,6 +154,19 @@ func (p *probes) evict(seen map[string]time.Time) {
 			p.m.view.alert(observed.Alert{ID: id, Code: strayAddress, Node: p.m.o.Name, Resolved: now})
 		}
 	}
+}
+
+// addrs are the lasting addresses of an interface, of which the others learn.
+func (p *probes) addrs(iface string) []netip.Addr {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var addrs []netip.Addr
+	for _, prefix := range p.links[iface].Addrs {
+		if a := prefix.Addr(); !a.IsLinkLocalUnicast() {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
 }
 
 // macs are the hardware addresses by which this node may answer.

@@ -130,6 +130,9 @@ type inbox struct {
 	macs      []MAC
 	hasMACs   bool
 	alone     time.Duration // 0: as before
+	heartbeat time.Duration // 0: as before
+	addrs     []netip.Addr
+	hasAddrs  bool
 	disarmed  *time.Time    // nil: as before
 	leave     chan struct{} // closed when the goodbyes are sent
 	freeze    chan<- []byte // gets the legacy
@@ -248,6 +251,17 @@ func (a *Arbiter) Observe(ev AdvertEvidence) {
 // SetMACs gives the hardware addresses of this node's interfaces.
 func (a *Arbiter) SetMACs(macs []MAC) {
 	a.put(func(in *inbox) { in.macs, in.hasMACs = macs, true })
+}
+
+// SetHeartbeat gives heartbeat_interval: 10 ms to 10 s.
+func (a *Arbiter) SetHeartbeat(d time.Duration) {
+	a.put(func(in *inbox) { in.heartbeat = d })
+}
+
+// SetAddrs gives further addresses at which heartbeats reach this node: those of
+// mesh_interface. The others are told.
+func (a *Arbiter) SetAddrs(addrs []netip.Addr) {
+	a.put(func(in *inbox) { in.addrs, in.hasAddrs = addrs, true })
 }
 
 // SetAloneAfter gives how long after its start a node that hears nobody waits

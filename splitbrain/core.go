@@ -43,6 +43,7 @@ type Core struct {
 	parted  []parted
 	leases  leases
 	sources []netip.Addr
+	addrs   []netip.Addr // those of sources that no unit gives
 	facts   []byte
 	fencing []datedFenceWord
 	macs    []MAC
@@ -187,6 +188,9 @@ func (c *Core) SetUnits(units []UnitView) {
 	}
 	c.order = c.order[:0]
 	c.sources = c.sources[:0]
+	for _, a := range c.addrs {
+		c.addSource(a)
+	}
 	for _, v := range units {
 		if v.Name == "" || len(v.Name) > MaxUnitName {
 			continue
@@ -229,6 +233,26 @@ func (c *Core) part(u *ownUnit) {
 	v.Released = v.Released || v.State == Master
 	v.State, v.Since, v.Wants, v.Eligible = Init, later(c.started, c.lastRun), WantNothing, false
 	c.parted = append(c.parted, parted{u, farewells})
+	c.urgent = true
+}
+
+// SetHeartbeat gives heartbeat_interval: 10 ms to 10 s. Units with short advert
+// intervals or leases still make it shorter.
+func (c *Core) SetHeartbeat(d time.Duration) {
+	c.heartbeat = min(max(d, minHeartbeat), maxHeartbeat)
+	c.pace()
+}
+
+// SetAddrs gives further addresses at which heartbeats reach this node, beside
+// those that its adverts come from. The others are told.
+func (c *Core) SetAddrs(addrs []netip.Addr) {
+	if slices.Equal(addrs, c.addrs) {
+		return
+	}
+	c.addrs = slices.Clone(addrs)
+	for _, a := range addrs {
+		c.addSource(a) // those that are no more go with the next SetUnits
+	}
 	c.urgent = true
 }
 

@@ -3,6 +3,7 @@ package splitbrain
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -165,5 +166,44 @@ func TestDisarmingEndsByItself(t *testing.T) {
 		if got := c.disarmed(now.Add(tt.after)); got != tt.want {
 			t.Errorf("disarmed after %v = %v, want %v", tt.after, got, tt.want)
 		}
+	}
+}
+
+// mesh_interface: the others send heartbeats to what a record says.
+func TestFurtherAddressesAreToldAndTakenBack(t *testing.T) {
+	c := newCore(Backup)
+	extra := addr("203.0.113.1")
+	c.SetAddrs([]netip.Addr{extra})
+	said := func(now time.Time) bool {
+		t.Helper()
+		out := step(c, now)
+		if out.Record == nil {
+			t.Fatal("no record")
+		}
+		return slices.Contains(out.Record.Addrs, extra)
+	}
+	if !said(t0) {
+		t.Error("the address of mesh_interface is not told")
+	}
+	c.SetUnits([]UnitView{*ownView(Backup)})
+	if !said(t0.Add(time.Second)) {
+		t.Error("it is forgotten with the next units")
+	}
+	c.SetAddrs(nil)
+	c.SetUnits([]UnitView{*ownView(Backup)})
+	if said(t0.Add(2 * time.Second)) {
+		t.Error("it is told although nobody gives it any more")
+	}
+}
+
+func TestHeartbeatIntervalIsTheConfiguredOne(t *testing.T) {
+	c := newCore(Backup)
+	c.SetUnits(nil)
+	c.SetHeartbeat(700 * ms)
+	if out := step(c, t0); out.Record == nil || out.Record.Interval != 700*ms {
+		t.Errorf("record %+v, want an interval of 700ms", out.Record)
+	}
+	if due := c.Deadline(); due.Sub(t0) != 700*ms {
+		t.Errorf("the next record is due after %v, want 700ms", due.Sub(t0))
 	}
 }

@@ -113,6 +113,12 @@ func feed(core *Core, in *inbox) {
 	if in.alone > 0 {
 		core.SetAloneAfter(in.alone)
 	}
+	if in.heartbeat > 0 {
+		core.SetHeartbeat(in.heartbeat)
+	}
+	if in.hasAddrs {
+		core.SetAddrs(in.addrs)
+	}
 	if in.hasUnits {
 		core.SetUnits(in.units)
 	}
