@@ -16,8 +16,12 @@ func TestGateSilencesAHolderBeforeAnotherTakesOver(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 100 * time.Millisecond} {
 		for _, fault := range []struct {
 			name   string
-			signal syscall.Signal
-		}{{"stopped", syscall.SIGSTOP}, {"killed", syscall.SIGKILL}} {
+			strike func(*lab.Daemon)
+			goesOn bool
+		}{
+			{"stopped", func(d *lab.Daemon) { d.SignalAll(syscall.SIGSTOP) }, true},
+			{"killed", (*lab.Daemon).KillAll, false},
+		} {
 			t.Run(fmt.Sprintf("%s at %v", fault.name, interval), func(t *testing.T) {
 				t.Parallel()
 				lan := lab.New(t)
@@ -29,9 +33,7 @@ func TestGateSilencesAHolderBeforeAnotherTakesOver(t *testing.T) {
 				settled := reigning(w, na, 4, 51)
 
 				broken := time.Now()
-				// Killed one by one, the second process would let go for the first.
-				a.SignalAll(syscall.SIGSTOP)
-				a.SignalAll(fault.signal)
+				fault.strike(a)
 				down := 3*interval + interval*(256-100)/256
 				w.WantHolder(nb, vip, down+time.Second)
 				if interval < time.Second && !na.Has(vip) {
@@ -43,7 +45,7 @@ func TestGateSilencesAHolderBeforeAnotherTakesOver(t *testing.T) {
 				w.Since(broken).WantDarkAtMost(down+slack, vip)
 				wantReigns(t, w.Since(settled), 4, 51, a.Node, b.Node)
 
-				if fault.signal != syscall.SIGSTOP {
+				if !fault.goesOn {
 					return
 				}
 				// What it has in mind when it goes on is void.
