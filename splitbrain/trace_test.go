@@ -78,8 +78,8 @@ func fill(rng *rand.Rand, v reflect.Value) {
 			fill(rng, v.Index(i))
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(rng, open(v.Field(i)))
+		for _, field := range v.Fields() {
+			fill(rng, open(field))
 		}
 	default:
 		panic("no value for a " + v.Kind().String())

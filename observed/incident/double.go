@@ -1,0 +1,110 @@
+package incident
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// watchDouble notes two holders whose claims overlap, and reports whether there
+// are two.
+func (t *Tracker) watchDouble(in *Input, name string, masters []hold) bool {
+	double := false
+	for i := range masters {
+		for k := range masters[:i] {
+			a, b := &masters[i], &masters[k]
+			from, to := latest(a.since, b.since), earliest(a.at, b.at)
+			together := to.Sub(from)
+			if together <= overlapSlack {
+				continue
+			}
+			double = true
+			subject := []string{a.node, b.node}
+			slices.Sort(subject)
+			p := t.find(in, SplitBrain, subject, from)
+			if p.about(name, a, b) {
+				for _, h := range []*hold{a, b} {
+					p.line(Line{At: h.since, Channel: h.channel(t.node), Units: []string{name}, Text: h.node + " holds from here on" + h.how()})
+				}
+			}
+			// Told at the end, and now and then before.
+			if together > 2*p.shown {
+				p.shown = together
+				p.touch()
+			}
+			p.Double = max(p.Double, together)
+		}
+	}
+	return double
+}
+
+// watchYields notes conflicts that were over before anybody looked: who lost one
+// says so.
+func (t *Tracker) watchYields(in *Input, name string, claims []claim) {
+	u := t.units[name]
+	for _, c := range claims {
+		lost := hold{node: c.member.Name, boot: uint64(c.member.Boot), seq: c.Tenure.Seq, since: c.At.Add(-c.StateAge)}
+		if c.Yielded == (splitbrain.TenureID{}) || c.State == splitbrain.Master || lost.same(&u.yielded) {
+			continue
+		}
+		u.yielded = lost
+		if winner := t.nodeOf(in, uint64(c.Yielded.Boot)); winner != "" && in.Now.Sub(lost.since) < before {
+			t.conflict(in, name, lost, hold{node: winner, boot: uint64(c.Yielded.Boot), seq: c.Yielded.Seq})
+		}
+	}
+}
+
+// watchOwnYields does the same for this node's own units.
+func (t *Tracker) watchOwnYields(in *Input) {
+	for _, e := range in.Events {
+		winner, rest, ok := strings.Cut(strings.TrimPrefix(e.Reason, "yields to "), ": ")
+		if !ok || e.From != vrrp.Master.String() || !strings.HasPrefix(e.Reason, "yields to ") || !strings.Contains(rest, "holds the unit too") || t.units[e.Unit] == nil {
+			continue
+		}
+		lost := hold{node: t.node, boot: t.boot, since: e.Time}
+		for _, own := range in.Units {
+			if own.Name == e.Unit {
+				lost.seq = own.Tenure.Seq
+			}
+		}
+		t.conflict(in, e.Unit, lost, hold{node: winner})
+	}
+}
+
+// conflict adds a split brain that ended when the loser let go.
+func (t *Tracker) conflict(in *Input, name string, lost, won hold) {
+	subject := []string{lost.node, won.node}
+	slices.Sort(subject)
+	p := t.find(in, SplitBrain, subject, lost.since)
+	p.about(name, &lost)
+	p.line(Line{At: lost.since, Channel: lost.channel(t.node), Units: []string{name}, Text: lost.node + " let go for " + won.node})
+}
+
+// nodeOf is the node of a life; empty: it is not known.
+func (t *Tracker) nodeOf(in *Input, boot uint64) string {
+	if boot == t.boot {
+		return t.node
+	}
+	for i := range in.Peers.Members {
+		if m := &in.Peers.Members[i]; uint64(m.Boot) == boot {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+func (h *hold) channel(self string) string {
+	if h.node == self {
+		return "vrrp"
+	}
+	return "mesh"
+}
+
+func (h *hold) how() string {
+	if h.via == "" {
+		return ""
+	}
+	return ", as relayed by " + h.via
+}
