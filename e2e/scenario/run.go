@@ -68,6 +68,13 @@ func once(t lab.T, row Scenario, subject Subject, r *Result) {
 	}
 
 	w.Struck, r.Struck = time.Now(), true
+	measured := false
+	t.Cleanup(func() { // a story that ended before its time was watched all the same
+		if !measured {
+			seen := w.Watch.Since(w.Struck)
+			r.E, r.Dark = seen.E(VIP), seen.Dark(VIP)
+		}
+	})
 	row.Fault(w)
 	lab.During(row.Lasts - time.Since(w.Struck))
 	if judged {
@@ -75,7 +82,7 @@ func once(t lab.T, row Scenario, subject Subject, r *Result) {
 	}
 	ended := time.Now()
 	struck := w.Watch.Between(w.Struck, ended)
-	r.E, r.Dark = struck.E(VIP), struck.Dark(VIP)
+	r.E, r.Dark, measured = struck.E(VIP), struck.Dark(VIP), true
 	if judged {
 		within(struck.WantNeverTwo, promise.E)
 		within(struck.WantDarkAtMost, promise.Dark)
