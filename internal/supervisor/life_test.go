@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -170,9 +171,27 @@ type stage struct {
 	program string // a copy of this one
 	cmd     *exec.Cmd
 	lines   chan string // what supervisor and worker print
-	log     strings.Builder
+	log     writing
 	exit    int           // valid after done
 	done    chan struct{} // closed when nothing is left that could print
+}
+
+// writing is text that is read while a process still writes it.
+type writing struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (w *writing) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *writing) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 func newStage(t *testing.T, plot string) *stage {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,8 +122,13 @@ func TestARealAgent(t *testing.T) {
 
 func TestAgentsAreCheckedAtChangesAndNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var got []string
-		w := NewWatch(func(v Verdict) { got = append(got, v.Agent.Node+" "+v.Err.Error()) })
+		var mu sync.Mutex
+		var got []string // guarded by mu
+		w := NewWatch(func(v Verdict) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, v.Agent.Node+" "+v.Err.Error())
+		})
 		w.check = func(_ context.Context, a *Agent) error { return errors.New(a.Program) }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -130,6 +136,8 @@ func TestAgentsAreCheckedAtChangesAndNowAndThen(t *testing.T) {
 		want := func(what string, list ...string) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if strings.Join(got, ", ") != strings.Join(list, ", ") {
 				t.Errorf("%s: checked %q, want %q", what, got, list)
 			}
