@@ -34,6 +34,9 @@ type Options struct {
 	// Clock reads CLOCK_MONOTONIC_RAW, by which leases are counted; nil:
 	// kclock.Now.
 	Clock func() kclock.Instant
+	// Suspended is for how long the machine has been suspended in all, while which
+	// Clock stands still; nil: kclock.Suspended.
+	Suspended func() time.Duration
 	// Electorate is the one that was stored last; the zero value: none was.
 	Electorate Electorate
 	// StoreElectorate is to store an electorate durably, in a goroutine of its
@@ -158,6 +161,9 @@ func New(opts Options) *Arbiter {
 	}
 	if opts.Clock == nil {
 		opts.Clock = kclock.Now
+	}
+	if opts.Suspended == nil {
+		opts.Suspended = kclock.Suspended
 	}
 	return &Arbiter{opts: opts, wake: make(chan struct{}, 1)}
 }

@@ -12,13 +12,26 @@
 //	Arbiter                  the shell: one goroutine, mailboxes, a timer
 //	Fencer                   whom to fence, and whom to vote for (R11); package fence runs agents
 //
-// The rules carry the names of the project's split-brain document. Here are
-// R0 (units, records, freshness), R1 (hold), R2 (conflict), R4 (hand-over) and
-// R10 (strangers), of R9 the order of succession after a release or a lapse, and
-// what stands on probes: R1's dead path, R3 (data path), R5 (isolation), R9.3 (a
-// holder whose addresses do not answer), R10's duplicate addresses and the
-// verification of G4. A unit is a sync group, or an instance in none; its key is
-// its name. The kernel gate (R7) is the business of others.
+// The rules carry the names of the project's split-brain document:
+//
+//	R0   units, records, what is fresh             record.go, table.go, core.go
+//	R1   hold, and the path that is dead           hold.go, deadpath.go
+//	R2   conflict                                  conflict.go
+//	R3   the own data path                         datapath.go
+//	R4   hand-over                                 handover.go
+//	R5   isolation                                 isolation.go
+//	R6   the lease of policy quorum                lease*.go, quorum.go, electorate.go
+//	R7c  what is said when this process has died   will.go
+//	R8   a machine that was suspended, a set-back  sleep.go, lease_core.go
+//	R9   quick take-over and its order             proof.go, hold.go
+//	R10  strangers, duplicate addresses            channels.go, duplicate.go
+//	R11  whom to fence                             fenc*.go
+//	G4   verification of a change of holder        verify.go
+//
+// A unit is a sync group, or an instance in none; its key is its name. The gate in
+// the kernel (R7) is kept open by the engine of the units and closed by the
+// supervisor, the journal of addresses (R12) is the kernel side's: here are the
+// lease that the gate is opened for, and the words that follow when it is closed.
 //
 // Policy quorum (R6) stands in the files lease_*.go and quorum.go: voter and
 // holder are machines of their own, which the Core feeds from records. What is

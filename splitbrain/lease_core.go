@@ -206,8 +206,17 @@ func (c *Core) dropLeases(raw kclock.Instant) {
 }
 
 // Resumed says that the machine stood still, with the clock that leases are
-// counted by: none of this node's counts any more (R8).
-func (c *Core) Resumed(raw kclock.Instant) { c.dropLeases(raw) }
+// counted by: none of this node's counts any more (R8), nor will one for a
+// request from before.
+func (c *Core) Resumed(raw kclock.Instant) {
+	c.dropLeases(raw)
+	clear(c.leases.sent[:])
+	for _, h := range c.leases.holders {
+		for i := range h.replies {
+			h.replies[i].granted = false
+		}
+	}
+}
 
 // leaseView is what Decide needs to know of a unit's lease.
 func (c *Core) leaseView(u *ownUnit, raw kclock.Instant) LeaseView {

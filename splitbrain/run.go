@@ -28,6 +28,8 @@ func (a *Arbiter) Run(ctx context.Context) error {
 	a.sent.Store(core.seq)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	sleep := sleeper{total: a.opts.Suspended}
+	sleep.slept()
 
 	var (
 		leaving   chan struct{}
@@ -49,8 +51,12 @@ func (a *Arbiter) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		feed(core, &in)
-		now := time.Now()
-		out := core.Step(now, a.opts.Clock())
+		now, raw := time.Now(), a.opts.Clock()
+		if d := sleep.slept(); d > 0 {
+			a.opts.Logger.Warn("the machine was suspended: no lease counts any more", "for", d)
+			core.Resumed(raw)
+		}
+		out := core.Step(now, raw)
 		a.sent.Store(core.seq)
 		if out.NewWill && a.opts.Will != nil {
 			a.will(core, now) // before the record that it takes back
