@@ -19,6 +19,7 @@ type lan struct {
 	nodes map[string]*testNode
 	sent  int
 	bytes int
+	cut   bool // nothing gets through
 }
 
 // testNode is an arbiter with what it said.
@@ -65,6 +66,9 @@ func (l *lan) send(to string, payload []byte) {
 	defer l.mu.Unlock()
 	l.sent++
 	l.bytes += len(payload)
+	if l.cut {
+		return
+	}
 	n := l.nodes[to]
 	time.AfterFunc(ms, func() { n.arbiter.Receive(payload, "eth0", time.Now()) })
 }

@@ -79,6 +79,7 @@ type ownUnit struct {
 	memory  Memory
 	vips    vipSummary
 	dirty   bool
+	calm    bool // see Decision.Calm
 	wake    time.Time
 	request *Request
 	alerts  []Alert
@@ -241,6 +242,7 @@ func (c *Core) part(u *ownUnit) {
 func (c *Core) SetHeartbeat(d time.Duration) {
 	c.heartbeat = min(max(d, minHeartbeat), maxHeartbeat)
 	c.pace()
+	c.allDirty()
 }
 
 // SetAddrs gives further addresses at which heartbeats reach this node, beside
@@ -353,7 +355,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	c.hearLeases(&d.Record)
 	for i := range d.Record.Claims {
 		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
-			u.dirty = true
+			u.dirty = u.dirty || !u.calm || !m.claims[u.view.Name].repeated
 			c.answer(u, m)
 		}
 	}
@@ -567,7 +569,7 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 	if c.tracing {
 		c.trace(u, &v, &d, out)
 	}
-	u.dirty, u.wake = false, d.Wake
+	u.dirty, u.calm, u.wake = false, d.Calm, d.Wake
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
 	c.heed(now, u, &v, &d)
 	if d.Refused != "" {

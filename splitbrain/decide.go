@@ -79,6 +79,7 @@ type PeerRequest struct {
 // zero value is that of a unit just started.
 type Memory struct {
 	hold      Hold         // as last delivered
+	held      heldBy       // and for whom
 	members   []netip.Addr // as last delivered
 	delivered bool         // members were delivered at all
 
@@ -151,6 +152,8 @@ type Decision struct {
 	Burst string
 	// Urgent says that the others should hear of it at once.
 	Urgent bool
+	// Calm says that claims which repeat themselves are no reason to decide again.
+	Calm bool
 	// Asks says that the voters are to be asked for the lease, or to prolong it.
 	Asks bool
 }
@@ -168,6 +171,7 @@ func Decide(v *View) Decision {
 		d.Memory.bid, d.Memory.lease, d.Memory.unleased = bid{}, Lease{}, time.Time{}
 		d.mesh()
 	}
+	d.Calm = d.calm()
 	d.Decision.Memory = d.Memory
 	return d.Decision
 }

@@ -61,7 +61,9 @@ func (d *decider) hold(holder *Peer) {
 	d.wake(until.Add(1))
 	until = later(until, d.lapsesForBetter(holder))
 	until = later(until, d.timersOfBetter(holder))
-	if rank := d.rank(TenureID{Boot: holder.Boot}); d.news(until, rank) {
+	rank := d.rank(TenureID{Boot: holder.Boot})
+	if d.news(until, rank) && (rank != d.Memory.hold.Rank || !d.heldLongEnough(holder)) {
+		d.Memory.held = heldBy{TenureID{holder.Boot, holder.Claim.Tenure.Seq}, d.Now}
 		d.reserve(until, rank, fmt.Sprintf("%s claimed MASTER and has not repeated it for %v",
 			holder.Node, d.freshUntil(holder).Sub(holder.At).Round(time.Millisecond)))
 	}

@@ -28,7 +28,7 @@ type Table struct {
 	// listed says which claims of MASTER list an address. Entries that are no
 	// longer true are dropped when they are met.
 	listed map[netip.Addr][]listing
-	moved  bool // an entry was added
+	moved  bool // an entry was added, or something else that concerns all units has changed
 
 	// suspect is until when records may have waited unread: this process has
 	// stood still.
@@ -67,6 +67,7 @@ type member struct {
 	interval time.Duration
 	leaving  bool
 	acks     []Ack
+	inTime   bool // the latest record is punctual
 
 	regained time.Time // when we began to hear it, or again
 	answered uint64    // our first record since we began to hear it, or again; 0: none yet
@@ -92,7 +93,8 @@ type member struct {
 // heldClaim is the latest claim of a member on one unit.
 type heldClaim struct {
 	Claim
-	at time.Time
+	at       time.Time
+	repeated bool // in time, and says what the one before it said
 
 	// Of the latest tenure for which it claimed MASTER:
 	masterSeq   uint64
@@ -170,6 +172,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 	case r.Seq < m.seq, r.Seq == m.seq && m.parts.has(r.Part):
 		return nil, false
 	case r.Seq > m.seq:
+		m.inTime = m.punctual(r, made)
 		m.seq, m.parts = r.Seq, partSet{}
 		m.at, m.via, m.path = made, d.Via, path
 		m.interval, m.leaving = min(r.Interval, maxHeartbeat), r.Leaving
@@ -184,6 +187,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 	m.refusals = append(m.refusals, r.Refusals...)
 	m.invites = append(m.invites, r.Invites...)
 	if r.Part == 0 {
+		t.moved = t.moved || !slices.Equal(m.sources, r.Addrs)
 		m.sources, m.macs, m.facts, m.epoch = r.Addrs, r.MACs, r.Facts, r.Electorate.Epoch
 		t.moved = t.moved || !sameFencing(m.fencing, r.Fencing)
 		m.fencing, m.fencingAt = r.Fencing, made
@@ -272,6 +276,7 @@ func (m *member) hear(c *Claim, made time.Time) bool {
 		m.claims[c.Unit] = h
 	}
 	fresh := c.State == Master && (h.State != Master || h.VIPHash != c.VIPHash)
+	h.repeated = m.inTime && made.Sub(h.at) <= 3*m.interval && c.repeats(&h.Claim)
 	h.Claim, h.at = *c, made
 	if c.State != Master {
 		return false
