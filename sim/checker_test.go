@@ -70,7 +70,12 @@ func (c *checker) bound(p *pair) time.Duration {
 	if !p.direct {
 		bound += 4 * hb // until the third one sees that a relay is needed
 	}
-	return bound
+	return c.bySlowest(bound)
+}
+
+// bySlowest is how long a time may really take by the slowest clock of a node.
+func (c *checker) bySlowest(d time.Duration) time.Duration {
+	return d + time.Duration(float64(d)*(c.w.clocks.slew+c.w.clocks.raw)*1.2)
 }
 
 func (w *world) heartbeatInterval() time.Duration {
@@ -224,7 +229,7 @@ func (c *checker) advance(t time.Time) {
 			}
 			if !p.oneWay.IsZero() {
 				// First the records of the time before must have grown old.
-				bound := c.bound(p) + c.w.fresh() + 3*c.w.heartbeatInterval()
+				bound := c.bound(p) + c.bySlowest(c.w.fresh()+3*c.w.heartbeatInterval())
 				c.both(t, i, j, "are connected one way", later(p.both, p.oneWay), bound)
 			}
 		}
@@ -255,7 +260,7 @@ func (c *checker) patience() time.Duration {
 		// A vote may be split, and a former holder's grants run out first.
 		p += w.longestLease() + time.Second
 	}
-	return p + time.Duration(float64(p)*(w.clocks.slew+w.clocks.raw)*1.2)
+	return c.bySlowest(p)
 }
 
 func (w *world) longestLease() time.Duration {
