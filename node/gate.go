@@ -98,12 +98,15 @@ func keepSlots(g *gate.Gate) error {
 	return errors.Join(errs...)
 }
 
-// gateMode is what keeps the gate of a unit open. Without an arbiter that gives
-// leases, which a machine of its own does not have, adverts do.
+// gateMode is what keeps the gate of a unit open, or renews its addresses where it
+// has none. Without an arbiter that gives leases, which a machine of its own does
+// not have, adverts do.
 func gateMode(s desired.SplitBrain, leases bool) vrrp.KernelLease {
 	switch {
-	case s.Policy == "quorum" && leases:
+	case s.Policy == "quorum" && leases && s.KernelLease:
 		return vrrp.LeaseByEvents
+	case s.Policy == "quorum" && leases:
+		return vrrp.LeaseByLifetime
 	case s.KernelLease:
 		return vrrp.LeaseByAdverts
 	default:

@@ -31,10 +31,10 @@ func (k *kernel) Release(instance string, addrs []vrrp.Address, routes []vrrp.Ro
 	return k.addrs.Release(instance, addresses(addrs), netifRoutes(routes))
 }
 
-func (k *kernel) Renew() error {
+func (k *kernel) Renew(except ...string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err := k.addrs.Renew()
+	err := k.addrs.Renew(except...)
 	if errors.Is(err, netif.ErrLapsed) {
 		return fmt.Errorf("%w: %w", vrrp.ErrLapsed, err)
 	}

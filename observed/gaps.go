@@ -62,6 +62,10 @@ func (g *Guard) gap(expiry time.Duration) (cause string, e time.Duration) {
 	}
 	// A backup waits for so long after the last sign of the holder, at least.
 	waits := time.Duration(adverts) * advert
+	if g.Policy == "quorum" {
+		// The voters grant nobody else the unit before the addresses have expired.
+		waits = max(waits, expiry)
+	}
 	switch k := g.Unit.Gate.Lease; {
 	case g.Policy == "off":
 		return policyOff, 0

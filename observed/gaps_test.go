@@ -32,6 +32,8 @@ func TestGapsSayHowLongTwoMayAnswer(t *testing.T) {
 		{"two adverts are waited for", []Guard{guard(time.Second, 2*time.Second, "", func(g *Guard) { g.DownTimerAdverts = 2 })},
 			"vi_1: the gate stays open for 2s, and 2 adverts are waited for: two may answer for up to 220ms after a holder hangs"},
 		{"with quorum the lease closes it", []Guard{guard(time.Second, 2*time.Second, "", func(g *Guard) { g.DownTimerAdverts, g.Policy = 2, "quorum" })}, ""},
+		{"with quorum the lease outlasts the addresses", []Guard{guard(250*time.Millisecond, 0, "no BPF", func(g *Guard) { g.Policy = "quorum" })},
+			"vi_1: no kernel gate (no BPF): a holder that is killed answers until its addresses expire, before another one takes over"},
 		{"policy off", []Guard{guard(time.Second, 2*time.Second, "", func(g *Guard) { g.Policy = "off" })}, "vi_1: split_brain policy off"},
 		{"many units are named once", []Guard{
 			guard(time.Second, 0, "x", nil), guard(time.Second, 0, "x", func(g *Guard) { g.Unit.Name = "vi_2" }), guard(100*time.Millisecond, 0, "x", func(g *Guard) { g.Unit.Name = "vi_3" }),

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // ErrStopped says that the engine has ended.
@@ -43,6 +45,9 @@ func NewEngine(opts Options) (*Engine, error) {
 		return nil, errors.New("vrrp engine: Options.Alarm is required")
 	case opts.RenewEvery < 0 || opts.Lease < 0:
 		return nil, fmt.Errorf("vrrp engine: Options.RenewEvery %v and Lease %v must not be negative", opts.RenewEvery, opts.Lease)
+	}
+	if opts.Clock == nil {
+		opts.Clock = kclock.Now
 	}
 	if opts.RenewEvery == 0 {
 		opts.RenewEvery = 300 * time.Millisecond

@@ -36,6 +36,7 @@ func (l *loop) accept(u *unitShell, a Action) {
 		if i := u.instance(release.Instance); i != nil {
 			l.setClaimed(i, false)
 		}
+		u.gate.expiry = time.Time{}
 		l.shut(u) // before any address goes
 	}
 	switch a.(type) {
@@ -108,6 +109,14 @@ func (l *loop) perform(o op) {
 // claim adds the addresses of an instance. What cannot be added makes it
 // FAULT: a master that does not answer is worse than none.
 func (l *loop) claim(i *instanceShell) {
+	if l.byLifetime(i.unit) {
+		l.claimByLifetime(i)
+		return
+	}
+	l.claimNow(i)
+}
+
+func (l *loop) claimNow(i *instanceShell) {
 	l.forget(i)
 	l.testify(i.spec.Name, i, true)
 	err := l.opts.Kernel.Claim(i.spec.Name, i.spec.held(), i.spec.Routes, l.lifetime(i.unit))

@@ -11,6 +11,8 @@ type unitGate struct {
 	renewal time.Duration // for how long one opens it at most; 0: the unit has no gate
 	missing string        // why it has none though the spec wants one
 	granted Lease         // the last one, for the tenure that it names
+	expiry  time.Time     // of the addresses, while the granted lease alone renews them
+	renews  bool          // the present pass renews them by it
 	due     bool          // the unit is in loop.renewing
 	closing bool          // the unit is in loop.closing
 }
@@ -21,7 +23,7 @@ func (l *loop) guarded(u *unitShell) bool { return u.gate.renewal > 0 && l.opts.
 // setGate finds out whether a unit with this specification can have a gate.
 func (l *loop) setGate(u *unitShell) {
 	u.gate.renewal, u.gate.missing = 0, ""
-	if u.spec.KernelLease == NoKernelLease {
+	if u.spec.KernelLease == NoKernelLease || u.spec.KernelLease == LeaseByLifetime {
 		return
 	}
 	if l.opts.Gate == nil {
@@ -79,8 +81,8 @@ func (l *loop) reguard(u *unitShell) {
 		if stood := l.enter(u, l.opts.Gate.Now()); stood > 0 {
 			l.step(u, Paused{For: stood})
 		}
-	default:
-		l.guard(u)
+	case !l.guard(u):
+		l.unguarded(u)
 	}
 }
 
@@ -227,12 +229,16 @@ func (l *loop) lapse(u *unitShell, since time.Duration) {
 // grant takes a Lease. It belongs to one tenure, and cannot revive one that is
 // lost.
 func (l *loop) grant(u *unitShell, lease Lease) {
-	if u.spec.KernelLease != LeaseByEvents {
+	if !u.spec.asks() {
 		return
 	}
 	u.gate.granted = lease
-	if u.machine.state != Master || lease.Tenure != u.machine.tenure.Seq || u.gate.slot == nil {
+	if u.machine.state != Master || lease.Tenure != u.machine.tenure.Seq {
 		return // kept for the tenure that it names
+	}
+	if u.gate.slot == nil {
+		l.renewAt = l.now // which finds out whether it may
+		return
 	}
 	now, deadline := l.opts.Gate.Now(), u.gate.slot.Deadline()
 	if now >= deadline {

@@ -344,7 +344,12 @@ func (l *loop) renew() {
 		return
 	}
 	l.renewIn(l.renewEvery())
-	err := l.opts.Kernel.Renew()
+	except, all := l.notRenewed()
+	if all {
+		return
+	}
+	err := l.opts.Kernel.Renew(except...)
+	l.renewedByLifetime()
 	if err == nil {
 		return
 	}

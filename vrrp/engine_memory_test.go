@@ -193,9 +193,12 @@ type memoryKernel struct {
 	lifetime  time.Duration // of the last claim
 	renewed   int
 	renewedAt []time.Time
+	prolonged map[string]time.Time // by instance: the last claim or renewal
 }
 
-func newMemoryKernel() *memoryKernel { return &memoryKernel{held: make(map[netip.Prefix]string)} }
+func newMemoryKernel() *memoryKernel {
+	return &memoryKernel{held: make(map[netip.Prefix]string), prolonged: make(map[string]time.Time)}
+}
 
 func (k *memoryKernel) Claim(instance string, addrs []Address, _ []Route, lifetime time.Duration) error {
 	k.mu.Lock()
@@ -205,6 +208,7 @@ func (k *memoryKernel) Claim(instance string, addrs []Address, _ []Route, lifeti
 	if k.claimErr != nil {
 		return k.claimErr
 	}
+	k.prolonged[instance] = time.Now()
 	for _, a := range addrs {
 		k.held[a.Prefix] = instance
 	}
@@ -221,10 +225,15 @@ func (k *memoryKernel) Release(instance string, addrs []Address, _ []Route) erro
 	return nil
 }
 
-func (k *memoryKernel) Renew() error {
+func (k *memoryKernel) Renew(except ...string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.renewed++
+	for _, instance := range k.held {
+		if !slices.Contains(except, instance) {
+			k.prolonged[instance] = time.Now()
+		}
+	}
 	k.renewedAt = append(k.renewedAt, time.Now())
 	return k.renewErr
 }
@@ -284,6 +293,9 @@ func startNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
 	return n
 }
 
+// bubbleClock is the bubble's clock as the one of leases.
+func bubbleClock() kclock.Instant { return kclock.Instant(time.Now().UnixNano()) }
+
 func newTestNode(t *testing.T, lan *memoryLAN, name, addr string) *testNode {
 	return &testNode{
 		t: t, name: name, addr: netip.MustParseAddr(addr), kernel: newMemoryKernel(),
@@ -304,6 +316,7 @@ func (n *testNode) start(kernel Kernel) {
 		Network: n.network,
 		Kernel:  kernel,
 		Alarm:   kclock.NewTimer(),
+		Clock:   bubbleClock,
 
 		RenewEvery: n.renewEvery,
 		Notify: func(tr Transition) {

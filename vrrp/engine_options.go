@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // Options are what an Engine works with. Log, Network, Kernel and Alarm are
@@ -43,6 +45,9 @@ type Options struct {
 	// none, because of GateMissing.
 	Gate        Gate
 	GateMissing string
+
+	// Clock reads the clock that an event Lease is counted by; nil: kclock.Now.
+	Clock func() kclock.Instant
 
 	// Suspended is how long the machine has been suspended in all
 	// (kclock.Suspended). Nil: never.

@@ -18,10 +18,10 @@ func (k *hangingKernel) Release(instance string, addrs []Address, routes []Route
 	return k.memoryKernel.Release(instance, addrs, routes)
 }
 
-func (k *hangingKernel) Renew() error {
+func (k *hangingKernel) Renew(except ...string) error {
 	time.Sleep(k.hang)
 	k.hang = 0
-	return k.memoryKernel.Renew()
+	return k.memoryKernel.Renew(except...)
 }
 
 func TestMasterThatHungBecomesBackupAndLetsGo(t *testing.T) {

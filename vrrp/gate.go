@@ -67,9 +67,10 @@ type KernelLease uint8
 
 // Kernel leases.
 const (
-	NoKernelLease  KernelLease = iota // no slot: only the lifetime of addresses ends them
-	LeaseByAdverts                    // each round of adverts that left (policy mesh)
-	LeaseByEvents                     // the event Lease (policy quorum)
+	NoKernelLease   KernelLease = iota // no slot: only the lifetime of addresses ends them
+	LeaseByAdverts                     // each round of adverts that left (policy mesh)
+	LeaseByEvents                      // the event Lease (policy quorum)
+	LeaseByLifetime                    // no slot, and the event Lease alone prolongs the lifetime of addresses
 )
 
 // leaseAdverts is the kernel lease by adverts, in advertisement intervals.

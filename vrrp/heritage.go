@@ -15,7 +15,7 @@ type Heritage struct {
 	Age  time.Duration // for which it has held
 	Left time.Duration // within which it must advertise again, or the tenure is lost
 
-	Granted Lease // the last one, with LeaseByEvents
+	Granted Lease // the last one, of a unit that is told when to hold
 }
 
 // Freeze ends the engine without letting go: no goodbye, and the addresses stay,
@@ -49,7 +49,8 @@ func (l *loop) freeze(least time.Duration) []Heritage {
 		all = append(all, h)
 	}
 	if l.claims > 0 {
-		if err := l.opts.Kernel.Renew(); err != nil {
+		except, _ := l.notRenewed()
+		if err := l.opts.Kernel.Renew(except...); err != nil {
 			l.opts.Log.Error("addresses were not renewed", "err", err)
 		}
 	}
@@ -69,7 +70,11 @@ const inheritMargin = 50 * time.Millisecond
 
 // inheritable is for how long the tenure of a unit outlives its process: until then
 // no backup's Master_Down_Timer ends (RFC 9568 section 6.1), and its gate is open.
+// Addresses that the lease alone renews live for less than a restart takes.
 func (l *loop) inheritable(u *unitShell) time.Duration {
+	if l.byLifetime(u) && u.machine.state == Master {
+		return 0
+	}
 	left := 2 * u.shortest
 	if u.gate.slot != nil && u.machine.state == Master {
 		left = min(left, u.gate.slot.Deadline()-l.opts.Gate.Now())

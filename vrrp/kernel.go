@@ -20,9 +20,10 @@ type Kernel interface {
 	// Release removes them and makes sure by a dump that none is left.
 	Release(instance string, addrs []Address, routes []Route) error
 
-	// Renew prolongs the lifetime of everything claimed, in one pass. The error
-	// wraps ErrLapsed when a lifetime had ended before.
-	Renew() error
+	// Renew prolongs the lifetime of everything claimed, in one pass, but for what
+	// the named instances have. The error wraps ErrLapsed when a lifetime had ended
+	// before.
+	Renew(except ...string) error
 
 	// Announce sends one gratuitous ARP (IPv4) or unsolicited neighbour
 	// advertisement (IPv6) for each address.

@@ -41,7 +41,9 @@ type UnitSpec struct {
 	Instances []InstanceSpec // in configuration order; the first one orders the unit
 
 	// KernelLease is what keeps the unit's slot in the kernel gate open. With
-	// LeaseByEvents a unit becomes MASTER by TakeOver only.
+	// LeaseByEvents and LeaseByLifetime a unit becomes MASTER by TakeOver only, and
+	// one that has no slot renews its addresses only while the event Lease reaches
+	// beyond their end.
 	KernelLease KernelLease
 	// LeaseTime is with LeaseByEvents how far ahead an event Lease reaches at
 	// most.

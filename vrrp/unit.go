@@ -274,7 +274,7 @@ func (u *Unit) leaveInit(now time.Time, healthy bool) {
 
 // asks says that the unit becomes MASTER only when it is told to: whoever does has
 // a majority's word for it. Silence alone only makes it want to.
-func (u *Unit) asks() bool { return u.spec.KernelLease == LeaseByEvents }
+func (u *Unit) asks() bool { return u.spec.asks() }
 
 // readyAt is when the last Master_Down_Timer of the members ends.
 func (u *Unit) readyAt() time.Time { return u.lastToWait().masterDownTimer }

@@ -50,6 +50,7 @@ type Addresses struct {
 	// is for; both are built anew when stale.
 	renewal requests
 	renewed []*holding
+	except  []string // owners that it leaves out
 	stale   bool
 }
 
@@ -361,14 +362,18 @@ func (a *Addresses) list(index int) ([]ifAddr, error) {
 // removed. Owners whose last pass is longer ago than their lease are left alone, and
 // the error is then ErrLapsed until they are claimed again or released: it is a
 // sign that this process stood still (R8), so the unit must go BACKUP.
-func (a *Addresses) Renew() error {
+// The owners named are left alone as well, and nothing is said of them.
+func (a *Addresses) Renew(except ...string) error {
 	now, err := boottime()
 	if err != nil {
 		return err
 	}
+	if !slices.Equal(a.except, except) {
+		a.except, a.stale = slices.Clone(except), true
+	}
 	var lapsed []string
 	for _, h := range a.held {
-		if now-h.at > h.lease && !h.foreign && !slices.Contains(lapsed, h.owner) {
+		if now-h.at > h.lease && !h.foreign && !slices.Contains(lapsed, h.owner) && !slices.Contains(except, h.owner) {
 			lapsed = append(lapsed, h.owner)
 		}
 	}
@@ -402,7 +407,7 @@ func (a *Addresses) buildRenewal(lapsed []string) {
 	a.renewal.reset()
 	a.renewed = a.renewed[:0]
 	for _, h := range a.held {
-		if h.foreign || slices.Contains(lapsed, h.owner) {
+		if h.foreign || slices.Contains(lapsed, h.owner) || slices.Contains(a.except, h.owner) {
 			continue
 		}
 		a.renewal.addAddr(h.addr, h.index, h.lease, unix.NLM_F_REPLACE)

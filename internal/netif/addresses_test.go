@@ -106,6 +106,23 @@ func TestRenewLeavesLapsedOwnersAlone(t *testing.T) {
 	wantPrefixes(t, "v0", "192.0.2.100/32", "192.0.2.101/32")
 }
 
+func TestRenewLeavesOutWhoIsNamed(t *testing.T) {
+	newNamespace(t)
+	a := newAddresses(t, t.TempDir())
+	first, second := []Address{vip("192.0.2.100/32")}, []Address{vip("192.0.2.101/32")}
+	must(t, a.Claim("vi_1", first, nil, Lease))
+	must(t, a.Claim("vi_2", second, nil, Lease))
+	must(t, a.Renew())
+	for end := time.Now().Add(2200 * time.Millisecond); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
+		must(t, a.Renew("vi_1")) // which lapses, and is nobody's fault
+	}
+	wantPrefixes(t, "v0", "192.0.2.101/32")
+	must(t, a.Release("vi_1", first, nil))
+	must(t, a.Claim("vi_1", first, nil, Lease))
+	must(t, a.Renew())
+	wantPrefixes(t, "v0", "192.0.2.100/32", "192.0.2.101/32")
+}
+
 func TestForeignAddressIsReportedAndLeftAlone(t *testing.T) {
 	newNamespace(t)
 	var reported []netip.Prefix
