@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,6 +75,10 @@ type Member struct {
 	Gossip Gossip       // what gossip thinks of it
 }
 
+func (m Member) equal(o Member) bool {
+	return m.Name == o.Name && m.Gossip == o.Gossip && slices.Equal(m.Addrs, o.Addrs)
+}
+
 // Gossip is the membership protocol's opinion of a member. It never moves a
 // unit; it is a channel in the evidence.
 type Gossip uint8
@@ -106,8 +111,9 @@ type Arbiter struct {
 	wake chan struct{} // size one: the inbox has something
 	sent atomic.Uint64 // number of the last record
 
-	mu    sync.Mutex // guards inbox
-	inbox inbox
+	mu      sync.Mutex // guards inbox and gathers
+	inbox   inbox
+	gathers bool // Run looks again soon: datagrams need not wake it
 }
 
 // inbox holds what has come in since the goroutine last looked. Units,
@@ -178,7 +184,7 @@ func (a *Arbiter) SetUnits(units []UnitView) {
 }
 
 // SetMembers gives all configured members but this node; records of others
-// are dropped.
+// are dropped. The list is not changed afterwards.
 func (a *Arbiter) SetMembers(members []Member) {
 	a.put(func(in *inbox) { in.members, in.hasPeers = members, true })
 }
@@ -234,13 +240,17 @@ func (a *Arbiter) Fenced(life FencedLife) {
 // keeps no reference to payload. The error says why it was dropped.
 func (a *Arbiter) Receive(payload []byte, path string, at time.Time) error {
 	d, err := Decode(payload)
-	a.put(func(in *inbox) {
-		if err != nil || len(in.datagrams) >= maxQueued {
-			in.dropped++
-			return
-		}
-		in.datagrams = append(in.datagrams, received{d, path, at})
-	})
+	a.mu.Lock()
+	if err != nil || len(a.inbox.datagrams) >= maxQueued {
+		a.inbox.dropped++
+	} else {
+		a.inbox.datagrams = append(a.inbox.datagrams, received{d, path, at})
+	}
+	gathers := a.gathers
+	a.mu.Unlock()
+	if !gathers {
+		a.signal()
+	}
 	return err
 }
 
@@ -346,6 +356,10 @@ func (a *Arbiter) put(f func(*inbox)) {
 	a.mu.Lock()
 	f(&a.inbox)
 	a.mu.Unlock()
+	a.signal()
+}
+
+func (a *Arbiter) signal() {
 	select {
 	case a.wake <- struct{}{}:
 	default: // it is awake already

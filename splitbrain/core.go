@@ -36,6 +36,7 @@ type Core struct {
 	interval  time.Duration // present: Advert_Int / 5 of the quickest unit at most (R0)
 	window    time.Duration // how long the slowest unit lets a record count
 	table     *Table
+	given     []Member // by SetMembers
 	started   time.Time
 
 	units   map[string]*ownUnit
@@ -264,8 +265,12 @@ func (c *Core) addSource(a netip.Addr) {
 	}
 }
 
-// SetMembers gives all configured members.
+// SetMembers gives all configured members, which are not changed afterwards.
 func (c *Core) SetMembers(members []Member) {
+	if c.given != nil && slices.EqualFunc(members, c.given, Member.equal) {
+		return
+	}
+	c.given = members
 	c.table.SetMembers(members)
 	c.scout.stale = true
 	c.allDirty()

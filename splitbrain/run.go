@@ -12,6 +12,10 @@ const publishEvery = time.Second
 // publishSpacing keeps a burst of changes from being published one by one.
 const publishSpacing = 20 * time.Millisecond
 
+// gatherFor is how long datagrams wait for others after one has come: a record
+// of many units has many, and they are judged together.
+const gatherFor = 2 * time.Millisecond
+
 // Run works until ctx is done. It may be called once.
 func (a *Arbiter) Run(ctx context.Context) error {
 	core := NewCore(a.opts.Node, a.opts.Boot, a.opts.Cluster, a.opts.Heartbeat, time.Now())
@@ -37,7 +41,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		changed   bool // since published
 	)
 	for {
-		in := a.take()
+		in, gathers := a.take()
 		if in.leave != nil {
 			leaving = in.leave
 		}
@@ -76,6 +80,9 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		if changed {
 			due = earlier(due, published.Add(publishSpacing))
 		}
+		if gathers {
+			due = earlier(due, now.Add(gatherFor))
+		}
 		timer.Reset(time.Until(due))
 		select {
 		case <-a.wake:
@@ -93,13 +100,14 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// take empties the inbox.
-func (a *Arbiter) take() inbox {
+// take empties the inbox, and reports whether datagrams gather from now on
+// because some have just come.
+func (a *Arbiter) take() (in inbox, gathers bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	in := a.inbox
-	a.inbox = inbox{}
-	return in
+	in, a.inbox = a.inbox, inbox{}
+	a.gathers = len(in.datagrams) > 0
+	return in, a.gathers
 }
 
 // feed gives the core what came in: levels first, then the queues in order.
