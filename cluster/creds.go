@@ -64,9 +64,3 @@ func caller(ctx context.Context) (node string, key pki.KeyID, ok bool) {
 	}
 	return node, pki.KeyIDOf(info.State.PeerCertificates[0]), true
 }
-
-// Peer returns the name of the member that made the call of ctx on the TLS port.
-func Peer(ctx context.Context) (node string, ok bool) {
-	node, _, ok = caller(ctx)
-	return node, ok
-}

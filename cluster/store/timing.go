@@ -28,17 +28,6 @@ func LAN() Timing {
 	}
 }
 
-// Slow is the timing for distant or heavily loaded nodes: a new leader in about
-// 2 s.
-func Slow() Timing {
-	return Timing{
-		Heartbeat: time.Second,
-		Election:  time.Second,
-		Lease:     500 * time.Millisecond,
-		DiskStall: 2 * time.Second,
-	}
-}
-
 func (t Timing) check() error {
 	const least = 5 * time.Millisecond
 	switch {

@@ -73,7 +73,7 @@ func (a *app) incidentShowCommand() *cobra.Command {
 
 With --replay it prints each decision that the nodes took about the units around
 that time, and what today's code decides from the same facts. Nodes keep these
-in memory: they are gone after a restart.`,
+in memory, and those of the last ten incidents in the run directory until a reboot.`,
 		Example:           example("haclusterctl incident show 12", "haclusterctl incident show 12 --replay"),
 		Args:              argsBetween(1, 1),
 		ValidArgsFunction: a.completeIncidents,
