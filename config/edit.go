@@ -26,8 +26,8 @@ func (e *EditError) Error() string {
 // "vrrp_instance VI_1 authentication", "global_defs". The value is written as in
 // the document, quotes included; it is empty for words that take none. With a
 // node only that node's value changes, by an @NODE line; without one all nodes
-// get the value. A block without a name that is missing is added. The result has been read again, but is not compiled: values are
-// not checked here.
+// get the value. A block without a name that is missing is added. The result has
+// been read again, but is not compiled: values are not checked here.
 func Set(doc *syntax.Document, path, keyword, value, node string) (string, error) {
 	e := editor{doc: doc, path: path, keyword: keyword, value: strings.TrimSpace(value), node: node}
 	e.statement = strings.TrimSpace(keyword + " " + e.value)

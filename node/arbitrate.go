@@ -94,10 +94,10 @@ func unitView(u vrrp.UnitStatus, spec desired.Unit) splitbrain.UnitView {
 }
 
 // kernelLease is how long addresses of a hung holder may outlive its last sign
-// of life where no gate stands before them. Claims are believed for 1.1 times that and 20 ms. The lifetime of an
-// address proves nothing below an advert interval of a second; there claims are
-// believed for Master_Down_Interval, so that a death is never served later than
-// VRRP alone would.
+// of life where no gate stands before them. Claims are believed for 1.1 times that
+// and 20 ms. The lifetime of an address proves nothing below an advert interval of
+// a second; there claims are believed for Master_Down_Interval, so that a death is
+// never served later than VRRP alone would.
 func kernelLease(advert time.Duration, downTimerAdverts int, priority vrrp.Priority) time.Duration {
 	skew := time.Duration(256-int(priority)) * advert / 256
 	masterDown := time.Duration(downTimerAdverts)*advert + skew

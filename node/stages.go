@@ -26,8 +26,8 @@ func newStages(ctx context.Context) (*stages, context.Context) {
 	return &stages{failed: cancel}, ctx
 }
 
-// start runs one more part. One that returns nil has nothing more to do. It is told to end by its own context only, so that
-// what it needs still works meanwhile.
+// start runs one more part. One that returns nil has nothing more to do. It is
+// told to end by its own context only, so that what it needs still works meanwhile.
 func (s *stages) start(ctx context.Context, before func(), run func(context.Context) error) {
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	done := make(chan struct{})
