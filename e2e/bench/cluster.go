@@ -112,9 +112,7 @@ The same faults strike the holder in a cluster of three haclusterd with the defa
 (mesh), priorities 150, 100 and 50; mesh and Raft have a network of their own, "link cut" is
 that of the network of the virtual address. %d runs of each cell. The take-over is measured as
 above; "dark" is the longest time for which a client that asks every 10 ms by ARP and by echo
-had no answer, "two" the longest time for which two nodes answered in any of the runs: the
-address of a killed daemon stays for its lifetime of a second or two, which a take-over at
-100 ms does not wait for. The fault comes some ten milliseconds after an advert: the mesh
+had no answer, "two" the longest time for which two nodes answered in any of the runs. The fault comes some ten milliseconds after an advert: the mesh
 tells of a cut link, and that time is most of the take-over then. There is no column beside it:
 keepalived has no cluster.
 

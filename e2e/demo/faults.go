@@ -26,8 +26,8 @@ func (p *play) kill() {
 	}
 	view.WantNeverTwo(0, vip)
 	p.l.say("lb02 sends its first advert %s after the last one of lb01; by VRRP's", span(took))
-	p.l.say("rules that is %s, three advert intervals and a skew. The dead machine's address", span(limit))
-	p.l.say("expired by itself before that, so nobody answered for %s and never two did.", span(view.Dark(vip)))
+	p.l.say("rules that is %s, three advert intervals and a skew. The dead machine's kernel", span(limit))
+	p.l.say("had closed its gate before that, so nobody answered for %s and never two did.", span(view.Dark(vip)))
 	p.l.pause()
 	p.run(p.c, "status")
 	p.l.record("kill -9 of the holder: last advert → first of the next", span(took), span(limit)+" (VRRP)")
