@@ -12,7 +12,7 @@
 //	Arbiter                  the shell: one goroutine, mailboxes, a timer
 //	Fencer                   whom to fence, and whom to vote for (R11); package fence runs agents
 //
-// The rules carry the names of the project's split-brain document:
+// The rules carry the names of docs/split-brain.md:
 //
 //	R0   units, records, what is fresh             record.go, table.go, core.go
 //	R1   hold, and the path that is dead           hold.go, deadpath.go

@@ -13,7 +13,7 @@ const intro = `# One holder, measured
 
 %s
 
-Each row is a fault of SPLITBRAIN.md's table under one subject: haclusterd with policy mesh or
+Each row is a fault of [this table](split-brain.md#faults) under one subject: haclusterd with policy mesh or
 quorum, or keepalived with the same priorities under the same fault in the same run; adverts
 once a second, %d runs of each (of keepalived a quarter, and one of what takes minutes), %d at
 a time, in random order. Every run has machines and

@@ -6,7 +6,7 @@
 // remove, and what to tell the other routers once a dump has shown that it is
 // gone. When the worker dies, or is silent for longer than its will allows, the
 // supervisor kills and reaps it, carries the will out, and starts it again
-// (rule R7c of the project's split-brain document).
+// (rule R7c of docs/split-brain.md).
 //
 // A will is made of clauses with names. Each is complete in itself, small enough
 // for one message, and deposited before what it covers is claimed: a message
