@@ -51,7 +51,7 @@ func newWill(log *slog.Logger, keep clauses) *will {
 func (k *will) instance(v vrrp.Will) {
 	var c supervisor.Clause
 	if len(v.Addresses) > 0 {
-		c.Silence = v.Silence
+		c.Silence, c.Gated = v.Silence, v.Gated
 		for _, a := range v.Addresses {
 			c.Addresses = append(c.Addresses, supervisor.Address{Interface: a.Interface, Prefix: a.Prefix, Peer: a.Peer})
 		}

@@ -3,6 +3,7 @@ package vrrp
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -360,6 +361,38 @@ func TestUnitIsServedWithoutAGateAndSaysWhy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The supervisor goes by it when it cannot remove an address.
+func TestTheWillSaysWhetherTheGateGuardsAnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := gatedNode(t, newMemoryLAN(), plainKernel)
+		want := func(when string, gated bool) {
+			t.Helper()
+			synctest.Wait()
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if a.will.Gated != gated || len(a.will.Addresses) != 1 {
+				t.Errorf("%s: will %+v, want one address and gated = %v", when, a.will, gated)
+			}
+		}
+		a.apply(gated(LeaseByAdverts, unitSpec(51, 150)))
+		time.Sleep(5 * time.Second)
+		want("with a gate", true)
+		a.apply(unitSpec(51, 150))
+		want("kernel_lease off", false)
+		a.apply(gated(LeaseByAdverts, unitSpec(51, 150)))
+		want("on again", true)
+		a.gate.with(func() { a.gate.unguard = errors.New("eth0 is taken") })
+		link := Link{Name: "eth0", Index: 3, Up: true, MTU: 1500, Addrs: []netip.Prefix{netip.PrefixFrom(a.addr, 24)}}
+		if err := a.engine.SetLink(t.Context(), link); err != nil {
+			t.Fatal(err)
+		}
+		want("a link that refuses it", false)
+		if a.kernel.lifetime != time.Second {
+			t.Errorf("addresses live for %v without the gate, want 1s", a.kernel.lifetime)
+		}
+	})
 }
 
 func TestGateComesAndGoesWithTheSpecification(t *testing.T) {

@@ -282,6 +282,7 @@ type testNode struct {
 	suspended   time.Duration
 	renewEvery  time.Duration // 0: the engine's default
 	gate        *memoryGate   // nil: none
+	will        Will          // the last one
 }
 
 // startNode runs an engine on interface eth0 with the given address until the
@@ -333,6 +334,11 @@ func (n *testNode) start(kernel Kernel) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.published++
+		},
+		Will: func(w Will) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.will = w
 		},
 		Suspended: func() time.Duration {
 			n.mu.Lock()

@@ -11,6 +11,9 @@ type Will struct {
 	Instance  string
 	Addresses []Address // claimed, or about to be; empty: nothing is left to do
 
+	// Gated says that the unit's slot in the kernel gate guards them.
+	Gated bool
+
 	// Farewell is the instance's adverts of priority 0, ready to be sent from
 	// the interface with the given index. Empty: it could not send now.
 	Family   Family
@@ -48,7 +51,7 @@ func (l *loop) testify(instance string, i *instanceShell, claims bool) {
 		}
 	}
 	if i != nil {
-		w.Silence = i.spec.silence()
+		w.Silence, w.Gated = i.spec.silence(), i.unit.gate.slot != nil
 		if claims {
 			w.Addresses = append(w.Addresses, without(i.spec.held(), w.Addresses)...)
 			w.Family, w.Index, w.Farewell = i.spec.Family, l.links[i.spec.Interface].Index, i.farewell()

@@ -266,12 +266,19 @@ func (s *Slot) Free() error {
 	return err
 }
 
-// CloseAll closes every slot, whosoever opened it: for the parent of a process
-// that is known to be dead.
-func (g *Gate) CloseAll() {
+// CloseAll closes every slot, whosoever opened it, and reads back that they are
+// closed: for the parent of a process that is known to be dead.
+func (g *Gate) CloseAll() error {
 	for index := range slots {
 		g.cell(index).deadline.Store(0)
 	}
+	now := Now()
+	for index := range slots {
+		if g.cell(index).state(now) == Open {
+			return fmt.Errorf("close slot %d of the gate: it is open again: somebody still uses it", index)
+		}
+	}
+	return nil
 }
 
 // CloseSlots closes slots by their numbers, whosoever opened them, and reads back
@@ -295,7 +302,9 @@ func (g *Gate) CloseSlots(indexes []uint32) error {
 // Reset closes every slot and forgets what all of them guarded: for when all their
 // addresses are known to be gone, and no process uses them.
 func (g *Gate) Reset() error {
-	g.CloseAll()
+	if err := g.CloseAll(); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var addresses []netip.Addr

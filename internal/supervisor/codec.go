@@ -31,6 +31,9 @@ func appendClause(b []byte, c *Clause) []byte {
 			b = binary.AppendUvarint(b, uint64(to.Port()))
 		}
 	}
+	if c.Gated {
+		b = append(b, 1)
+	}
 	return b
 }
 
@@ -62,6 +65,9 @@ func parseClause(b []byte) (Clause, error) {
 			w.To = append(w.To, netip.AddrPortFrom(addr, uint16(d.number(1<<16-1))))
 		}
 		c.Words = append(c.Words, w)
+	}
+	if len(d.b) > 0 {
+		c.Gated = d.byte() == 1
 	}
 	if d.bad || len(d.b) > 0 {
 		return Clause{}, fmt.Errorf("clause of a will: %w", errMalformed)

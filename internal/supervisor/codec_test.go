@@ -11,6 +11,7 @@ import (
 func sampleClause() Clause {
 	return Clause{
 		Silence: 2 * time.Second,
+		Gated:   true,
 		Addresses: []Address{
 			{Interface: "eth0", Prefix: netip.MustParsePrefix("192.0.2.100/24")},
 			{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32"), Peer: netip.MustParsePrefix("10.0.0.2/32")},

@@ -1,15 +1,18 @@
 package supervisor
 
 import (
+	"errors"
 	"strings"
 	"time"
 )
 
 // carryOut does what a dead worker wanted done. Its words are true only when
-// everything is undone, so else nothing is said.
+// everything is undone, so else nothing is said: that an address ends by itself in
+// some milliseconds would be no proof for anybody (R9), and the others wait for as
+// long anyway.
 func (s *Supervisor) carryOut(w *process, begin time.Time) {
-	addrs, words := w.estate()
-	if err := s.undo(addrs); err != nil {
+	addrs, ungated, words := w.estate()
+	if err := s.undo(addrs, ungated); err != nil {
 		s.log.Error("what the worker held may still answer until its lifetime ends; the others are not told", "err", err)
 		return
 	}
@@ -29,27 +32,43 @@ func (s *Supervisor) carryOut(w *process, begin time.Time) {
 	}
 }
 
-// undo closes the gate, removes the addresses and makes sure that they are gone.
-func (s *Supervisor) undo(addrs []Address) error {
-	if s.gate != nil {
-		s.gate.CloseAll()
+// undo closes the gate, removes the addresses and makes sure that they do not answer
+// any more: they are gone, or behind the gate, which stays closed for longer than
+// they live. ungated are those that no gate guards.
+func (s *Supervisor) undo(addrs, ungated []Address) error {
+	if s.gate == nil {
+		return s.x.remove(addrs)
 	}
-	return s.x.remove(addrs)
+	open := s.gate.CloseAll()
+	err := s.x.remove(addrs)
+	if err == nil || open != nil || len(ungated) == len(addrs) {
+		return errors.Join(open, err)
+	}
+	switch left, unknown := s.x.present(ungated); {
+	case unknown != nil || len(left) > 0:
+		return err
+	default:
+		s.log.Error("addresses were not removed: they stay behind the closed gate until their lifetime ends", "err", err)
+		return nil
+	}
 }
 
 // estate is the whole will: the words of clauses that cover nothing come first,
 // because members act on them sooner than routers on the end of adverts.
-func (p *process) estate() (addrs []Address, words []Words) {
+func (p *process) estate() (addrs, ungated []Address, words []Words) {
 	var last []Words
 	for _, c := range p.will {
 		addrs = append(addrs, c.Addresses...)
+		if !c.Gated {
+			ungated = append(ungated, c.Addresses...)
+		}
 		if len(c.Addresses) == 0 {
 			words = append(words, c.Words...)
 		} else {
 			last = append(last, c.Words...)
 		}
 	}
-	return addrs, append(words, last...)
+	return addrs, ungated, append(words, last...)
 }
 
 // rehearse carries out an empty will.

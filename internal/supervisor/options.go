@@ -41,9 +41,10 @@ type Options struct {
 
 // Gate is the kernel gate, which outlives the worker.
 type Gate interface {
-	// CloseAll closes all slots. They are memory that the kernel reads: it takes
-	// effect at once and cannot fail.
-	CloseAll()
+	// CloseAll closes all slots and reads back that they are closed. They are
+	// memory that the kernel reads: it takes effect at once, and fails only when
+	// somebody opens one again.
+	CloseAll() error
 	// Files are for the worker, which renews the gate by them; the caller closes
 	// them.
 	Files() ([]*os.File, error)

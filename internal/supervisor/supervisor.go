@@ -293,8 +293,8 @@ func (s *Supervisor) bury(w *process, reason string) (exit int, over bool) {
 	if !dead {
 		if s.dead == nil {
 			s.log.Error("worker does not die: it hangs in the kernel", "pid", w.pid, "reason", reason)
-			addrs, _ := w.estate()
-			_ = s.undo(addrs) // it may still add what is removed now, so nothing is said
+			addrs, ungated, _ := w.estate()
+			_ = s.undo(addrs, ungated) // it may still add what is removed now, so nothing is said
 		}
 		s.dead = w
 		return 0, false

@@ -13,7 +13,10 @@ type Clause struct {
 	Silence time.Duration
 
 	Addresses []Address // to be removed
-	Words     []Words   // sent when everything in the will is verified to be undone
+	// Gated says that the kernel gate guards all of them: when it is read back
+	// closed they do not answer any more, removed or not.
+	Gated bool
+	Words []Words // sent when everything in the will is verified to be undone
 }
 
 // empty says whether a clause asks for nothing.
