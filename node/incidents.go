@@ -71,7 +71,7 @@ func (i *incidents) look(ctx context.Context) error {
 		if len(events) > 0 {
 			seq = events[len(events)-1].Seq
 		}
-		_, changed := hub.Latest()
+		changed := hub.Changed()
 		known := i.view.known()
 		i.mu.Lock()
 		i.tracker.Step(&incident.Input{

@@ -35,7 +35,8 @@ func (v *view) update(change func(*observed.Input)) {
 	defer v.mu.Unlock()
 	change(&v.input)
 	v.input.Now = time.Now()
-	v.hub.Publish(observed.Build(v.input))
+	in := v.input // what it refers to is replaced, never changed
+	v.hub.Offer(func() observed.Snapshot { return observed.Build(in) })
 }
 
 // known is what this node knows now.

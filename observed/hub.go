@@ -2,6 +2,7 @@ package observed
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -18,8 +19,8 @@ const (
 // the gap in the numbers, and never holds up a writer.
 type Hub struct {
 	mu       sync.Mutex
-	snapshot Snapshot
-	changed  chan struct{} // closed and replaced by Publish and Raise
+	snapshot func() Snapshot // makes it when somebody first looks
+	changed  chan struct{}   // closed and replaced by Publish, Offer and Raise
 	events   ring[Event]
 	alerts   ring[Alert] // each change of an alert
 	open     map[string]Alert
@@ -28,18 +29,24 @@ type Hub struct {
 // NewHub returns an empty hub.
 func NewHub() *Hub {
 	return &Hub{
-		changed: make(chan struct{}),
-		events:  newRing[Event](keptEvents),
-		alerts:  newRing[Alert](keptAlerts),
-		open:    make(map[string]Alert),
+		snapshot: func() Snapshot { return Snapshot{} },
+		changed:  make(chan struct{}),
+		events:   newRing[Event](keptEvents),
+		alerts:   newRing[Alert](keptAlerts),
+		open:     make(map[string]Alert),
 	}
 }
 
 // Publish replaces the snapshot. Its Alerts are ignored: Raise keeps them.
-func (h *Hub) Publish(s Snapshot) {
+func (h *Hub) Publish(s Snapshot) { h.Offer(func() Snapshot { return s }) }
+
+// Offer replaces the snapshot by one that is built when somebody first looks at
+// it: most are not looked at. Build is called once at most, from any goroutine.
+func (h *Hub) Offer(build func() Snapshot) {
+	build = sync.OnceValue(build)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.snapshot = s
+	h.snapshot = build
 	h.tell()
 }
 
@@ -52,16 +59,22 @@ func (h *Hub) tell() {
 // channel that is closed when there is a newer one.
 func (h *Hub) Latest() (Snapshot, <-chan struct{}) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	s := h.snapshot
-	s.Alerts = make([]Alert, 0, len(h.open))
-	for _, a := range h.open {
-		s.Alerts = append(s.Alerts, a)
-	}
-	slices.SortFunc(s.Alerts, func(a, b Alert) int {
+	build, changed := h.snapshot, h.changed
+	open := slices.AppendSeq(make([]Alert, 0, len(h.open)), maps.Values(h.open))
+	h.mu.Unlock()
+	slices.SortFunc(open, func(a, b Alert) int {
 		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.ID, b.ID))
 	})
-	return s, h.changed
+	s := build() // no writer waits for it
+	s.Alerts = open
+	return s, changed
+}
+
+// Changed returns a channel that is closed when there is a newer snapshot.
+func (h *Hub) Changed() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changed
 }
 
 // Record adds an event and returns it with its number.
