@@ -185,15 +185,15 @@ func (g gossipStreams) Dial(ctx context.Context, member string, _ netip.AddrPort
 	return nil, fmt.Errorf("there is no member %s", member)
 }
 
-// Send sends a payload of at most mesh.MaxPayload bytes to a member, once and on
+// Send sends payloads of at most mesh.MaxPayload bytes each to members, once and on
 // every path; see mesh.Mesh.Send. What other members send comes in by
 // Options.Receive.
-func (c *Cluster) Send(member string, payload []byte) error {
+func (c *Cluster) Send(members []string, payloads ...[]byte) error {
 	m, err := c.runningMesh()
 	if err != nil {
 		return err
 	}
-	return m.Send(member, payload)
+	return m.Send(members, payloads...)
 }
 
 // Seal seals a payload for members, and returns where it would go, without sending

@@ -36,7 +36,7 @@ func (n *node) listen() <-chan string {
 func (n *node) hears(t *testing.T, from *node, payload string, got <-chan string) {
 	t.Helper()
 	eventually(t, from.o.Name+" is heard by "+n.o.Name, func() bool {
-		if err := from.Send(n.o.Name, []byte(payload)); err != nil {
+		if err := from.Send([]string{n.o.Name}, []byte(payload)); err != nil {
 			return false
 		}
 		select {
@@ -83,7 +83,7 @@ func TestMeshRunsAfterAStartWithoutMajority(t *testing.T) {
 		t.Errorf("%d members known after a start alone, want 3", len(nodes[0].Members()))
 	}
 	eventually(t, "heartbeats leave without a majority", func() bool {
-		return nodes[0].Send("b", []byte("here")) == nil
+		return nodes[0].Send([]string{"b"}, []byte("here")) == nil
 	})
 	if s := nodes[0].Status(); s.Leader != "" || s.Applied != 0 {
 		t.Errorf("leader %q, applied %d: there was a majority after all", s.Leader, s.Applied)

@@ -275,9 +275,9 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			// An engine that has stopped needs no verdicts.
 			_ = m.plane.engine.Deliver(context.WithoutCancel(ctx), deliveries(v)...)
 		},
-		Send: func(member string, payload []byte) {
+		Send: func(members []string, payloads [][]byte) {
 			// Best effort: what is lost shows in what the others acknowledge.
-			_ = m.cluster.Send(member, payload)
+			_ = m.cluster.Send(members, payloads...)
 			m.will.refresh()
 		},
 		Will:       func(w splitbrain.Will) { m.will.say(w, m.cluster) },

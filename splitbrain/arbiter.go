@@ -49,9 +49,9 @@ type Options struct {
 
 	// Deliver hands verdicts to the units, a batch at a time, in order.
 	Deliver func([]UnitVerdict)
-	// Send sends one datagram of at most MaxPayload bytes to a member, on
-	// every path that there is. The payload is not changed afterwards.
-	Send func(member string, payload []byte)
+	// Send sends datagrams of at most MaxPayload bytes each to members, on
+	// every path that there is. The payloads are not changed afterwards.
+	Send func(members []string, payloads [][]byte)
 	// Alert tells of a condition that began, looks other than before, or
 	// ended.
 	Alert func(Alert)

@@ -61,9 +61,18 @@ func (l *lan) locked(f func()) {
 	f()
 }
 
-func (l *lan) send(to string, payload []byte) {
+func (l *lan) send(to []string, payloads [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, to := range to {
+		for _, p := range payloads {
+			l.sendOne(to, p)
+		}
+	}
+}
+
+// sendOne needs mu.
+func (l *lan) sendOne(to string, payload []byte) {
 	l.sent++
 	l.bytes += len(payload)
 	if l.cut {

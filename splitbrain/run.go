@@ -191,11 +191,7 @@ func (a *Arbiter) perform(out *Output) {
 		if err != nil {
 			a.opts.Logger.Error("heartbeat not sent", "err", err)
 		}
-		for _, to := range out.To {
-			for _, p := range payloads {
-				a.opts.Send(to, p)
-			}
-		}
+		a.opts.Send(out.To, payloads)
 	}
 	for i := range out.Relays {
 		r := &out.Relays[i]
@@ -204,7 +200,7 @@ func (a *Arbiter) perform(out *Output) {
 			a.opts.Logger.Warn("record not relayed", "node", r.Datagram.Record.Node, "err", err)
 			continue
 		}
-		a.opts.Send(r.To, p)
+		a.opts.Send([]string{r.To}, [][]byte{p})
 	}
 	for _, r := range out.Refused {
 		a.opts.Logger.Info("hand-over refused", "unit", r.Unit, "reason", r.Reason)

@@ -83,7 +83,7 @@ func TestAnArbiterThatSleptLosesItsLease(t *testing.T) {
 			Clock:     func() kclock.Instant { return kclock.Instant(time.Since(began) + time.Hour) },
 			Suspended: func() time.Duration { return time.Duration(slept.Load()) },
 			Deliver:   func(v []UnitVerdict) { verdicts = append(verdicts, v...) },
-			Alert:     func(Alert) {}, Publish: func(PeerView) {}, Send: func(string, []byte) {},
+			Alert:     func(Alert) {}, Publish: func(PeerView) {}, Send: func([]string, [][]byte) {},
 		})
 		a.SetLeaseBound(20 * sec)
 		ended := make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -21,41 +22,88 @@ func (m *Mesh) Stats() Stats {
 	return Stats{Sent: m.sent.Load(), SendFailed: m.failed.Load(), Received: m.received.Load(), Rejected: m.rejected.Load()}
 }
 
-// Send sends one heartbeat to a member, on every path to it. It does not wait,
-// and keeps no reference to payload. It fails when payload is longer than
-// MaxPayload or when no path took it; nobody knows whether it arrives.
-func (m *Mesh) Send(member string, payload []byte) error {
-	if len(payload) > MaxPayload {
-		return fmt.Errorf("mesh: send %d bytes to %s: %w", len(payload), member, ErrTooLong)
+// Send sends heartbeats to members, each on every path to each of them. It does
+// not wait, and keeps no reference to what it was given. It fails when a payload
+// is longer than MaxPayload, when a member is unknown, while the others get it,
+// or when no path took any; nobody knows what arrives.
+func (m *Mesh) Send(members []string, payloads ...[]byte) error {
+	m.sending.Lock()
+	defer m.sending.Unlock()
+	conn, to, unknown := m.address(members)
+	if len(to) == 0 {
+		return unknown
 	}
+	sealed, err := m.sealAll(payloads)
+	if err != nil {
+		return err
+	}
+	failed, err := writeAll(conn, sealed, to)
+	m.failed.Add(uint64(failed))
+	m.sent.Add(uint64(len(sealed)*len(to) - failed))
+	if err != nil && failed == len(sealed)*len(to) {
+		return fmt.Errorf("mesh: send to %s: %w", strings.Join(members, ", "), errors.Join(err, errNoPath))
+	}
+	return unknown
+}
+
+// address says where heartbeats for members go.
+func (m *Mesh) address(members []string) (conn PacketConn, to []netip.AddrPort, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	to, known := m.configured[member]
-	switch {
-	case !known:
-		return fmt.Errorf("mesh: send to %q: %w", member, ErrUnknownMember)
-	case m.heartbeats == nil:
-		return fmt.Errorf("mesh: send to %s: %w", member, ErrStopped)
+	if m.heartbeats == nil {
+		return nil, nil, fmt.Errorf("mesh: send to %s: %w", strings.Join(members, ", "), ErrStopped)
 	}
-	sealed, err := m.sealer.seal(m.sealed[:0], payload)
-	if err != nil {
-		return fmt.Errorf("mesh: send to %s: %w", member, err)
-	}
-	m.sealed = sealed
-
-	var failures []error
-	for _, addr := range to.HeartbeatAddrs {
-		if err := m.heartbeats.WriteTo(sealed, addr); err != nil {
-			failures = append(failures, err)
-			m.failed.Add(1)
-			continue
+	for _, member := range members {
+		c, known := m.configured[member]
+		if !known {
+			err = fmt.Errorf("mesh: send to %q: %w", member, ErrUnknownMember)
 		}
-		m.sent.Add(1)
+		to = append(to, c.HeartbeatAddrs...)
 	}
-	if len(failures) == len(to.HeartbeatAddrs) {
-		return fmt.Errorf("mesh: send to %s: %w", member, errors.Join(append(failures, errNoPath)...))
+	return m.heartbeats, to, err
+}
+
+// sealAll seals each payload once, for all members. It needs sending: the result
+// is valid until the next call.
+func (m *Mesh) sealAll(payloads [][]byte) ([][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.sealed) < len(payloads) {
+		m.sealed = append(m.sealed, make([]byte, 0, maxSealed))
 	}
-	return nil
+	sealed := m.sealed[:len(payloads)]
+	for i, p := range payloads {
+		if len(p) > MaxPayload {
+			return nil, fmt.Errorf("mesh: send %d bytes: %w", len(p), ErrTooLong)
+		}
+		var err error
+		if sealed[i], err = m.sealer.seal(sealed[i][:0], p); err != nil {
+			return nil, fmt.Errorf("mesh: send: %w", err)
+		}
+	}
+	return sealed, nil
+}
+
+// batchWriter is a PacketConn that takes many datagrams at once. It returns how
+// many of them it could not send, and why.
+type batchWriter interface {
+	WriteAll(datagrams [][]byte, to []netip.AddrPort) (failed int, err error)
+}
+
+// writeAll sends all datagrams to all addresses, those of one address together,
+// so that they arrive together.
+func writeAll(conn PacketConn, datagrams [][]byte, to []netip.AddrPort) (failed int, err error) {
+	if batch, ok := conn.(batchWriter); ok {
+		return batch.WriteAll(datagrams, to)
+	}
+	for _, addr := range to {
+		for _, b := range datagrams {
+			if e := conn.WriteTo(b, addr); e != nil {
+				failed, err = failed+1, e
+			}
+		}
+	}
+	return failed, err
 }
 
 // Seal seals a payload as Send does, and returns where it would go: for somebody

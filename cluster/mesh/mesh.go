@@ -22,11 +22,13 @@ type Mesh struct {
 	ring *memberlist.Keyring
 	kick chan struct{} // tells the rejoin loop that members have changed
 
+	sending sync.Mutex // of Send, before mu
+	sealed  [][]byte   // reused; guarded by sending
+
 	// mu guards what follows. memberlist calls back with its own lock held, so
 	// memberlist is never called with mu held.
 	mu         sync.Mutex
 	sealer     *sealer
-	sealed     []byte // reused
 	meta       []byte
 	configured map[string]Member
 	generation uint64 // of members and keys

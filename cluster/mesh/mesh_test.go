@@ -201,7 +201,7 @@ func TestMembersFindEachOther(t *testing.T) {
 						}
 					}
 				}
-				if err := nodes[0].Send("n2", []byte("hello")); err != nil {
+				if err := nodes[0].Send([]string{"n2"}, []byte("hello")); err != nil {
 					t.Error(err)
 				}
 				time.Sleep(time.Second)
@@ -311,7 +311,7 @@ func TestHeartbeatsGoToAMemberThatGossipThinksDead(t *testing.T) {
 		if got := nodes[0].states(); got != "n2 dead" {
 			t.Fatalf("n1 sees %s", got)
 		}
-		if err := nodes[0].Send("n2", []byte("still here")); err != nil {
+		if err := nodes[0].Send([]string{"n2"}, []byte("still here")); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Second)
@@ -328,7 +328,7 @@ func TestHeartbeatTakesEveryPath(t *testing.T) {
 		two := nodes[1].member
 		two.HeartbeatAddrs = append([]netip.AddrPort{netip.MustParseAddrPort("203.0.113.9:7113")}, two.HeartbeatAddrs...)
 		nodes[0].SetMembers([]Member{two})
-		if err := nodes[0].Send("n2", []byte("x")); err != nil {
+		if err := nodes[0].Send([]string{"n2"}, []byte("x")); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Second)
@@ -360,7 +360,7 @@ func TestStrangersAreDroppedAndCounted(t *testing.T) {
 				}
 				synctest.Wait()
 				for range 10 {
-					if err := nodes[1].Send("n1", []byte("let me in")); err != nil {
+					if err := nodes[1].Send([]string{"n1"}, []byte("let me in")); err != nil {
 						t.Error(err)
 					}
 				}
@@ -398,7 +398,7 @@ func TestOnlyConfiguredNodesBecomeMembers(t *testing.T) {
 		if got := nodes[0].states(); got != "n2 alive" {
 			t.Errorf("n1 sees %s", got)
 		}
-		if err := nodes[0].Send("n3", nil); !errors.Is(err, ErrUnknownMember) {
+		if err := nodes[0].Send([]string{"n3"}, nil); !errors.Is(err, ErrUnknownMember) {
 			t.Errorf("Send = %v, want %v", err, ErrUnknownMember)
 		}
 	})
@@ -416,7 +416,7 @@ func TestKeysRotateWithoutAGap(t *testing.T) {
 				for _, from := range nodes {
 					for _, to := range nodes {
 						if from != to {
-							if err := from.Send(to.member.Name, []byte("x")); err != nil {
+							if err := from.Send([]string{to.member.Name}, []byte("x")); err != nil {
 								t.Error(err)
 							}
 						}
@@ -496,21 +496,24 @@ func TestLossyNetworkKillsNobody(t *testing.T) {
 func TestSendSaysWhatIsWrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes := meshOf(t, clustertest.NewLAN(1), 2, gossip4, heartbeat4)
-		if err := nodes[0].Send("n2", make([]byte, MaxPayload)); err != nil {
+		if err := nodes[0].Send([]string{"n2"}, make([]byte, MaxPayload)); err != nil {
 			t.Errorf("Send of %d bytes: %v", MaxPayload, err)
 		}
-		if err := nodes[0].Send("n2", make([]byte, MaxPayload+1)); !errors.Is(err, ErrTooLong) {
+		if err := nodes[0].Send([]string{"n2"}, make([]byte, MaxPayload+1)); !errors.Is(err, ErrTooLong) {
 			t.Errorf("Send of one more: %v, want %v", err, ErrTooLong)
 		}
-		if err := nodes[0].Send("n7", nil); !errors.Is(err, ErrUnknownMember) {
+		if err := nodes[0].Send([]string{"n7"}, nil); !errors.Is(err, ErrUnknownMember) {
 			t.Errorf("Send to n7: %v, want %v", err, ErrUnknownMember)
 		}
+		if err := nodes[0].Send([]string{"n7", "n2"}, []byte("x")); !errors.Is(err, ErrUnknownMember) {
+			t.Errorf("Send to n7 and n2: %v, want %v", err, ErrUnknownMember)
+		}
 		time.Sleep(time.Second)
-		if got := nodes[1].Stats(); got.Received != 1 {
-			t.Errorf("stats = %+v, want 1 received", got)
+		if got := nodes[1].Stats(); got.Received != 2 {
+			t.Errorf("stats = %+v, want 2 received: a member that is unknown keeps nothing from the others", got)
 		}
 		nodes[0].stop()
-		if err := nodes[0].Send("n2", nil); !errors.Is(err, ErrStopped) {
+		if err := nodes[0].Send([]string{"n2"}, nil); !errors.Is(err, ErrStopped) {
 			t.Errorf("Send after the end: %v, want %v", err, ErrStopped)
 		}
 	})

@@ -38,7 +38,7 @@ func freePort(t *testing.T, host netip.Addr) (netip.AddrPort, net.Listener) {
 func TestMeshOnTheKernelsSockets(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		t.Run(host, func(t *testing.T) {
-			receipts := make(chan Receipt, 1)
+			receipts := make(chan Receipt, 2)
 			var meshes []*Mesh
 			var members []Member
 			ended := make(chan error, 2)
@@ -70,16 +70,18 @@ func TestMeshOnTheKernelsSockets(t *testing.T) {
 			for _, m := range meshes {
 				eventually(t, func() bool { return m.Members()[0].State == Alive })
 			}
-			if err := meshes[0].Send("n2", []byte("hello")); err != nil {
+			if err := meshes[0].Send([]string{"n2"}, []byte("hello"), []byte("world")); err != nil {
 				t.Fatal(err)
 			}
-			select {
-			case r := <-receipts:
-				if r.Path != "lo" || r.From.Addr().String() != host || string(r.Payload) != "hello" || time.Since(r.At) > time.Minute {
-					t.Errorf("receipt = %+v", r)
+			for _, want := range []string{"hello", "world"} {
+				select {
+				case r := <-receipts:
+					if r.Path != "lo" || r.From.Addr().String() != host || string(r.Payload) != want || time.Since(r.At) > time.Minute {
+						t.Errorf("receipt = %+v, want %s", r, want)
+					}
+				case <-time.After(10 * time.Second):
+					t.Error("no heartbeat came")
 				}
-			case <-time.After(10 * time.Second):
-				t.Error("no heartbeat came")
 			}
 			cancel()
 			for range meshes {
