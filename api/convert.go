@@ -142,6 +142,9 @@ func nodeToProto(n observed.Node, c observed.Cluster, policies map[string]string
 		Alive: n.Alive, LastSeen: timeToProto(n.LastSeen), Version: n.Version, Started: timeToProto(n.Started),
 		Revision: n.Revision, RevisionTarget: c.Revision, RevisionError: n.RevisionError, StoreError: n.StoreError, Gaps: n.Gaps,
 	}
+	if !n.RestartingUntil.IsZero() {
+		out.RestartingUntil = timeToProto(n.RestartingUntil)
+	}
 	if n.ClockAhead != nil {
 		out.ClockAhead = durationpb.New(*n.ClockAhead)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hacluster/hacluster/api"
@@ -58,6 +59,9 @@ type member struct {
 
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
+
+	restarting atomic.Int64 // as observed.Facts.RestartingUntil
+	restarts   restarts     // the arbiter's goroutine only
 
 	twinMu   sync.Mutex
 	twinGone *time.Timer // ends the alert about a copy of this node's identity; guarded by twinMu
@@ -165,6 +169,7 @@ func runMember(ctx context.Context, o Options) error {
 // handOver stops the engine without letting go. Everything else ends with the
 // process, as in a crash, which it is made for; the heir waits for that end.
 func (m *member) handOver() (legacy, error) {
+	m.sayRestart()
 	m.cluster.StepDown()
 	l, err := m.plane.freeze()
 	if err != nil {
@@ -361,6 +366,7 @@ func (m *member) receive(r mesh.Receipt) {
 func (m *member) peersChanged(p splitbrain.PeerView) {
 	m.voices.set(p)
 	m.view.peers(p)
+	m.restarts.note(p, m.view.record)
 	if f := m.fencing.get(); f != nil {
 		f.setPeers(p)
 	}
@@ -444,6 +450,7 @@ func (m *member) tellFacts(a *splitbrain.Arbiter) {
 	defer m.factsMu.Unlock()
 	facts := observed.Facts{
 		Version: version.Version, Revision: m.state.get().revision, StoreError: errorText(m.cluster.Status().Err),
+		RestartingUntil: m.restarting.Load(),
 	}
 	if told := (toldFacts{a, facts}); told != m.facts {
 		m.facts = told

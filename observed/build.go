@@ -82,6 +82,9 @@ func peerNode(m Member, in *Input, links []Link) Node {
 		if facts.Started != 0 {
 			n.Started = time.Unix(facts.Started, 0)
 		}
+		if facts.RestartingUntil != 0 {
+			n.RestartingUntil = time.Unix(facts.RestartingUntil, 0)
+		}
 	}
 	mesh := Channel{Kind: Mesh, LastSeen: view.Direct, RoundTrip: view.RTT}
 	mesh.Alive = recent(in.Now, view.Direct)

@@ -18,7 +18,7 @@ func TestBuildTellsOfOthersWhatTheirHeartbeatsClaim(t *testing.T) {
 		Peers: splitbrain.PeerView{
 			Members: []splitbrain.MemberView{{
 				Name: "lb2", At: now.Add(-100 * time.Millisecond), Direct: now.Add(-100 * time.Millisecond), RTT: time.Millisecond,
-				Facts: Facts{Version: "0.2", Revision: 2, RevisionError: "no eth7", Started: 1000}.Encode(200),
+				Facts: Facts{Version: "0.2", Revision: 2, RevisionError: "no eth7", Started: 1000, RestartingUntil: 2000}.Encode(200),
 				Claims: []splitbrain.ClaimView{{Claim: splitbrain.Claim{
 					Unit: "vi_1", State: splitbrain.Master, Priority: 120, Primary: netip.MustParseAddr("192.0.2.2"), Tenure: splitbrain.Tenure{Seq: 4}}}},
 			}},
@@ -33,7 +33,7 @@ func TestBuildTellsOfOthersWhatTheirHeartbeatsClaim(t *testing.T) {
 		t.Fatalf("nodes = %+v; want lb1, lb2, lb3", s.Nodes)
 	}
 	lb2, lb3 := s.Nodes[1], s.Nodes[2]
-	if !lb2.Alive || lb2.Version != "0.2" || lb2.Revision != 2 || lb2.RevisionError != "no eth7" || lb2.Started.Unix() != 1000 {
+	if !lb2.Alive || lb2.Version != "0.2" || lb2.Revision != 2 || lb2.RevisionError != "no eth7" || lb2.Started.Unix() != 1000 || lb2.RestartingUntil.Unix() != 2000 {
 		t.Errorf("lb2 = %+v; want what its facts say", lb2)
 	}
 	if u := lb2.Units[0]; u.State != vrrp.Master || u.Tenure.Seq != 4 || u.Instances[0].Addresses[0] != self.Units[0].Instances[0].Addresses[0] {

@@ -13,6 +13,9 @@ type Facts struct {
 	RevisionError string `json:"e,omitempty"` // shortened by Encode when it is long
 	StoreError    string `json:"d,omitempty"` // shortened likewise
 	Started       int64  `json:"s,omitempty"` // Unix seconds
+	// RestartingUntil is when a planned restart is over at the latest, in Unix
+	// seconds by the node's own clock; 0: there is none.
+	RestartingUntil int64 `json:"u,omitempty"`
 }
 
 // Encode gives at most size bytes (120 at least).

@@ -72,6 +72,9 @@ type Node struct {
 	// StoreError is why its part of the store does not work (the disk stalls or is
 	// full, the state is newer): it has no vote meanwhile. Empty: it works.
 	StoreError string
+	// RestartingUntil is when its daemon, which restarts on purpose, is back at the
+	// latest; zero: it does not restart.
+	RestartingUntil time.Time
 	// ClockAhead is how far its clock is ahead of the observer's; nil: not measured.
 	ClockAhead *time.Duration
 	Gaps       []string         // where a guarantee has a known gap on this node
@@ -147,7 +150,7 @@ type EventKind string
 const (
 	StateChanged   EventKind = "state"    // From and To are VRRP states
 	ConfigChanged  EventKind = "config"   // From and To are revisions
-	MemberChanged  EventKind = "member"   // To is joined, left, lost, returned
+	MemberChanged  EventKind = "member"   // To is joined, left, lost, returned, restarting, restarted
 	AlertChanged   EventKind = "alert"    // To is open or resolved; Reason is the summary
 	HandoverAsked  EventKind = "handover" // From and To are nodes
 	DaemonChanged  EventKind = "daemon"   // To is started, stopping

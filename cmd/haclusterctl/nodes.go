@@ -86,6 +86,9 @@ func (a *app) nodeRows(nodes []*pb.Node, observer string) [][]cell {
 		if n.GetStoreError() != "" {
 			state = cell{"no vote", yellow}
 		}
+		if n.GetRestartingUntil() != nil {
+			state = cell{"restarting", yellow}
+		}
 		rows = append(rows, []cell{
 			{n.GetName(), bold}, state, {text: role}, {text: a.lastSeen(n, observer)}, revision,
 			{text: n.GetVersion()}, {text: n.GetAddress()}, {text: runs},
@@ -146,6 +149,9 @@ func (a *app) printNode(n *pb.Node) {
 	}
 	if n.GetStoreError() != "" {
 		a.printf("  %s\n", a.style(red, "no vote: "+n.GetStoreError()))
+	}
+	if until := n.GetRestartingUntil(); until != nil {
+		a.printf("  %s\n", a.style(yellow, "restarts on purpose, until "+a.when(until)+" at the latest"))
 	}
 	if n.GetClockAhead() != nil {
 		a.printf("  clock %s\n", clockOf(n.GetClockAhead().AsDuration()))

@@ -813,9 +813,12 @@ type Node struct {
 	// How far its clock is ahead of the answering node's; not set: not measured.
 	ClockAhead *durationpb.Duration `protobuf:"bytes,15,opt,name=clock_ahead,json=clockAhead,proto3" json:"clock_ahead,omitempty"`
 	// Where a guarantee has a known gap on this node, one sentence each.
-	Gaps          []string `protobuf:"bytes,16,rep,name=gaps,proto3" json:"gaps,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Gaps []string `protobuf:"bytes,16,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// Its daemon restarts on purpose, and says that it is back by then; not set: it
+	// does not.
+	RestartingUntil *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=restarting_until,json=restartingUntil,proto3" json:"restarting_until,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
@@ -956,6 +959,13 @@ func (x *Node) GetClockAhead() *durationpb.Duration {
 func (x *Node) GetGaps() []string {
 	if x != nil {
 		return x.Gaps
+	}
+	return nil
+}
+
+func (x *Node) GetRestartingUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RestartingUntil
 	}
 	return nil
 }
@@ -2511,7 +2521,7 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x1e\n" +
 	"\n" +
 	"standalone\x18\a \x01(\bR\n" +
-	"standalone\"\xcd\x04\n" +
+	"standalone\"\x94\x05\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12&\n" +
@@ -2531,7 +2541,8 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"storeError\x12:\n" +
 	"\vclock_ahead\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"clockAhead\x12\x12\n" +
-	"\x04gaps\x18\x10 \x03(\tR\x04gaps\"\xa6\x01\n" +
+	"\x04gaps\x18\x10 \x03(\tR\x04gaps\x12E\n" +
+	"\x10restarting_until\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x0frestartingUntil\"\xa6\x01\n" +
 	"\aChannel\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05alive\x18\x02 \x01(\bR\x05alive\x127\n" +
@@ -2770,54 +2781,55 @@ var file_hacluster_v1_status_proto_depIdxs = []int32{
 	14, // 13: hacluster.v1.Node.units:type_name -> hacluster.v1.Unit
 	29, // 14: hacluster.v1.Node.started:type_name -> google.protobuf.Timestamp
 	31, // 15: hacluster.v1.Node.clock_ahead:type_name -> google.protobuf.Duration
-	29, // 16: hacluster.v1.Channel.last_seen:type_name -> google.protobuf.Timestamp
-	31, // 17: hacluster.v1.Channel.round_trip:type_name -> google.protobuf.Duration
-	2,  // 18: hacluster.v1.Unit.state:type_name -> hacluster.v1.State
-	29, // 19: hacluster.v1.Unit.since:type_name -> google.protobuf.Timestamp
-	17, // 20: hacluster.v1.Unit.instances:type_name -> hacluster.v1.Instance
-	15, // 21: hacluster.v1.Unit.gate:type_name -> hacluster.v1.Gate
-	16, // 22: hacluster.v1.Unit.lease:type_name -> hacluster.v1.Lease
-	31, // 23: hacluster.v1.Gate.left:type_name -> google.protobuf.Duration
-	31, // 24: hacluster.v1.Gate.renewal:type_name -> google.protobuf.Duration
-	31, // 25: hacluster.v1.Lease.left:type_name -> google.protobuf.Duration
-	2,  // 26: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
-	31, // 27: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
-	18, // 28: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
-	28, // 29: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
-	31, // 30: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
-	29, // 31: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
-	0,  // 32: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
-	29, // 33: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
-	20, // 34: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
-	15, // 35: hacluster.v1.Vip.gate:type_name -> hacluster.v1.Gate
-	16, // 36: hacluster.v1.Vip.lease:type_name -> hacluster.v1.Lease
-	2,  // 37: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
-	29, // 38: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
-	29, // 39: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	29, // 40: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
-	3,  // 41: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
-	29, // 42: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
-	29, // 43: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
-	31, // 44: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
-	4,  // 45: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
-	5,  // 46: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
-	6,  // 47: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
-	8,  // 48: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
-	22, // 49: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
-	24, // 50: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
-	26, // 51: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
-	10, // 52: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
-	10, // 53: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
-	7,  // 54: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
-	9,  // 55: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
-	23, // 56: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
-	25, // 57: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
-	27, // 58: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
-	52, // [52:59] is the sub-list for method output_type
-	45, // [45:52] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	29, // 16: hacluster.v1.Node.restarting_until:type_name -> google.protobuf.Timestamp
+	29, // 17: hacluster.v1.Channel.last_seen:type_name -> google.protobuf.Timestamp
+	31, // 18: hacluster.v1.Channel.round_trip:type_name -> google.protobuf.Duration
+	2,  // 19: hacluster.v1.Unit.state:type_name -> hacluster.v1.State
+	29, // 20: hacluster.v1.Unit.since:type_name -> google.protobuf.Timestamp
+	17, // 21: hacluster.v1.Unit.instances:type_name -> hacluster.v1.Instance
+	15, // 22: hacluster.v1.Unit.gate:type_name -> hacluster.v1.Gate
+	16, // 23: hacluster.v1.Unit.lease:type_name -> hacluster.v1.Lease
+	31, // 24: hacluster.v1.Gate.left:type_name -> google.protobuf.Duration
+	31, // 25: hacluster.v1.Gate.renewal:type_name -> google.protobuf.Duration
+	31, // 26: hacluster.v1.Lease.left:type_name -> google.protobuf.Duration
+	2,  // 27: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
+	31, // 28: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
+	18, // 29: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
+	28, // 30: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
+	31, // 31: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
+	29, // 32: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
+	0,  // 33: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
+	29, // 34: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
+	20, // 35: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
+	15, // 36: hacluster.v1.Vip.gate:type_name -> hacluster.v1.Gate
+	16, // 37: hacluster.v1.Vip.lease:type_name -> hacluster.v1.Lease
+	2,  // 38: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
+	29, // 39: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
+	29, // 40: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 41: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
+	3,  // 42: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
+	29, // 43: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
+	29, // 44: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
+	31, // 45: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
+	4,  // 46: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
+	5,  // 47: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
+	6,  // 48: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
+	8,  // 49: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
+	22, // 50: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
+	24, // 51: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
+	26, // 52: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
+	10, // 53: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
+	10, // 54: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
+	7,  // 55: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
+	9,  // 56: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
+	23, // 57: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
+	25, // 58: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
+	27, // 59: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
+	53, // [53:60] is the sub-list for method output_type
+	46, // [46:53] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_status_proto_init() }
