@@ -25,9 +25,10 @@ func (p *play) kill() {
 		p.t.Errorf("lb02 took over after %s, want %s", span(took), span(limit))
 	}
 	view.WantNeverTwo(0, vip)
-	p.l.say("lb02 sends its first advert %s after the last one of lb01; by VRRP's", span(took))
-	p.l.say("rules that is %s, three advert intervals and a skew. The dead machine's kernel", span(limit))
-	p.l.say("had closed its gate before that, so nobody answered for %s and never two did.", span(view.Dark(vip)))
+	p.l.say("lb02 sends its first advert %s after the last one of lb01. VRRP alone waits", span(took))
+	p.l.say("for %s, three advert intervals and a skew; the members know sooner, because", span(limit))
+	p.l.say("the machine answers for itself and not for the address, whose gate its kernel has")
+	p.l.say("closed. Nobody answered for %s, and never two did.", span(view.Dark(vip)))
 	p.l.pause()
 	p.run(p.c, "status")
 	p.l.record("kill -9 of the holder: last advert → first of the next", span(took), span(limit)+" (VRRP)")
