@@ -106,7 +106,7 @@ soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (r
 		'tests scenarios $(GO) test -json -count=$(REPEAT) -parallel 4 -timeout 24m -run $(CORE) ./e2e'
 
 e2e-json:
-	@$(GO) test -json -count=1 -p 1 -parallel 4 -timeout 12m $(E2E)
+	@$(GO) test -json -count=1 -p 1 -parallel 4 -timeout 20m $(E2E)
 
 proof: deps build ## the core scenarios 20 times beside keepalived, into docs/proof.md (root)
 	$(GO) run ./e2e/proof -out docs/proof.md

@@ -46,7 +46,7 @@ func boot(t *testing.T, node *lab.Node) *machine {
 	cmd := exec.Command("sh", "-c", `for g in $0; do echo $$ >"$g/cgroup.procs" || exit; done; exec "$@"`,
 		strings.Join(groups, " "), "systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit",
 		"--directory="+m.root, "--machine="+name, "--hostname=lb01",
-		"--network-namespace-path=/run/netns/"+node.Namespace(), "--capability=CAP_NET_ADMIN",
+		"--network-namespace-path=/run/netns/"+node.Namespace(), "--capability=CAP_NET_ADMIN,CAP_BPF", "--system-call-filter=bpf",
 		"--link-journal=no", "--resolv-conf=off", "--timezone=off", "--console=pipe", "--boot")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
