@@ -113,7 +113,7 @@ type Arbiter struct {
 
 	mu      sync.Mutex // guards inbox and gathers
 	inbox   inbox
-	gathers bool // Run looks again soon: datagrams need not wake it
+	gathers bool // Run looks again soon: what gathers need not wake it
 }
 
 // inbox holds what has come in since the goroutine last looked. Units,
@@ -240,28 +240,27 @@ func (a *Arbiter) Fenced(life FencedLife) {
 // keeps no reference to payload. The error says why it was dropped.
 func (a *Arbiter) Receive(payload []byte, path string, at time.Time) error {
 	d, err := Decode(payload)
-	a.mu.Lock()
-	if err != nil || len(a.inbox.datagrams) >= maxQueued {
-		a.inbox.dropped++
-	} else {
-		a.inbox.datagrams = append(a.inbox.datagrams, received{d, path, at})
-	}
-	gathers := a.gathers
-	a.mu.Unlock()
-	if !gathers {
-		a.signal()
-	}
+	a.gather(func(in *inbox) {
+		if err != nil || len(in.datagrams) >= maxQueued {
+			in.dropped++
+			return
+		}
+		in.datagrams = append(in.datagrams, received{d, path, at})
+	})
 	return err
 }
 
 // Observe takes an advert as evidence. All that reception accepts should be
 // told: UnitView.Heard is only as new as the view that it came in.
+//
+// Nothing follows from it at once, so it wakes nobody: it is taken into account
+// with the next decision, or heartbeat.
 func (a *Arbiter) Observe(ev AdvertEvidence) {
-	a.put(func(in *inbox) {
-		if len(in.adverts) < maxQueued {
-			in.adverts = append(in.adverts, ev)
-		}
-	})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.inbox.adverts) < maxQueued {
+		a.inbox.adverts = append(a.inbox.adverts, ev)
+	}
 }
 
 // SetMACs gives the hardware addresses of this node's interfaces.
@@ -288,7 +287,7 @@ func (a *Arbiter) SetAloneAfter(d time.Duration) {
 
 // Sighted takes answers to probes, and announcements of addresses.
 func (a *Arbiter) Sighted(s ...Sighting) {
-	a.put(func(in *inbox) {
+	a.gather(func(in *inbox) {
 		if len(in.sightings)+len(s) <= maxQueued {
 			in.sightings = append(in.sightings, s...)
 		}
@@ -357,6 +356,17 @@ func (a *Arbiter) put(f func(*inbox)) {
 	f(&a.inbox)
 	a.mu.Unlock()
 	a.signal()
+}
+
+// gather is put for what often comes in numbers.
+func (a *Arbiter) gather(f func(*inbox)) {
+	a.mu.Lock()
+	f(&a.inbox)
+	gathers := a.gathers
+	a.mu.Unlock()
+	if !gathers {
+		a.signal()
+	}
 }
 
 func (a *Arbiter) signal() {

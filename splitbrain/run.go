@@ -12,8 +12,8 @@ const publishEvery = time.Second
 // publishSpacing keeps a burst of changes from being published one by one.
 const publishSpacing = 20 * time.Millisecond
 
-// gatherFor is how long datagrams wait for others after one has come: a record
-// of many units has many, and they are judged together.
+// gatherFor is how long datagrams and sightings wait for others after one has
+// come: a record of many units has many, and they are judged together.
 const gatherFor = 2 * time.Millisecond
 
 // Run works until ctx is done. It may be called once.
@@ -80,17 +80,43 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		if changed {
 			due = earlier(due, published.Add(publishSpacing))
 		}
-		if gathers {
-			due = earlier(due, now.Add(gatherFor))
-		}
-		timer.Reset(time.Until(due))
-		select {
-		case <-a.wake:
-		case <-timer.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := a.rest(ctx, timer, due, gathers); err != nil {
+			return err
 		}
 	}
+}
+
+// rest returns when Run must look again: when something has come, when what
+// gathers has had its time, or at due.
+func (a *Arbiter) rest(ctx context.Context, timer *time.Timer, due time.Time, gathers bool) error {
+	if soon := time.Now().Add(gatherFor); gathers && soon.Before(due) {
+		woken, err := a.sleep(ctx, timer, soon)
+		if err != nil || woken || a.gathered() {
+			return err
+		}
+	}
+	_, err := a.sleep(ctx, timer, due)
+	return err
+}
+
+func (a *Arbiter) sleep(ctx context.Context, timer *time.Timer, until time.Time) (woken bool, err error) {
+	timer.Reset(time.Until(until))
+	select {
+	case <-a.wake:
+		return true, nil
+	case <-timer.C:
+		return false, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// gathered ends the gathering, and reports whether anything came.
+func (a *Arbiter) gathered() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gathers = false
+	return len(a.inbox.datagrams)+len(a.inbox.sightings) > 0
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -100,13 +126,13 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// take empties the inbox, and reports whether datagrams gather from now on
-// because some have just come.
+// take empties the inbox, and reports whether what comes gathers from now on
+// because some of it has just come.
 func (a *Arbiter) take() (in inbox, gathers bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	in, a.inbox = a.inbox, inbox{}
-	a.gathers = len(in.datagrams) > 0
+	a.gathers = len(in.datagrams)+len(in.sightings) > 0
 	return in, a.gathers
 }
 
