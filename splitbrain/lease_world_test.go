@@ -80,6 +80,7 @@ type leaseNode struct {
 	elect   Electorate // as on disk
 	cut     map[*leaseNode]bool
 	alerts  map[AlertKind]int
+	lingers bool // its addresses cannot be removed
 }
 
 const worldUnit = "VI_1"
@@ -174,7 +175,7 @@ func (n *leaseNode) start() {
 func (n *leaseNode) become(s State, why string) {
 	w := n.w
 	v := &n.view
-	v.State, v.Since, v.Eligible, v.Released, v.Wants = s, n.wall(), s != Fault, s != Master, WantNothing
+	v.State, v.Since, v.Eligible, v.Released, v.Wants = s, n.wall(), s != Fault, s != Master && !n.lingers, WantNothing
 	w.logf("%s %v, tenure %d: %s", n.name, s, v.Tenure.Seq, why)
 	if s == Backup {
 		n.timer = w.now + v.masterDown()

@@ -90,6 +90,17 @@ func TestYieldOfAnotherTenureIsVoid(t *testing.T) {
 	}
 }
 
+// S59: priority 0 calls all backups, beside the successor that is named.
+func TestPriorityZeroIsSentOnlyWhenNoSuccessorIsNamed(t *testing.T) {
+	for successor, want := range map[string]bool{"": true, "lb02": false} {
+		u, now := master(t, spec())
+		sent := slices.Contains(u.Step(now, Yield{Tenure: 1, Successor: successor}), Action(SendAdvert{"VI_1", 0}))
+		if sent != want || u.Status().State != Backup {
+			t.Errorf("successor %q: priority 0 sent = %v, want %v; state %v", successor, sent, want, u.Status().State)
+		}
+	}
+}
+
 func TestTakeOverIsForBackupsOnly(t *testing.T) {
 	u, now := master(t, spec())
 	if actions := u.Step(now, TakeOver{Reason: "gone"}); len(actions) != 0 || u.Status().Tenure.Seq != 1 {
