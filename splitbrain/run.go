@@ -111,12 +111,16 @@ func (a *Arbiter) sleep(ctx context.Context, timer *time.Timer, until time.Time)
 	}
 }
 
-// gathered ends the gathering, and reports whether anything came.
+// gathered reports whether anything has gathered. If nothing did, what comes
+// wakes Run again.
 func (a *Arbiter) gathered() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if len(a.inbox.datagrams)+len(a.inbox.sightings) > 0 {
+		return true // take ends it
+	}
 	a.gathers = false
-	return len(a.inbox.datagrams)+len(a.inbox.sightings) > 0
+	return false
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -126,13 +130,13 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// take empties the inbox, and reports whether what comes gathers from now on
-// because some of it has just come.
+// take empties the inbox, and reports whether what comes gathers from now on:
+// some of it has just come, and had not gathered itself.
 func (a *Arbiter) take() (in inbox, gathers bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	in, a.inbox = a.inbox, inbox{}
-	a.gathers = len(in.datagrams)+len(in.sightings) > 0
+	a.gathers = !a.gathers && len(in.datagrams)+len(in.sightings) > 0
 	return in, a.gathers
 }
 
