@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -89,4 +90,9 @@ func TestF26PlannedRestartKeepsLeasesAndGrants(t *testing.T) {
 	wantReigns(t, view, 4, 51, s.a)
 	view.WantNeverTwo(0, vip)
 	view.WantDarkAtMost(50*time.Millisecond, vip)
+	for _, what := range []string{"lb02 restarts on purpose, until 20", "lb02 is back from a planned restart"} {
+		if out := s.da.MustCtl("events"); !strings.Contains(out, what) {
+			t.Errorf("events do not say %q:\n%s", what, out)
+		}
+	}
 }

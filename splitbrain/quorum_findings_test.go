@@ -134,8 +134,8 @@ func TestWithoutAnyPathTheHolderIsSilentAndNamesTheVoters(t *testing.T) {
 	}
 	w.run(w.now + 10*time.Second)
 	v := w.nodes[0].core.View(w.nodes[0].wall(), w.nodes[0].raw())
-	if len(v.Leases) != 1 || v.Leases[0].Left > 0 {
-		t.Fatalf("leases %+v, want one that does not run", v.Leases)
+	if len(v.Leases) != 1 || v.Leases[0].Left > 0 || len(v.Leases[0].Missing) != 2 {
+		t.Fatalf("leases %+v, want one that does not run for want of n2 and n3", v.Leases)
 	}
 	if w.nodes[0].alerts[QuorumLost] == 0 {
 		t.Errorf("n1 does not say what it misses\n%s", w.trace.String())
