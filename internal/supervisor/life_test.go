@@ -100,6 +100,9 @@ func playWorker(plot string) int {
 			os.Exit(1)
 		}
 	}
+	if w.AfterDeath() {
+		fmt.Println("after a death")
+	}
 	if plot == "no heir" && w.heir {
 		return 1
 	}
@@ -395,6 +398,7 @@ func TestTheWillOfAKilledWorkerIsCarriedOutAndTheWorkerStartedAgain(t *testing.T
 	if second := s.pid(s.want("worker")); second == first {
 		t.Error("no other worker was started")
 	}
+	s.want("after a death")
 	t.Logf("first word after %v", took)
 	if took > 100*time.Millisecond {
 		t.Errorf("first word after %v, want at most 100 ms", took)

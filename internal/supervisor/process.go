@@ -61,7 +61,7 @@ func start(o *Options, now time.Time, env ...string) (*process, error) {
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv || name == heirEnv || name == adoptEnv
+		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv || name == heirEnv || name == afterEnv || name == adoptEnv
 	})
 }
 

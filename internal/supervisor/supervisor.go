@@ -29,6 +29,7 @@ type Supervisor struct {
 	heir     *process  // of a planned restart; nil: there is none
 	heirBy   time.Time // when it must have come to its next step
 	startAt  time.Time
+	died     bool // a worker did, and the next one is to know
 	backoff  time.Duration
 	stopping bool      // TERM or INT came
 	killAt   time.Time // of a worker that was told twice to end; zero: never
@@ -124,13 +125,17 @@ func (s *Supervisor) step() (exit int, over bool) {
 
 // begin starts the worker.
 func (s *Supervisor) begin(now time.Time) (exit int, over bool) {
-	w, err := start(&s.o, now)
+	var env []string
+	if s.died {
+		env = append(env, afterEnv+"=1")
+	}
+	w, err := start(&s.o, now, env...)
 	if err != nil {
 		s.log.Error("worker not started", "err", err, "again", s.backoff)
 		s.delay(now)
 		return 0, false
 	}
-	s.worker, s.killAt = w, time.Time{}
+	s.worker, s.killAt, s.died = w, time.Time{}, false
 	return 0, false
 }
 
@@ -323,6 +328,7 @@ func (s *Supervisor) bury(w *process, reason string) (exit int, over bool) {
 		return 0, false
 	}
 	unix.Close(w.fd)
+	s.died = true
 	now := time.Now()
 	if now.Sub(w.started) >= steadyAfter {
 		s.backoff = firstBackoff

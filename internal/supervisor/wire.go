@@ -35,7 +35,8 @@ const (
 const (
 	workerFD  = 3
 	workerEnv = "HACLUSTERD_WORKER"
-	heirEnv   = "HACLUSTERD_HEIR" // set for a worker that waits for a state
+	heirEnv   = "HACLUSTERD_HEIR"  // set for a worker that waits for a state
+	afterEnv  = "HACLUSTERD_AFTER" // set for one that follows a worker that died
 )
 
 // pair makes the two ends. Their buffers hold some wills; where the larger size

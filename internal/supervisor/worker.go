@@ -25,6 +25,7 @@ type Worker struct {
 	hand chan struct{}   // closed when the supervisor asks to hand over
 
 	heir  bool
+	after bool          // a worker that died
 	state []byte        // of the worker before; read's until given is closed
 	given chan struct{} // closed when state is complete
 
@@ -44,9 +45,10 @@ func Connect() (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%q in the environment is no number: it is set by haclusterd for itself only", workerEnv, os.Getenv(workerEnv))
 	}
-	heir := os.Getenv(heirEnv) != ""
+	heir, after := os.Getenv(heirEnv) != "", os.Getenv(afterEnv) != ""
 	os.Unsetenv(workerEnv)
 	os.Unsetenv(heirEnv)
+	os.Unsetenv(afterEnv)
 	unix.CloseOnExec(fd)
 	file := os.NewFile(uintptr(fd), "supervisor")
 	defer file.Close()
@@ -58,7 +60,12 @@ func Connect() (*Worker, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("connection to the supervisor: not a unix socket"), conn.Close())
 	}
-	return newWorker(c, heir)
+	w, err := newWorker(c, heir)
+	if err != nil {
+		return nil, err
+	}
+	w.after = after
+	return w, nil
 }
 
 func newWorker(c *net.UnixConn, heir bool) (*Worker, error) {
@@ -149,6 +156,10 @@ func (w *Worker) Gate(ctx context.Context) ([]*os.File, error) {
 
 // Heir says whether this process was started to go on where another one stops.
 func (w *Worker) Heir() bool { return w.heir }
+
+// AfterDeath says whether the worker before this one died, or was killed because it
+// hung. An heir learns by Inherit whether that happened while it waited.
+func (w *Worker) AfterDeath() bool { return w.after }
 
 // HandOver is closed when the supervisor asks this worker to end without letting
 // go: an heir waits for its state. It calls Bequeath then, or ends as ever.
