@@ -42,7 +42,8 @@ type plane struct {
 	state    desired.State // what was applied last; guarded by applying
 	specs    latest[[]vrrp.UnitSpec]
 
-	legacy legacy // of the process before; taken up by the first apply
+	legacy    legacy // of the process before; taken up by the first apply
+	recovered bool   // that process died; for the first apply as well
 
 	rest func() // tells the supervisor that the engine has ended
 
@@ -87,6 +88,7 @@ func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, 
 	}
 	// What an earlier life of this daemon left is not held by this one.
 	p.legacy = legacyOf(o)
+	p.recovered = o.Supervisor.AfterDeath() || o.Supervisor.Heir() && p.legacy.Format == 0
 	left, err := addrs.Scrub(p.legacy.holds)
 	if err != nil {
 		return nil, fmt.Errorf("remove what an earlier run left: %w", err)
@@ -282,11 +284,14 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 		specs[i] = u.Spec
 		specs[i].KernelLease, specs[i].LeaseTime = gateMode(u.SplitBrain, p.leases), u.SplitBrain.Lease
 	}
-	if err := p.engine.Apply(ctx, specs, vrrp.ApplyOptions{StartupDelay: state.Daemon.StartupDelay, Heritage: p.legacy.heritage()}); err != nil {
+	err = p.engine.Apply(ctx, specs, vrrp.ApplyOptions{
+		StartupDelay: state.Daemon.StartupDelay, Heritage: p.legacy.heritage(), Recovered: p.recovered,
+	})
+	if err != nil {
 		return err
 	}
 	p.specs.set(specs)
-	p.legacy.Format = 0 // a unit that comes later has no heritage
+	p.legacy.Format, p.recovered = 0, false // a unit that comes later has no past
 	p.linkMu.Lock()
 	p.tellMissing(specs)
 	p.linkMu.Unlock()

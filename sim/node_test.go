@@ -131,7 +131,7 @@ func (n *node) start() {
 		n.event(vrrp.SourceChanged{Instance: unitName, Source: n.addr})
 		n.event(vrrp.TrackResult{Key: trackSoft, Up: !n.degraded})
 		n.event(vrrp.TrackResult{Key: trackHard, Up: !n.broken})
-		n.event(vrrp.Startup{})
+		n.event(vrrp.Startup{Recovered: n.life > 1})
 	}
 	n.settle()
 }
@@ -207,7 +207,7 @@ func (n *node) advertise(a vrrp.SendAdvert, before time.Time, rest []vrrp.Action
 		if a.Priority > 0 {
 			w.check.signOfLife()
 		}
-		ev := vrrp.Advert{Instance: unitName, From: n.addr, Priority: a.Priority, Interval: w.interval}
+		ev := vrrp.Advert{Instance: unitName, From: n.addr, Priority: a.Priority, Interval: w.interval, Kin: true}
 		for _, to := range w.nodes {
 			if to != n && !to.witness {
 				w.deliver(vrrpNet, n, to, func() { to.advert(ev) })

@@ -204,7 +204,7 @@ func (d *decider) off() {
 	if !d.Memory.hold.Until.IsZero() {
 		d.say(Hold{})
 	}
-	if len(d.Memory.members) > 0 {
+	if d.Memory.delivered {
 		d.say(Members{})
 	}
 	d.Memory = Memory{}

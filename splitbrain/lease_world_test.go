@@ -73,6 +73,7 @@ type leaseNode struct {
 	boot    BootID
 	view    UnitView
 	told    Lease
+	adverts bool          // keep its gate open, until the first lease
 	gate    time.Duration // true time at which it closes
 	due     time.Duration // of the core's next Step
 	timer   time.Duration // Master_Down_Timer
@@ -292,6 +293,9 @@ func (n *leaseNode) open(l Lease) {
 		return
 	}
 	end := w.now + time.Duration(float64(left)*n.slew/n.rate) + time.Duration(w.rng.Int64N(int64(20*time.Millisecond)))
+	if n.adverts {
+		n.adverts, n.gate = false, 0
+	}
 	n.gate = max(n.gate, end)
 	for _, o := range w.nodes {
 		if o != n && o.gate > w.now && w.broken == "" {

@@ -35,6 +35,10 @@ func (u *UnitView) lease() time.Duration {
 	return min(max(u.Lease, MinLease), MaxLease)
 }
 
+// firstLeaseWithin is for how long a MASTER goes on without a lease whose policy
+// has become quorum.
+func (u *UnitView) firstLeaseWithin() time.Duration { return max(u.lease(), 3*u.masterDown()) }
+
 // bid is the wish of a BACKUP to get the lease and take over.
 type bid struct {
 	from   time.Time // when it asks; zero: it does not
@@ -90,11 +94,11 @@ func (d *decider) keepLease() {
 	case m.yielding == own:
 		return
 	case m.lease.Tenure != own && m.unleased.IsZero():
-		// The policy has just become quorum, with the unit in MASTER: it has
-		// the time of a lease to get one.
+		// The policy has just become quorum, with the unit in MASTER: it goes on
+		// as before until its first lease comes (S76).
 		m.unleased = d.Now
 	}
-	if due := m.unleased.Add(d.Unit.lease()); !m.unleased.IsZero() && d.Now.Before(due) {
+	if due := m.unleased.Add(d.Unit.firstLeaseWithin()); !m.unleased.IsZero() && d.Now.Before(due) {
 		d.Asks = true
 		d.wake(due)
 		return

@@ -127,7 +127,7 @@ func (l *loop) setSpec(u *unitShell, spec UnitSpec) {
 // begin tells a new unit what is known already, and wakes it.
 func (l *loop) begin(u *unitShell, opts ApplyOptions) {
 	l.tellLinks(u)
-	l.step(u, Startup{Delay: opts.StartupDelay, Heritage: opts.Heritage[u.spec.Name]})
+	l.step(u, Startup{Delay: opts.StartupDelay, Heritage: opts.Heritage[u.spec.Name], Recovered: opts.Recovered})
 }
 
 func (l *loop) tellLinks(u *unitShell) {
@@ -147,14 +147,9 @@ func (l *loop) respec(u *unitShell, spec UnitSpec) {
 			l.release(i.spec.Name, without(was.held(), i.spec.held()), without(was.Routes, i.spec.Routes))
 		}
 	}
+	l.changePolicy(u, &old)
 	l.reguard(u)
-	if l.lifetime(u) != lifetime {
-		for _, i := range u.instances {
-			if i.claimed {
-				l.accept(u, Claim{Instance: i.spec.Name})
-			}
-		}
-	}
+	l.relive(u, lifetime)
 	l.step(u, Respec{Spec: spec})
 	for _, i := range u.instances {
 		l.testifyAgain(i)

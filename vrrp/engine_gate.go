@@ -13,6 +13,7 @@ type unitGate struct {
 	granted Lease         // the last one, for the tenure that it names
 	expiry  time.Time     // of the addresses, while the granted lease alone renews them
 	renews  bool          // the present pass renews them by it
+	bridged time.Time     // until when it holds without a lease; see engine_policy.go
 	due     bool          // the unit is in loop.renewing
 	closing bool          // the unit is in loop.closing
 }
@@ -75,6 +76,7 @@ func (l *loop) reguard(u *unitShell) {
 	case u.machine.state != Master:
 	case !l.guarded(u):
 		l.free(u)
+	case u.gate.slot == nil && l.bridges(u): // its first lease opens one
 	case u.gate.slot == nil:
 		// It begins in the middle of a tenure. The last adverts left an interval
 		// ago at most, which the lease allows for.
@@ -173,6 +175,7 @@ func (l *loop) openUntil(u *unitShell, deadline time.Duration) {
 // shut closes the gate of a unit that lets go. What it guards stays entered until
 // the addresses are known to be gone.
 func (l *loop) shut(u *unitShell) {
+	u.gate.bridged = time.Time{} // its tenure is over
 	if u.gate.slot == nil {
 		return
 	}
@@ -211,7 +214,7 @@ func (l *loop) prolong(before, after time.Duration) {
 		switch deadline := u.gate.slot.Deadline(); {
 		case after >= deadline:
 			l.lapse(u, after-deadline)
-		case u.spec.KernelLease == LeaseByAdverts:
+		case u.spec.KernelLease == LeaseByAdverts || l.bridges(u):
 			l.openByAdverts(u)
 		}
 	}
@@ -236,7 +239,14 @@ func (l *loop) grant(u *unitShell, lease Lease) {
 	if u.machine.state != Master || lease.Tenure != u.machine.tenure.Seq {
 		return // kept for the tenure that it names
 	}
+	bridged := !u.gate.bridged.IsZero()
+	u.gate.bridged = time.Time{}
 	if u.gate.slot == nil {
+		if bridged {
+			lifetime := l.lifetime(u)
+			l.reguard(u)
+			l.relive(u, lifetime)
+		}
 		l.renewAt = l.now // which finds out whether it may
 		return
 	}

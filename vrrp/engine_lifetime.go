@@ -32,7 +32,9 @@ func (s *UnitSpec) asks() bool {
 
 // byLifetime says whether the lease of the unit renews its addresses, and nothing
 // else.
-func (l *loop) byLifetime(u *unitShell) bool { return u.spec.asks() && u.gate.slot == nil }
+func (l *loop) byLifetime(u *unitShell) bool {
+	return u.spec.asks() && u.gate.slot == nil && !l.bridges(u)
+}
 
 // leaseLeft is how far ahead the lease of the present tenure reaches.
 func (l *loop) leaseLeft(u *unitShell) time.Duration {
@@ -131,7 +133,7 @@ func (l *loop) renewedByLifetime() {
 // suits one: they are claimed again for less, or given up where that is too long
 // for the lease.
 func (l *loop) unguarded(u *unitShell) {
-	if u.spec.asks() {
+	if l.byLifetime(u) {
 		l.uncovered(u, u.spec.Instances[0].Name, 0)
 		return
 	}

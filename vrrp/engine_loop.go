@@ -21,13 +21,14 @@ type loop struct {
 	armed     time.Time     // what the alarm is set to; zero: it has gone off, or none
 	suspended time.Duration // of the machine, when it was last asked
 
-	units    []*unitShell // in the order of their specs
-	byName   map[string]*unitShell
-	schedule schedule
-	links    map[string]Link
-	sockets  map[socketKey]*openSocket
-	virtual  map[virtualKey]bool // addresses that no instance may send from
-	kin      map[netip.Addr]bool // members' addresses; nil: not all known
+	units       []*unitShell // in the order of their specs
+	byName      map[string]*unitShell
+	schedule    schedule
+	links       map[string]Link
+	sockets     map[socketKey]*openSocket
+	virtual     map[virtualKey]bool // addresses that no instance may send from
+	kin         map[netip.Addr]bool // members' addresses, as far as they are known
+	kinComplete bool                // they all are
 
 	ops       []op // kernel work, and what must follow it, oldest first
 	nextOp    int

@@ -71,6 +71,10 @@ type ApplyOptions struct {
 
 	// StartupDelay keeps units that are new in INIT (vrrp_startup_delay).
 	StartupDelay time.Duration
+
+	// Recovered says that the process before died, so that units that are new must
+	// not preempt soon (see Startup).
+	Recovered bool
 }
 
 // Delivery is events for one unit, or for all if Unit is empty.

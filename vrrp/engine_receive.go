@@ -83,6 +83,7 @@ func (l *loop) learn(i *instanceShell, p *Packet, v *verdict) {
 		From:     p.Src,
 		Priority: Priority(v.advert.Priority),
 		Interval: v.advert.Interval,
+		Kin:      l.kin[p.Src.WithZone("")],
 	}
 	i.heard = v.advert.Addrs
 	l.soilSoon(i.unit)

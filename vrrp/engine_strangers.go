@@ -21,13 +21,15 @@ type Kin struct {
 
 // setKin replaces what is known of the members' addresses.
 func (l *loop) setKin(k Kin) {
-	l.kin = nil
-	if !k.Complete {
-		return
-	}
+	l.kinComplete = k.Complete
 	l.kin = make(map[netip.Addr]bool, len(k.Addrs))
 	for _, a := range k.Addrs {
 		l.kin[a.WithZone("")] = true
+	}
+	for _, u := range l.units {
+		for _, i := range u.instances {
+			i.event = nil // it says whether the sender is kin
+		}
 	}
 }
 
@@ -35,7 +37,7 @@ func (l *loop) setKin(k Kin) {
 // sender, or returns the empty string.
 func (l *loop) estranged(i *instanceShell, p *Packet, v *verdict) string {
 	wire := &i.spec.Wire
-	if wire.Strangers == FollowStrangers || l.kin == nil {
+	if wire.Strangers == FollowStrangers || !l.kinComplete {
 		return ""
 	}
 	from := p.Src.WithZone("")

@@ -41,6 +41,9 @@ type (
 	Startup struct {
 		Delay    time.Duration
 		Heritage Heritage
+		// Recovered says that the process before died: there is no preemption
+		// before preempt_delay and three Master_Down_Intervals (R8).
+		Recovered bool
 	}
 
 	// Tick says that a deadline may have passed.
@@ -52,6 +55,7 @@ type (
 		From     netip.Addr
 		Priority Priority
 		Interval time.Duration // as on the wire; used in version 3
+		Kin      bool          // From is an address of a configured member
 	}
 
 	// TrackResult is the state of something tracked. It concerns every
@@ -119,7 +123,9 @@ type (
 
 	// Members is a verdict: the addresses of cluster members with which this
 	// node is in two-way contact. Their adverts never make a MASTER yield, and
-	// a BACKUP does not preempt them by itself: it wants to (UnitStatus.Wants).
+	// a BACKUP does not preempt them by itself: it wants to (UnitStatus.Wants). It
+	// preempts other members after a Master_Down_Interval without contact. Nil
+	// Addrs: members are nothing special (policy off), as before the first verdict.
 	Members struct{ Addrs []netip.Addr }
 
 	// Lease is a verdict: a majority lets the unit hold until then. It opens the

@@ -70,9 +70,10 @@ const inheritMargin = 50 * time.Millisecond
 
 // inheritable is for how long the tenure of a unit outlives its process: until then
 // no backup's Master_Down_Timer ends (RFC 9568 section 6.1), and its gate is open.
-// Addresses that the lease alone renews live for less than a restart takes.
+// Addresses that the lease alone renews live for less than a restart takes, and an
+// heir would find no lease for a unit that waits for its first.
 func (l *loop) inheritable(u *unitShell) time.Duration {
-	if l.byLifetime(u) && u.machine.state == Master {
+	if (l.byLifetime(u) || l.bridges(u)) && u.machine.state == Master {
 		return 0
 	}
 	left := 2 * u.shortest

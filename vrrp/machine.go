@@ -110,8 +110,8 @@ func (m *machine) ignores(ev Advert) bool {
 }
 
 // hearInBackup is RFC 9568 section 6.4.2. It reports whether the advert keeps
-// this router in BACKUP.
-func (m *machine) hearInBackup(now time.Time, ev Advert, mayPreempt time.Time) bool {
+// this router in BACKUP. An unmet member is one that may still say that it holds.
+func (m *machine) hearInBackup(now time.Time, ev Advert, mayPreempt time.Time, unmet bool) bool {
 	// "If the Priority in the ADVERTISEMENT is zero": the master leaves. The
 	// timer is never prolonged by it.
 	if ev.Priority == 0 {
@@ -129,7 +129,12 @@ func (m *machine) hearInBackup(now time.Time, ev Advert, mayPreempt time.Time) b
 			m.preemptAt = now.Add(m.spec.PreemptDelay)
 		}
 		if m.preempts() && !now.Before(m.preemptAt) && !now.Before(mayPreempt) {
-			// "Discard the ADVERTISEMENT": Master_Down_Timer runs out.
+			// "Discard the ADVERTISEMENT": Master_Down_Timer runs out. A timer that
+			// ended while nobody was heard knows nothing of this master, whose
+			// records are on their way: a hand-over comes before preemption (R4).
+			if due := now.Add(m.masterDownInterval()); unmet && now.Sub(m.lower.At) >= m.masterDownInterval() && due.After(m.masterDownTimer) {
+				m.masterDownTimer = due
+			}
 			m.lower, m.goodbye = m.last, AdvertSeen{}
 			return false
 		}

@@ -43,7 +43,8 @@ type UnitSpec struct {
 	// KernelLease is what keeps the unit's slot in the kernel gate open. With
 	// LeaseByEvents and LeaseByLifetime a unit becomes MASTER by TakeOver only, and
 	// one that has no slot renews its addresses only while the event Lease reaches
-	// beyond their end.
+	// beyond their end. A MASTER that had neither before is held to that only from
+	// its first Lease on.
 	KernelLease KernelLease
 	// LeaseTime is with LeaseByEvents how far ahead an event Lease reaches at
 	// most.

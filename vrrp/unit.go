@@ -27,7 +27,7 @@ type Unit struct {
 	takeOverAt     time.Time // zero: no TakeOver is pending
 	takeOverReason string
 	members        []netip.Addr
-	mayPreempt     time.Time // no preemption before, after a pause
+	mayPreempt     time.Time // no preemption before, after a pause or a crash
 
 	wants    Want
 	deadline time.Time
@@ -81,6 +81,9 @@ func (u *Unit) apply(now time.Time, ev Event) {
 	case Startup:
 		if u.state == Init && !u.started {
 			u.started, u.startAt = true, now.Add(ev.Delay)
+			if ev.Recovered {
+				u.probation(u.startAt)
+			}
 			u.tenure.Seq = max(u.tenure.Seq, ev.Heritage.Tenure.Seq)
 			if ev.Heritage.Held {
 				u.heir, u.tenure, u.startAt = ev.Heritage, ev.Heritage.Tenure, now.Add(ev.Heritage.Left)
@@ -154,7 +157,7 @@ func (u *Unit) hear(now time.Time, m *machine, ev Advert) {
 		if ev.Priority != 0 {
 			u.takeOverAt = time.Time{} // somebody serves
 		}
-		m.hearInBackup(now, ev, u.mayPreempt)
+		m.hearInBackup(now, ev, u.mayPreempt, u.unmet(ev))
 		return
 	}
 	u.hearInMaster(now, m, ev)

@@ -222,3 +222,80 @@ func TestAnHeirGoesOnWithTheTenureAndTellsNobody(t *testing.T) {
 		})
 	}
 }
+
+// R4, R8: a timer that ended while nobody was heard says nothing of a member that is
+// heard again, and whose record is not here yet.
+func TestBackupThatComesBackDoesNotPreemptAMemberBeforeTheyHaveMet(t *testing.T) {
+	down := 3*sec + 156*sec/256
+	heard := epoch.Add(time.Minute)
+	from := func(kin bool) Advert { a := advert(peer, 50, sec); a.Kin = kin; return a }
+	tests := []struct {
+		name    string
+		members []netip.Addr // before the advert
+		kin     bool
+		meet    bool // contact comes back after it
+		want    map[time.Duration]State
+		wants   Want // in the end
+	}{
+		{"no member", []netip.Addr{}, false, false, map[time.Duration]State{0: Master}, WantNothing},
+		{"policy off", nil, true, false, map[time.Duration]State{0: Master}, WantNothing},
+		{"never met", []netip.Addr{}, true, false, map[time.Duration]State{0: Backup, down - 1: Backup, down: Master}, WantNothing},
+		{"met in time", []netip.Addr{}, true, true, map[time.Duration]State{0: Backup, down: Backup}, WantPreempt},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			u := backup(t, spec())
+			u.Step(epoch, Members{Addrs: tt.members})
+			u.Step(epoch, Hold{Until: heard, Reason: "isolated"})
+			for at := time.Duration(0); at <= down; at += sec {
+				if at == sec && tt.meet {
+					u.Step(heard.Add(at), Members{Addrs: []netip.Addr{peer}})
+					u.Step(heard.Add(at), Hold{Until: heard.Add(time.Hour), Reason: "n2 claims VI_1"})
+				}
+				u.Step(heard.Add(at), from(tt.kin))
+				if want, ok := tt.want[at]; ok && u.Status().State != want {
+					t.Errorf("%v after the first advert: %v, want %v", at, u.Status().State, want)
+				}
+			}
+			for _, at := range []time.Duration{down - 1, down} {
+				u.Step(heard.Add(at), Tick{})
+				if want, ok := tt.want[at]; ok && u.Status().State != want {
+					t.Errorf("%v after the first advert: %v, want %v", at, u.Status().State, want)
+				}
+			}
+			if got := u.Status().Wants; got != tt.wants {
+				t.Errorf("wants %q, want %q", got, tt.wants)
+			}
+		})
+	}
+}
+
+// R8.
+func TestRouterWhoseProcessDiedDoesNotPreemptForThreeIntervals(t *testing.T) {
+	down := 3*sec + 156*sec/256
+	for _, recovered := range []bool{false, true} {
+		u := NewUnit(UnitSpec{Name: "VI_1", Instances: []InstanceSpec{spec()}})
+		u.Step(epoch, SourceChanged{"VI_1", self})
+		u.Step(epoch, TrackResult{Key: InterfaceKey("eth1"), Up: true})
+		u.Step(epoch, Startup{Recovered: recovered})
+		var at time.Duration
+		for ; u.Status().State == Backup && at < time.Minute; at += 10 * time.Millisecond {
+			if at%sec == 0 {
+				u.Step(epoch.Add(at), advert(peer, 50, sec))
+			}
+			u.Step(epoch.Add(at), Tick{})
+		}
+		if recovered && at < 3*down || !recovered && at > down+sec {
+			t.Errorf("recovered %v: preempted after %v", recovered, at)
+		}
+	}
+	// Silence is as ever: somebody must serve.
+	u := NewUnit(UnitSpec{Name: "VI_1", Instances: []InstanceSpec{spec()}})
+	u.Step(epoch, SourceChanged{"VI_1", self})
+	u.Step(epoch, TrackResult{Key: InterfaceKey("eth1"), Up: true})
+	u.Step(epoch, Startup{Recovered: true})
+	u.Step(epoch.Add(down), Tick{})
+	if got := u.Status().State; got != Master {
+		t.Errorf("state = %v a Master_Down_Interval after the start, want MASTER", got)
+	}
+}

@@ -128,6 +128,9 @@ func (u *Unit) respec(now time.Time, spec UnitSpec) {
 		}
 		next = append(next, m)
 	}
+	if spec.asks() && !u.asks() {
+		u.takeOverAt = time.Time{} // nobody has granted that one
+	}
 	u.spec, u.machines = spec, next
 	for i, m := range u.machines {
 		before := m.spec

@@ -40,11 +40,7 @@ func (u *Unit) yield(now time.Time, ev Yield) {
 // resume is R8: this process did not run. A MASTER's right to the addresses is
 // over, and the silence that a BACKUP heard proves nothing.
 func (u *Unit) resume(now time.Time, pause time.Duration) {
-	for _, m := range u.machines {
-		if until := now.Add(max(m.spec.PreemptDelay, 3*m.masterDownInterval())); until.After(u.mayPreempt) {
-			u.mayPreempt = until
-		}
-	}
+	u.probation(now)
 	u.takeOverAt = time.Time{}
 	switch u.state {
 	case Master:
@@ -60,6 +56,16 @@ func (u *Unit) resume(now time.Time, pause time.Duration) {
 	case Init, Fault:
 	default:
 		panic(fmt.Sprintf("vrrp: unit %s: unknown state %d", u.spec.Name, u.state))
+	}
+}
+
+// probation keeps a unit that has just failed from preempting before it has been in
+// order for a while (R8).
+func (u *Unit) probation(now time.Time) {
+	for _, m := range u.machines {
+		if until := now.Add(max(m.spec.PreemptDelay, 3*m.masterDownInterval())); until.After(u.mayPreempt) {
+			u.mayPreempt = until
+		}
 	}
 }
 
@@ -89,5 +95,9 @@ func (u *Unit) wantsUntil(now time.Time) time.Time {
 	}
 	return until
 }
+
+// unmet says that an advert comes from a member with which this node is not in
+// two-way contact, or not yet again, although it settles with members who holds.
+func (u *Unit) unmet(ev Advert) bool { return ev.Kin && u.members != nil && !u.isMember(ev.From) }
 
 func (u *Unit) isMember(addr netip.Addr) bool { return slices.Contains(u.members, addr) }
