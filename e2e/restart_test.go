@@ -67,6 +67,21 @@ func TestF26PlannedRestartOfAMember(t *testing.T) {
 	s.watch.Since(killed).WantNeverTwo(0, vip)
 }
 
+// F26, S76: a revision that changes the policy of a held unit moves nothing, there
+// and back.
+func TestF26ChangeOfPolicyIsNoTransition(t *testing.T) {
+	t.Parallel()
+	s := newTrio(t, lab.Control, trioConf(""))
+	begin := reigning(s.watch, s.a, 4, 51)
+	for _, policy := range []string{"quorum", "mesh", "quorum"} {
+		s.da.MustCtl("config", "set", "vrrp_instance VI_1 split_brain", "policy", policy)
+		lab.During(5 * time.Second)
+	}
+	view := s.watch.Since(begin)
+	wantReigns(t, view, 4, 51, s.a)
+	view.WantNeverTwo(0, vip)
+}
+
 // S14: with policy quorum, what the worker holds and what it granted as a voter
 // pass to the next one. A third of the votes is missing, so each of the two that
 // are left is needed.

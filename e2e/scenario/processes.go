@@ -41,7 +41,7 @@ func processes() []Scenario {
 	return []Scenario{{
 		ID: "F8", Title: "worker killed", Core: true,
 		Fault:   func(w *World) { w.Processes[0].SignalWorker(syscall.SIGKILL) },
-		Lasts:   3 * time.Second, // the new worker returns by a hand-over later
+		Lasts:   6 * time.Second, // the new worker does not preempt for three Master_Down_Intervals (R8)
 		Promise: Beside(Both(Promise{Dark: 200*time.Millisecond + Slack, Holder: 1, Moves: 1})),
 	}, {
 		ID: "F9", Title: "supervisor and worker killed together", Core: true,
