@@ -93,10 +93,10 @@ func (c *compiler) quorumWithoutGate(u unitView) {
 		return
 	}
 	lease := u.sb.LeaseFor(u.advert())
-	if lease < leaseWithoutGate {
+	if lease < LeaseWithoutGate {
 		c.errorf(c.cfg.Place(u.path, inSplitBrain("lease"), "split_brain"),
 			"lease %g is too short for policy quorum with kernel_lease off: addresses stay up to 1.05 s beyond it; use %g or more, or kernel_lease on",
-			lease.Seconds(), leaseWithoutGate.Seconds())
+			lease.Seconds(), LeaseWithoutGate.Seconds())
 	}
 	for _, in := range u.instances {
 		if in.AdvertInterval < time.Second {

@@ -22,7 +22,7 @@ func (s SplitBrain) LeaseFor(advert time.Duration) time.Duration {
 	case s.Lease > 0:
 		return s.Lease
 	case !s.KernelLease:
-		return max(2*advert, leaseWithoutGate)
+		return max(2*advert, LeaseWithoutGate)
 	}
 	return max(2*advert, shortestLease)
 }
@@ -31,9 +31,9 @@ func (s SplitBrain) LeaseFor(advert time.Duration) time.Duration {
 const (
 	shortestLease = 500 * time.Millisecond
 	longestLease  = 60 * time.Second
-	// leaseWithoutGate is the shortest that addresses with a lifetime of one
-	// second, which the kernel removes up to 1.05 s late, stay within.
-	leaseWithoutGate = 2500 * time.Millisecond
+	// LeaseWithoutGate is the shortest of a unit without gate: addresses with a lifetime of one
+	// second, which the kernel removes up to 1.05 s late, stay within it.
+	LeaseWithoutGate = 2500 * time.Millisecond
 )
 
 // splitBrain compiles hacluster's own block of that name in an instance or group.

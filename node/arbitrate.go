@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
@@ -16,10 +17,6 @@ import (
 // silentAfter is when the kernel has removed the last address of a holder that
 // was killed or stopped: a lifetime of 1 s ends up to 1.05 s late.
 const silentAfter = 2050 * time.Millisecond
-
-// leaseWithoutGate is the shortest lease that such addresses are gone within: they
-// are renewed each 300 ms, and the holder counts 0.85 of it.
-const leaseWithoutGate = 2500 * time.Millisecond
 
 // unitViews tells the arbiter what the units of this node are and do.
 func unitViews(units []vrrp.UnitStatus, state desired.State) []splitbrain.UnitView {
@@ -59,7 +56,7 @@ func unitView(u vrrp.UnitStatus, spec desired.Unit) splitbrain.UnitView {
 	case "quorum":
 		v.Policy, v.Lease = splitbrain.PolicyQuorum, spec.SplitBrain.Lease
 		if u.Gate.Lease == 0 {
-			v.Lease = max(v.Lease, leaseWithoutGate)
+			v.Lease = max(v.Lease, config.LeaseWithoutGate)
 		}
 	}
 	for _, inst := range u.Instances {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/splitbrain"
@@ -91,8 +92,8 @@ func TestAUnitOfPolicyQuorumAsksForWhatItsKernelCanKeep(t *testing.T) {
 		t.Errorf("with a gate: policy %v, lease %v", v.Policy, v.Lease)
 	}
 	unit.Gate = vrrp.GateStatus{Missing: "no BPF"}
-	if v := unitViews([]vrrp.UnitStatus{unit}, spec)[0]; v.Lease != leaseWithoutGate {
-		t.Errorf("without: lease %v, want %v", v.Lease, leaseWithoutGate)
+	if v := unitViews([]vrrp.UnitStatus{unit}, spec)[0]; v.Lease != config.LeaseWithoutGate {
+		t.Errorf("without: lease %v, want %v", v.Lease, config.LeaseWithoutGate)
 	}
 	for _, tt := range []struct {
 		name           string

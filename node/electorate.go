@@ -147,7 +147,7 @@ func longestLease(text string, members []store.Member) time.Duration {
 		for _, u := range desired.For(cfg).Units {
 			if u.SplitBrain.Policy == string(config.PolicyQuorum) {
 				// A node that finds itself without a gate asks for so much.
-				longest = max(longest, u.SplitBrain.Lease, leaseWithoutGate)
+				longest = max(longest, u.SplitBrain.Lease, config.LeaseWithoutGate)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,9 +24,6 @@ const (
 	// itself: an election is shorter.
 	aloneAfter = 5 * time.Second
 )
-
-// remindAfter is when people are told again of an incident that is still open.
-var remindAfter = []time.Duration{time.Hour, 4 * time.Hour, 24 * time.Hour}
 
 // incidents finds incidents, gives them to the cluster, and has people told.
 type incidents struct {
@@ -200,14 +196,15 @@ func (i *incidents) tellRecords(ctx context.Context) {
 	records, _ := i.machine.Records()
 	clocks := i.view.known().Clocks
 	for _, r := range records {
-		if r.Told && r.ToldClosed || toldByItself(&r) {
+		if r.Told && r.ToldClosed || r.ToldByReporter() {
 			continue
 		}
 		story := r.Tell(i.node, clocks)
 		closed := !story.Closed.IsZero()
 		if id := observed.IncidentAlert + story.ID(); r.Told && i.told[id] == nil {
 			// A leader before this one has told of it.
-			i.told[id] = &notice{reminds: dueReminders(&story)}
+			due, _ := story.Reminders(time.Now())
+			i.told[id] = &notice{reminds: due}
 		}
 		i.raise(&story, false)
 		if r.Told && !closed {
@@ -240,16 +237,6 @@ func (i *incidents) endRecords() {
 	}
 }
 
-// toldByItself reports whether a node that knew no leader told people of it.
-func toldByItself(r *incident.Record) bool {
-	for _, p := range r.Parts {
-		if p.Told {
-			return true
-		}
-	}
-	return false
-}
-
 // tellOwn tells what this node has seen while it knows no leader, and the end of
 // what it told.
 func (i *incidents) tellOwn(alone bool) {
@@ -272,7 +259,8 @@ func (i *incidents) tellOwn(alone bool) {
 
 // raise opens or ends the alert of an incident, and reminds of it.
 func (i *incidents) raise(s *incident.Story, isolated bool) {
-	a := incidentAlert(i.node, s, isolated)
+	a := s.Alert(i.node, isolated)
+	due, after := s.Reminders(time.Now())
 	n := i.told[a.ID]
 	if n == nil {
 		n = &notice{}
@@ -286,9 +274,9 @@ func (i *incidents) raise(s *incident.Story, isolated bool) {
 		}
 		i.view.alert(a)
 		delete(i.told, a.ID)
-	case dueReminders(s) > n.reminds:
-		n.reminds = dueReminders(s)
-		a.Summary = fmt.Sprintf("still open after %v: %s", remindAfter[n.reminds-1], a.Summary)
+	case due > n.reminds:
+		n.reminds = due
+		a.Summary = fmt.Sprintf("still open after %v: %s", after, a.Summary)
 		i.open(n, a)
 	}
 }
@@ -297,40 +285,6 @@ func (i *incidents) open(n *notice, a observed.Alert) {
 	a.Resolved = time.Time{}
 	n.raised = true
 	i.view.alert(a)
-}
-
-// dueReminders is how many times people should have been reminded by now.
-func dueReminders(s *incident.Story) int {
-	due := 0
-	for due < len(remindAfter) && time.Since(s.Opened) >= remindAfter[due] {
-		due++
-	}
-	return due
-}
-
-// evidenceLines bounds what an alert quotes of an incident.
-const evidenceLines = 12
-
-func incidentAlert(node string, s *incident.Story, isolated bool) observed.Alert {
-	a := observed.Alert{
-		ID: observed.IncidentAlert + s.ID(), Code: string(s.Kind), Severity: observed.Critical, Node: node,
-		Summary: s.Summary, Action: strings.Join(s.Done, "; "), Next: "haclusterctl incident show " + s.ID(),
-		Since: s.Opened, Resolved: s.Closed,
-	}
-	if s.Kind == incident.Failover && s.Successor() {
-		a.Severity = observed.Warning
-	}
-	if isolated {
-		a.Summary += " (as only " + node + " sees it: it knows no leader)"
-	}
-	for _, l := range s.Lines {
-		if len(a.Evidence) == evidenceLines {
-			a.Evidence = append(a.Evidence, fmt.Sprintf("and %d more", len(s.Lines)-evidenceLines))
-			break
-		}
-		a.Evidence = append(a.Evidence, fmt.Sprintf("%s %s %s: %s", l.At.UTC().Format("15:04:05.000"), l.Node, l.Channel, l.Text))
-	}
-	return a
 }
 
 // pause waits, and reports false when ctx is done first.
