@@ -93,7 +93,8 @@ func (n *NetworkEvidence) shows() (state PathState, began time.Time) {
 	}
 	if !known {
 		for i := range n.Members {
-			if m := &n.Members[i]; m.Heard && m.known() {
+			m := &n.Members[i]
+			if m.Heard && m.known() && (!n.silent(m.Echo) || m.besideRecords()) {
 				judge(m.Echo)
 			}
 		}

@@ -60,8 +60,16 @@ func (e Echo) known() bool { return !e.Answered.IsZero() }
 // MemberEcho is what probes of one member's own address on a network show.
 type MemberEcho struct {
 	Node  string
-	Heard bool // fresh records of it arrive
+	Heard bool      // fresh records of it arrive
+	Since time.Time // when they began to, or began again
 	Echo
+}
+
+// besideRecords reports whether its silence goes on although its records arrive:
+// what was silent while they were missing too tells of a cut that has healed, and
+// so do the first probes after it.
+func (m *MemberEcho) besideRecords() bool {
+	return m.Heard && m.Asked.Sub(m.Since) >= 3*maxQuick
 }
 
 // Responder is who answered for an address of a unit, or announced it.

@@ -72,6 +72,10 @@ func TestDataPathIsJudgedByWhatAnsweredBefore(t *testing.T) {
 		{"a gateway that never answered says nothing", NetworkEvidence{Gateways: []Echo{never}}, PathUnknown},
 		{"but for one that was named", NetworkEvidence{Named: true, Gateways: []Echo{never}}, PathLost},
 		{"S42: members are silent while their records arrive", NetworkEvidence{Members: []MemberEcho{{Node: "n2", Heard: true, Echo: gone}}}, PathLost},
+		{"members were silent while no records of them arrived either", NetworkEvidence{Members: []MemberEcho{
+			{Node: "n2", Heard: true, Since: gone.Asked.Add(-ms), Echo: gone}}}, PathUnknown},
+		{"and go on to be when these have come again", NetworkEvidence{Members: []MemberEcho{
+			{Node: "n2", Heard: true, Since: gone.Asked.Add(-2 * time.Second), Echo: gone}}}, PathLost},
 		{"one member answers", NetworkEvidence{Members: []MemberEcho{
 			{Node: "n2", Heard: true, Echo: gone}, {Node: "n3", Heard: true, Echo: here}}}, PathAlive},
 		{"members that are off say nothing", NetworkEvidence{Members: []MemberEcho{{Node: "n2", Echo: gone}}}, PathUnknown},
