@@ -19,8 +19,8 @@ type mutant struct {
 
 var mutants = []mutant{
 	{"a fresh claim holds nobody (R1)", "hold.go",
-		"	if rank := d.rank(TenureID{Boot: holder.Boot}); d.news(until, rank) {",
-		"	if rank := d.rank(TenureID{Boot: holder.Boot}); false && d.news(until, rank) {"},
+		"	if d.news(until, rank) && (rank",
+		"	if false && d.news(until, rank) && (rank"},
 	{"claims count for three heartbeats only (R0)", "unit.go",
 		"return max(3*heartbeat, k+k/10+20*time.Millisecond)",
 		"return max(3*heartbeat, 0*k)"},
