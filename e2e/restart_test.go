@@ -80,6 +80,7 @@ func TestF26ChangeOfPolicyIsNoTransition(t *testing.T) {
 	view := s.watch.Since(begin)
 	wantReigns(t, view, 4, 51, s.a)
 	view.WantNeverTwo(0, vip)
+	view.WantDarkAtMost(100*time.Millisecond, vip)
 }
 
 // S14: with policy quorum, what the worker holds and what it granted as a voter
