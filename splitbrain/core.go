@@ -1,6 +1,7 @@
 package splitbrain
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"time"
@@ -339,6 +340,10 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	c.ran(now)
 	known := c.table.member(d.Record.Node)
 	wasLeaving, knew := known != nil && known.leaving, known != nil && c.counts(now, known)
+	var facts []byte
+	if known != nil {
+		facts = known.facts
+	}
 	m, newLife := c.table.Receive(d, path, now)
 	if m == nil {
 		return
@@ -349,6 +354,7 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 		c.allDirty()
 		c.changed = true
 	}
+	c.changed = c.changed || !bytes.Equal(facts, m.facts) // people would see it
 	if newLife {
 		c.scout.stale = true
 		c.urgent = true // it knows nothing of us yet

@@ -207,3 +207,24 @@ func TestHeartbeatIntervalIsTheConfiguredOne(t *testing.T) {
 		t.Errorf("the next record is due after %v, want 700ms", due.Sub(t0))
 	}
 }
+
+// A planned restart is over in a tenth of a second: who looks once a second would
+// not see that a member said so.
+func TestNewFactsOfAMemberAreShownAtOnce(t *testing.T) {
+	c := newCore(Backup)
+	record := func(seq uint64, facts string) *Datagram {
+		return &Datagram{Record: Record{Cluster: 9, Node: "n2", Boot: 2, Seq: seq, Interval: 200 * ms, Facts: []byte(facts)}}
+	}
+	now := t0
+	for seq, facts := range []string{"", "r7", "r7", "r7 restarting", "r7"} {
+		if seq == 0 {
+			continue
+		}
+		now = now.Add(10 * ms)
+		c.Receive(now, record(uint64(seq), facts), "eth0")
+		changed := step(c, now).Changed
+		if want := seq != 2; changed != want {
+			t.Errorf("record %d (%q): changed %t, want %t", seq, facts, changed, want)
+		}
+	}
+}
