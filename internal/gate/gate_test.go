@@ -107,6 +107,7 @@ func TestGateOpensAndClosesAtAbsoluteTimes(t *testing.T) {
 func TestLinkLocalAddressesAreGuardedByLink(t *testing.T) {
 	p := newPair(t)
 	cable(p.machine, "eth1", p.peer, "eth1")
+	eventually(t, time.Second, "the new link is guarded", func() bool { return p.g.Guards(p.index("eth1")) == nil })
 	router := netip.MustParseAddr("fe80::cafe")
 	for _, link := range []string{"eth0", "eth1"} {
 		p.addr(link, router.String()+"/64")

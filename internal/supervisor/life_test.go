@@ -477,7 +477,8 @@ func TestNothingIsSaidWhileAnAddressIsStillThere(t *testing.T) {
 		t.Errorf("heard %d words although nothing was verified", n)
 	}
 	if !strings.Contains(s.log.String(), "still there") {
-		t.Skip("the race was won each time: nothing to see")
+		// Its words without the race: TestAClosedGateIsProofWhereAddressesCannotBeRemoved.
+		t.Log("the address was gone each time that the supervisor looked")
 	}
 }
 
