@@ -496,6 +496,7 @@ func (w *world) calm() {
 		}
 	}
 	for _, n := range w.nodes {
+		n.stall = stall{} // one that found no step to stop
 		switch {
 		case !n.up:
 			n.start()
