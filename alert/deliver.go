@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // A Deliverer brings what happened to somebody.
@@ -38,7 +40,7 @@ func Deliver[T any](ctx context.Context, from Source[T], seq uint64, to Delivere
 			await(ctx, more)
 			continue
 		}
-		if !sleep(ctx, gather) {
+		if !kclock.Sleep(ctx, gather) {
 			break
 		}
 		group, next, lost, _ := from.take(seq)
@@ -70,7 +72,7 @@ func Deliver[T any](ctx context.Context, from Source[T], seq uint64, to Delivere
 func try[T any](ctx context.Context, to Deliverer[T], group []T) error {
 	var err error
 	for i := range attempts {
-		if i > 0 && !sleep(ctx, time.Second<<(i-1)) {
+		if i > 0 && !kclock.Sleep(ctx, time.Second<<(i-1)) {
 			return err
 		}
 		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
@@ -88,17 +90,5 @@ func await(ctx context.Context, ready <-chan struct{}) {
 	select {
 	case <-ready:
 	case <-ctx.Done():
-	}
-}
-
-// sleep waits for a time, and reports false when ctx is done first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

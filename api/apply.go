@@ -16,6 +16,7 @@ import (
 
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/internal/kclock"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -271,7 +272,7 @@ func (s *Server) awaitOn(ctx context.Context, node string, revision uint64) *pb.
 				return outcome(n.Revision, revision, nil)
 			}
 		}
-		if !sleep(ctx, 100*time.Millisecond) {
+		if !kclock.Sleep(ctx, 100*time.Millisecond) {
 			if err == nil {
 				err = fmt.Errorf("still runs revision %d after %s", running, runTime)
 			}

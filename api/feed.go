@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // feed is a log that every member keeps of its own (events, changes of
@@ -89,7 +91,7 @@ func (f *feed[T]) follow(ctx context.Context, s *Server, others []string, last m
 						return ctx.Err()
 					}
 				})
-				sleep(ctx, time.Second)
+				kclock.Sleep(ctx, time.Second)
 			}
 		}()
 	}

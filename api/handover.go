@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/observed"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -38,7 +39,7 @@ func (h handoverService) Handover(ctx context.Context, req *pb.HandoverRequest) 
 	h.s.o.Arbiter.RequestHandover(vip.Unit, to)
 	ctx, cancel := context.WithTimeout(ctx, handoverTime)
 	defer cancel()
-	for sleep(ctx, 10*time.Millisecond) {
+	for kclock.Sleep(ctx, 10*time.Millisecond) {
 		for _, v := range observed.Judge(h.s.merged(ctx)).VIPs {
 			if v.Unit == vip.Unit && slices.Equal(v.Holders, []string{to}) {
 				resp.Took = durationToProto(time.Since(start))

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hacluster/hacluster/internal/kclock"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -34,7 +35,7 @@ func (st statusService) Watch(req *pb.WatchStatusRequest, stream grpc.ServerStre
 			return err
 		}
 		_, changed := st.s.o.Hub.Latest() // to look is a change, too
-		if !sleep(ctx, interval) {
+		if !kclock.Sleep(ctx, interval) {
 			return nil
 		}
 		select {
@@ -43,17 +44,6 @@ func (st statusService) Watch(req *pb.WatchStatusRequest, stream grpc.ServerStre
 		case <-ctx.Done():
 			return nil
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

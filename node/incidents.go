@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
@@ -74,7 +75,7 @@ func (i *incidents) look(ctx context.Context) error {
 			Now: time.Now(), Units: known.Self.Units, Peers: known.Peers, Cluster: known.Cluster, Clocks: known.Clocks, Events: events,
 		})
 		i.mu.Unlock()
-		if !pause(ctx, lookEvery) {
+		if !kclock.Sleep(ctx, lookEvery) {
 			return context.Cause(ctx)
 		}
 		select {
@@ -88,7 +89,7 @@ func (i *incidents) look(ctx context.Context) error {
 
 // give hands this node's parts to the cluster, and tells people, until ctx is done.
 func (i *incidents) give(ctx context.Context) error {
-	for pause(ctx, giveEvery) {
+	for kclock.Sleep(ctx, giveEvery) {
 		i.round(ctx)
 	}
 	return context.Cause(ctx)
@@ -285,16 +286,4 @@ func (i *incidents) open(n *notice, a observed.Alert) {
 	a.Resolved = time.Time{}
 	n.raised = true
 	i.view.alert(a)
-}
-
-// pause waits, and reports false when ctx is done first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,5 +7,5 @@
 // with 0.06 to 0.10 ms deviation, a time.Timer with 0.4 to 0.5 ms. Timer has
 // the same methods upon a time.Timer, for tests in virtual time.
 //
-// Everything else in this module uses package time.
+// Everything else in this module uses package time; Sleep is what that lacks.
 package kclock
