@@ -56,23 +56,6 @@ func TestAlertsGoToWhomTheDocumentNames(t *testing.T) {
 	}
 }
 
-func TestAnotherReceiverOfAlertsIsNoRisk(t *testing.T) {
-	compile := func(text string) *config.Config {
-		cfg, _ := config.Compile(syntax.Parse("f", text), "lb01")
-		return cfg
-	}
-	before := compile("cluster { alert_webhook http://a/ }")
-	for text, risky := range map[string]bool{
-		"cluster { alert_webhook http://b/ }":                  false,
-		"cluster { alert_webhook http://b/\n alone_after 10 }": true,
-	} {
-		changes := config.Changes(before, compile(text))
-		if len(changes) != 1 || changes[0].Risky != risky || changes[0].MayMove {
-			t.Errorf("%s: changes = %+v, want one, risky %v", text, changes, risky)
-		}
-	}
-}
-
 func TestSettingOneOfSeveralWebhooksIsRefused(t *testing.T) {
 	doc := syntax.Parse("f", "cluster {\n    alert_webhook http://a/\n}\n")
 	if text, err := config.Set(doc, "cluster", "alert_webhook", "http://c/", ""); err != nil || !strings.Contains(text, "alert_webhook http://c/") {

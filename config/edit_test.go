@@ -164,26 +164,3 @@ func TestRedactHidesSecrets(t *testing.T) {
 		})
 	}
 }
-
-func TestChangesSayWhatMayMove(t *testing.T) {
-	old, _ := config.Compile(syntax.Parse("f", editDoc), "lb01")
-	tests := []struct{ name, from, to, want string }{
-		{"nothing", "# the pair", "# two", ""},
-		{"a notification", "advert_int 1 ", "notify_master /bin/true\n advert_int 1 ", "vrrp_instance VI_1 changed: notify_*"},
-		{"the priority", "priority 150", "priority 151", "vrrp_instance VI_1 changed: priority (a virtual address may move)"},
-		{"the address", "192.0.2.1\n", "192.0.2.2\n", "vrrp_instance VI_1 changed: virtual_ipaddress (a virtual address may move)"},
-		{"the name", "VI_1", "VI_9", "vrrp_instance VI_9 added (a virtual address may move); vrrp_instance VI_1 removed (a virtual address may move)"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			fresh, _ := config.Compile(syntax.Parse("f", strings.Replace(editDoc, tt.from, tt.to, 1)), "lb01")
-			var got []string
-			for _, c := range config.Changes(old, fresh) {
-				got = append(got, c.String())
-			}
-			if s := strings.Join(got, "; "); s != tt.want {
-				t.Errorf("changes %q, want %q", s, tt.want)
-			}
-		})
-	}
-}

@@ -131,21 +131,6 @@ func TestQuorumIsRefusedWithoutACluster(t *testing.T) {
 	}
 }
 
-func TestFencingMovesNoAddressWhenItChanges(t *testing.T) {
-	for _, tt := range []struct {
-		old, new string
-		moves    bool
-	}{
-		{"fence_after 5", "fence_after 6", false},
-		{"policy quorum", "policy mesh", true},
-	} {
-		changes := config.Changes(compiled(t, fenced), compiled(t, strings.Replace(fenced, tt.old, tt.new, 1)))
-		if len(changes) != 1 || !changes[0].Risky || changes[0].MayMove != tt.moves {
-			t.Errorf("%s: changes = %+v, want one, risky, moves %v", tt.new, changes, tt.moves)
-		}
-	}
-}
-
 func TestAWitnessRunsNothingOfTheDocument(t *testing.T) {
 	doc := syntax.Parse("f", fenced+"cluster { heartbeat_interval 0.5 }\n@lb01 static_ipaddress {\n@lb01 192.0.2.7\n@lb01 }\n")
 	members := []config.Member{{"lb01", config.RoleVoter}, {"lb02", config.RoleVoter}, {"w", config.RoleWitness}}
