@@ -20,6 +20,10 @@ const (
 	forgetAfter = time.Minute     // without a probe, an address is not heard of any more
 	maxHeard    = 4 * maxFiltered // addresses of one port
 	sendTimeout = 10 * time.Millisecond
+
+	// receiveBuffer holds the answers to a burst of probes while the reader waits
+	// for a processor: the kernel counts about 1 KiB for a short frame.
+	receiveBuffer = 2 * rateBurst << 10
 )
 
 // portKey names the socket of one interface and family.
@@ -79,11 +83,29 @@ func (p *port) open(now time.Time, read func(*packet.Conn, chan struct{})) error
 	if err != nil {
 		return err
 	}
+	if err := enlarge(conn); err != nil {
+		conn.Close()
+		return err
+	}
 	p.conn, p.index, p.hw, p.narrow, p.broken = conn, ifi.Index, ifi.HardwareAddr, false, time.Time{}
 	p.source = netip.Addr{}
 	p.done = make(chan struct{})
 	read(conn, p.done)
 	return nil
+}
+
+// enlarge makes the socket's buffer larger than the default, which holds fewer
+// frames than one burst is answered with. The larger size is a wish.
+func enlarge(conn *packet.Conn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+		}
+	})
 }
 
 // widen renews the filter when an address has come.
