@@ -70,7 +70,7 @@ type part struct {
 type unit struct {
 	holder  hold      // the latest one; zero: none was seen
 	sign    time.Time // of its holding, by any channel
-	pending *change   // being looked at
+	pending []*change // being looked at, the oldest first; a loss stands alone
 	yielded hold      // the latest tenure that is known to have yielded
 }
 
@@ -181,38 +181,48 @@ func (t *Tracker) watchHolder(in *Input, name string, own *vrrp.UnitStatus, clai
 			now = &masters[i]
 		}
 	}
+	lost := u.loss()
 	switch {
 	case now != nil && u.holder.node == "":
 		u.holder, u.sign = *now, now.at // the first one that is seen
 	case now != nil && now.same(&u.holder):
 		u.holder.at, u.sign = now.at, latest(u.sign, now.at)
-		if u.pending != nil && u.pending.new.node == "" {
+		if lost != nil {
 			u.pending = nil // it was only not heard
 		}
 	case now != nil:
 		old, sign := u.holder, t.lastSign(in, name, u)
-		if c := u.pending; c != nil && c.new.node == "" {
-			old, sign = c.old, c.sign
+		if lost != nil {
+			old, sign, u.pending = lost.old, lost.sign, nil
 		}
 		u.holder, u.sign = *now, now.at
 		// Who is left of two that held together has held for longer.
 		if old.node != now.node && !now.since.Before(old.since) {
-			u.pending = &change{old: old, sign: sign, new: *now, seen: in.Now}
+			u.pending = append(u.pending, &change{old: old, sign: sign, new: *now, seen: in.Now})
 		}
-	case u.holder.node != "" && u.pending == nil && own != nil:
+	case u.holder.node != "" && len(u.pending) == 0 && own != nil:
 		// Nobody claims it. A silent holder may still advertise.
 		if sign := t.lastSign(in, name, u); in.Now.Sub(sign) > darkAfter && own.State != vrrp.Init {
-			u.pending = &change{old: u.holder, sign: sign, seen: in.Now.Add(-settle)}
+			u.pending = append(u.pending, &change{old: u.holder, sign: sign, seen: in.Now.Add(-settle)})
 		}
 	}
-	if c := u.pending; c != nil && in.Now.Sub(c.seen) >= settle {
-		if c.new.node != "" {
-			u.pending = nil
+	u.pending = slices.DeleteFunc(u.pending, func(c *change) bool {
+		if in.Now.Sub(c.seen) < settle {
+			return false
 		}
 		if !t.planned(in, name, c, claims) {
 			t.lost(in, name, c)
 		}
+		return c.new.node != ""
+	})
+}
+
+// loss is the change to nobody that stands; nil: none does.
+func (u *unit) loss() *change {
+	if len(u.pending) == 1 && u.pending[0].new.node == "" {
+		return u.pending[0]
 	}
+	return nil
 }
 
 // lastSign is when the holder last showed that it held: by its claims, by its
@@ -339,7 +349,7 @@ func (t *Tracker) troubled(p *part, doubled map[string]bool) bool {
 	}
 	return slices.ContainsFunc(p.Units, func(name string) bool {
 		u := t.units[name]
-		return u != nil && (doubled[name] || u.pending != nil)
+		return u != nil && (doubled[name] || len(u.pending) > 0)
 	})
 }
 

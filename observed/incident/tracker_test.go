@@ -153,6 +153,12 @@ func TestTrackerFindsWhatNobodyPlanned(t *testing.T) {
 			{node: "lb1", from: -60, to: forever, priority: 150}, {node: "lb2", from: 5.5, to: forever, priority: 120}}},
 		want: "failover lb1 dark=500ms closed", summary: "lb1 lost VI_1; taken by lb2, after 500ms at most",
 	}, {
+		name: "who took over hands the unit on at once",
+		world: world{units: 1, dies: map[string]float64{"lb1": 5}, stays: []stay{
+			{node: "lb1", from: -60, to: forever, priority: 150},
+			{node: "lb2", from: 8.5, to: 8.9, priority: 100, end: splitbrain.Backup, reserved: true}, {node: "lb3", from: 8.9, to: forever, priority: 120}}},
+		want: "failover lb1 dark=3.5s closed", summary: "lb1 lost VI_1; taken by lb2, after 3.5s at most",
+	}, {
 		name: "a conflict that was over at once",
 		world: world{units: 1, stays: []stay{
 			{node: "lb1", from: -60, to: forever, priority: 150}, {node: "lb2", from: 5, to: 5.01, priority: 120, end: splitbrain.Backup, yields: 1}}},
