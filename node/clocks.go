@@ -65,7 +65,7 @@ func (m *member) askClocks(ctx context.Context) {
 		})
 	}
 	wg.Wait()
-	m.view.update(func(in *observed.Input) {
+	m.view.Update(func(in *observed.Input) {
 		known := maps.Clone(in.Clocks)
 		if known == nil {
 			known = make(map[string]time.Duration)

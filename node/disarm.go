@@ -38,14 +38,14 @@ func (m *member) followDisarm(ctx context.Context, machine *disarm.Machine, arbi
 		changed := machine.Changed()
 		order, until, standing := machine.Standing()
 		if shown != "" && (!standing || order.ID != shown) {
-			m.view.alert(observed.Alert{ID: "disarmed/" + shown, Code: disarmed, Node: m.o.Name, Resolved: time.Now()})
+			m.view.Alert(observed.Alert{ID: "disarmed/" + shown, Code: disarmed, Node: m.o.Name, Resolved: time.Now()})
 			shown = ""
 		}
 		if standing && shown == "" {
 			shown = order.ID
-			m.view.alert(disarmedAlert(m.o.Name, order, until))
+			m.view.Alert(disarmedAlert(m.o.Name, order, until))
 		}
-		m.view.update(func(in *observed.Input) {
+		m.view.Update(func(in *observed.Input) {
 			in.Disarmed = nil
 			if standing {
 				in.Disarmed = &observed.Disarmed{By: order.By, Reason: order.Reason, Since: order.At, Until: until}

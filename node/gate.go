@@ -53,15 +53,7 @@ func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
 		Name: o.RunDir, // several daemons on one machine have each their own
 		Log:  o.Log.With("component", "gate"),
 		Restored: func(link string, err error) {
-			a := observed.Alert{
-				ID: "kernel_gate_removed/" + link, Code: "kernel_gate_removed", Severity: observed.Warning, Since: time.Now(),
-				Summary: "somebody removed the kernel gate from " + link,
-				Next:    "find out what removes clsact or its filters from " + link + ": without them a hung daemon goes on answering",
-			}
-			if err != nil {
-				a.Summary += ", and it could not be put back"
-				a.Evidence = []string{err.Error()}
-			}
+			a := observed.GateRemoved(link, err, time.Now())
 			alert(a)
 			if err == nil {
 				a.Resolved = time.Now()

@@ -30,7 +30,7 @@ const (
 type incidents struct {
 	log     *slog.Logger
 	node    string
-	view    *view
+	view    *observed.View
 	machine *incident.Machine
 	traces  *traces
 	leader  func() string // of the store; empty: none is known
@@ -62,14 +62,14 @@ func newIncidents(m *member, machine *incident.Machine, boot splitbrain.BootID) 
 
 // look follows what this node knows until ctx is done.
 func (i *incidents) look(ctx context.Context) error {
-	hub, seq := i.view.hub, uint64(0)
+	hub, seq := i.view.Hub, uint64(0)
 	for {
 		events, _ := hub.Events(seq)
 		if len(events) > 0 {
 			seq = events[len(events)-1].Seq
 		}
 		changed := hub.Changed()
-		known := i.view.known()
+		known := i.view.Known()
 		i.mu.Lock()
 		i.tracker.Step(&incident.Input{
 			Now: time.Now(), Units: known.Self.Units, Peers: known.Peers, Cluster: known.Cluster, Clocks: known.Clocks, Events: events,
@@ -136,7 +136,7 @@ func (i *incidents) commit(ctx context.Context, operation string, cmd store.Comm
 // stories are all incidents that this node knows, the oldest first: the cluster's,
 // and those of its own that the cluster does not have.
 func (i *incidents) stories() []incident.Story {
-	known := i.view.known()
+	known := i.view.Known()
 	records, _ := i.machine.Records()
 	given := make(map[string]bool)
 	var out []incident.Story
@@ -195,7 +195,7 @@ func (i *incidents) tellsPeople() (leads, alone bool) {
 // tellRecords raises one alert for each incident of the cluster, on the leader.
 func (i *incidents) tellRecords(ctx context.Context) {
 	records, _ := i.machine.Records()
-	clocks := i.view.known().Clocks
+	clocks := i.view.Known().Clocks
 	for _, r := range records {
 		if r.Told && r.ToldClosed || r.ToldByReporter() {
 			continue
@@ -229,7 +229,7 @@ func (i *incidents) endRecords() {
 		return
 	}
 	records, _ := i.machine.Records()
-	clocks := i.view.known().Clocks
+	clocks := i.view.Known().Clocks
 	for _, r := range records {
 		story := r.Tell(i.node, clocks)
 		if i.told[observed.IncidentAlert+story.ID()] != nil && !story.Closed.IsZero() {
@@ -244,7 +244,7 @@ func (i *incidents) tellOwn(alone bool) {
 	i.mu.Lock()
 	parts := i.tracker.Local()
 	i.mu.Unlock()
-	clocks := i.view.known().Clocks
+	clocks := i.view.Known().Clocks
 	for _, p := range parts {
 		if !p.Told && !(alone && p.Closed.IsZero()) {
 			continue
@@ -273,7 +273,7 @@ func (i *incidents) raise(s *incident.Story, isolated bool) {
 		if !n.raised {
 			i.open(n, a) // its end says what it was
 		}
-		i.view.alert(a)
+		i.view.Alert(a)
 		delete(i.told, a.ID)
 	case due > n.reminds:
 		n.reminds = due
@@ -285,5 +285,5 @@ func (i *incidents) raise(s *incident.Story, isolated bool) {
 func (i *incidents) open(n *notice, a observed.Alert) {
 	a.Resolved = time.Time{}
 	n.raised = true
-	i.view.alert(a)
+	i.view.Alert(a)
 }

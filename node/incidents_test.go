@@ -29,7 +29,7 @@ func newNewsroom(t *testing.T, names ...string) *newsroom {
 	for n, name := range names {
 		r.leader[name] = names[0]
 		r.nodes[name] = &incidents{
-			log: log, node: name, view: newView(log, observed.Node{Name: name}, false), machine: r.machine,
+			log: log, node: name, view: observed.NewView(log, observed.Node{Name: name}, false), machine: r.machine,
 			traces: newTraces(log, t.TempDir()), leader: func() string { return r.leader[name] },
 			apply: func(_ context.Context, _ string, cmd store.Command) ([]byte, error) {
 				if r.leader[name] == "" {
@@ -58,7 +58,7 @@ func (r *newsroom) pass(ctx context.Context, seconds int, alerts ...splitbrain.A
 func (r *newsroom) told() map[string]int {
 	out := make(map[string]int)
 	for name, i := range r.nodes {
-		list, _ := i.view.hub.Alerts(0)
+		list, _ := i.view.Hub.Alerts(0)
 		for _, a := range list {
 			state := "open"
 			if !a.Resolved.IsZero() {
@@ -91,7 +91,7 @@ func TestPeopleAreToldOnceByTheLeader(t *testing.T) {
 			t.Errorf("told = %v, want the end by lb2", got)
 		}
 		for name, i := range r.nodes {
-			if s, _ := i.view.hub.Latest(); len(s.Alerts) > 0 {
+			if s, _ := i.view.Hub.Latest(); len(s.Alerts) > 0 {
 				t.Errorf("%s still shows %+v", name, s.Alerts)
 			}
 		}
@@ -110,7 +110,7 @@ func TestAnIsolatedNodeTellsByItselfAndReportsLater(t *testing.T) {
 		lost := splitbrain.Alert{Kind: splitbrain.QuorumLost, Since: time.Now(), Summary: "no voter answers"}
 		alone := &newsroom{machine: r.machine, leader: r.leader, nodes: map[string]*incidents{"lb3": only}}
 		alone.pass(t.Context(), 15, lost)
-		snapshot, _ := only.view.hub.Latest()
+		snapshot, _ := only.view.Hub.Latest()
 		if len(snapshot.Alerts) != 1 || !strings.Contains(snapshot.Alerts[0].Summary, "as only lb3 sees it") {
 			t.Fatalf("alerts = %+v, want one that says whose view it is", snapshot.Alerts)
 		}

@@ -34,7 +34,7 @@ const goodbyeTime = 500 * time.Millisecond
 type member struct {
 	o       Options
 	log     *slog.Logger
-	view    *view
+	view    *observed.View
 	cluster *cluster.Cluster
 	plane   *plane
 	will    *will
@@ -60,8 +60,8 @@ type member struct {
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
 
-	restarting atomic.Int64 // as observed.Facts.RestartingUntil
-	restarts   restarts     // the arbiter's goroutine only
+	restarting atomic.Int64      // as observed.Facts.RestartingUntil
+	restarts   observed.Restarts // the arbiter's goroutine only
 
 	twinMu   sync.Mutex
 	twinGone *time.Timer // ends the alert about a copy of this node's identity; guarded by twinMu
@@ -77,7 +77,7 @@ type applied struct {
 // runMember runs a node that is in a cluster, or waits to come into one.
 func runMember(ctx context.Context, o Options) error {
 	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor), traces: newTraces(o.Log, o.RunDir)}
-	m.view = newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
+	m.view = observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
 	advertise, err := advertiseAddr(o)
 	if err != nil {
@@ -86,9 +86,9 @@ func runMember(ctx context.Context, o Options) error {
 	// The members' calls come in from within Open: they wait for ready.
 	ready, opened := make(chan struct{}), &openedCluster{m: m}
 	m.runner = newRunner(o.Log, o.Name, m.view, m.revisionRuns)
-	refresh := &refresher{
-		ask:  func(ctx context.Context) ([]vrrp.UnitStatus, error) { return m.plane.engine.Snapshot(ctx) },
-		take: m.view.units,
+	refresh := &observed.Refresher{
+		Ask:  func(ctx context.Context) ([]vrrp.UnitStatus, error) { return m.plane.engine.Snapshot(ctx) },
+		Take: m.view.Units,
 	}
 	server := api.New(api.Options{
 		Node:      o.Name,
@@ -96,12 +96,12 @@ func runMember(ctx context.Context, o Options) error {
 		Version:   version.Version,
 		Commit:    version.Commit,
 		Logger:    o.Log.With("component", "api"),
-		Hub:       m.view.hub,
+		Hub:       m.view.Hub,
 		Runner:    m.runner,
 		Arbiter:   m,
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
-		Refresh:   refresh.refresh,
+		Refresh:   refresh.Refresh,
 		Examiner:  m.examiner(),
 		Incidents: m.stories,
 		Decisions: m.decisions,
@@ -131,10 +131,10 @@ func runMember(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(err, m.cluster.Close())
 	}
-	alerts := newAlerts(o.Log, m.view.hub, m.tells)
+	alerts := newAlerts(o.Log, m.view.Hub, m.tells)
 	m.probes = newProbes(m, o.Log)
 	m.plane, err = newPlane(o, alerts, m.will, planeHooks{
-		publish: m.unitsChanged, observe: m.observe, moved: m.view.moved, alert: m.view.alert, leases: true,
+		publish: m.unitsChanged, observe: m.observe, moved: m.view.Moved, alert: m.view.Alert, leases: true,
 		links: m.probes.linksChanged,
 	})
 	if err != nil {
@@ -185,6 +185,19 @@ func (m *member) handOver() (legacy, error) {
 		}
 	}
 	return l, nil
+}
+
+// restartWithin is the time in which a planned restart is over, whatever becomes of
+// it: the supervisor waits no longer for this process to hand over.
+const restartWithin = 15 * time.Second
+
+// sayRestart tells the others, by the heartbeats, that this process ends on purpose
+// and another one goes on (F26). They show it to people, and do nothing else.
+func (m *member) sayRestart() {
+	m.restarting.Store(time.Now().Add(restartWithin).Unix())
+	if a := m.arbiter.get(); a != nil {
+		m.tellFacts(a)
+	}
 }
 
 // openedCluster is the cluster for the API, which is made before it.
@@ -292,7 +305,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			// write more.
 			go voter.store(ctx, e, arbiter)
 		},
-		Alert:   func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
+		Alert:   func(a splitbrain.Alert) { m.view.Alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Trace:   m.traces.add,
 		Publish: m.peersChanged,
 
@@ -324,7 +337,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			if err := m.runner.stop(ctx); err != nil {
 				return err
 			}
-			m.view.forget()
+			m.view.Forget()
 			if err := parts.end(errNoMember); err.Error() != errNoMember.Error() {
 				return err
 			}
@@ -365,8 +378,8 @@ func (m *member) receive(r mesh.Receipt) {
 // peersChanged runs on the arbiter's goroutine.
 func (m *member) peersChanged(p splitbrain.PeerView) {
 	m.voices.set(p)
-	m.view.peers(p)
-	m.restarts.note(p, m.view.record)
+	m.view.Peers(p)
+	m.restarts.Note(p, m.view.Record)
 	if f := m.fencing.get(); f != nil {
 		f.setPeers(p)
 	}
@@ -412,7 +425,7 @@ func (m *member) unitsChanged(units []vrrp.UnitStatus) {
 	if a := m.arbiter.get(); a != nil {
 		a.SetUnits(m.views(units))
 	}
-	m.view.units(units)
+	m.view.Units(units)
 }
 
 // observe runs on the engine's goroutine.
@@ -438,7 +451,7 @@ func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 		a.SetUnits(m.views(m.plane.engine.Status()))
 		m.tellFacts(a)
 	}
-	m.view.update(func(in *observed.Input) { in.Policies = policies(state) })
+	m.view.Update(func(in *observed.Input) { in.Policies = policies(state) })
 	if err := m.cluster.CacheRevision(rev); err != nil {
 		m.log.Error("revision is not cached: without it the node waits for the cluster at its next start", "rev", rev.Number, "err", err)
 	}

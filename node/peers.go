@@ -2,15 +2,16 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/mesh"
+	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain"
+	"github.com/hacluster/hacluster/vrrp"
 )
 
 // This file is the seam between cluster, which knows who the members are, and
@@ -52,7 +53,7 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 	a.SetMembers(others)
 	st := m.cluster.Status()
 	unitGaps := gaps(m.plane.engine.Status(), m.state.get())
-	m.view.update(func(in *observed.Input) {
+	m.view.Update(func(in *observed.Input) {
 		in.Members = all
 		in.Self.Address = st.Advertise.String()
 		in.Cluster = clusterView(st)
@@ -60,26 +61,8 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 		in.Self.StoreError = errorText(st.Err)
 		in.Self.Gaps = unitGaps
 	})
-	m.tellStore(st.Err)
+	m.view.Alert(observed.StoreFailed(m.o.Name, m.o.DataDir, st.Err, time.Now()))
 	m.tellFacts(a)
-}
-
-// tellStore raises store_failed while this node's replica of the configuration
-// does not work: most often its disk is full, or answers no more. The virtual
-// addresses need neither disk nor Raft (G3).
-func (m *member) tellStore(err error) {
-	now := time.Now()
-	a := observed.Alert{
-		ID: "store_failed/" + m.o.Name, Code: "store_failed", Severity: observed.Warning, Node: m.o.Name,
-		Since: now, Resolved: now,
-	}
-	if err != nil {
-		a.Resolved = time.Time{}
-		a.Summary = fmt.Sprintf("%s cannot store the configuration; its virtual addresses are served as before", m.o.Name)
-		a.Evidence = []string{"store: " + err.Error()}
-		a.Next = fmt.Sprintf("look at the disk of %s on %s: room, health", m.o.DataDir, m.o.Name)
-	}
-	m.view.alert(a)
 }
 
 func errorText(err error) string {
@@ -124,15 +107,8 @@ const twinMemory = time.Minute
 // twin raises duplicate_identity: somebody called with this node's own
 // certificate. The other machine refuses to start, and may try again and again.
 func (m *member) twin(from net.Addr) {
-	host, _, _ := net.SplitHostPort(from.String())
-	a := observed.Alert{
-		ID: "duplicate_identity/" + m.o.Name, Code: "duplicate_identity", Severity: observed.Critical, Node: m.o.Name,
-		Summary:  fmt.Sprintf("a machine at %s has a copy of the identity of %s; it was not let in", host, m.o.Name),
-		Evidence: []string{"tls: a call from " + from.String() + " with this node's own certificate"},
-		Next:     "stop haclusterd there, empty its data directory, and join it with a token and a name of its own",
-		Since:    time.Now(),
-	}
-	m.view.alert(a)
+	a := observed.IdentityCopied(m.o.Name, from, time.Now())
+	m.view.Alert(a)
 	m.twinMu.Lock()
 	defer m.twinMu.Unlock()
 	if m.twinGone != nil {
@@ -140,6 +116,23 @@ func (m *member) twin(from net.Addr) {
 	}
 	m.twinGone = time.AfterFunc(twinMemory, func() {
 		a.Resolved = time.Now()
-		m.view.alert(a)
+		m.view.Alert(a)
 	})
+}
+
+// gaps are the known gaps of this node's units.
+func gaps(units []vrrp.UnitStatus, state applied) []string {
+	specs := make(map[string]desired.Unit, len(state.state.Units))
+	for _, u := range state.state.Units {
+		specs[u.Spec.Name] = u
+	}
+	guards := make([]observed.Guard, 0, len(units))
+	for _, u := range units {
+		if spec, ok := specs[u.Name]; ok { // else the configuration has moved on
+			guards = append(guards, observed.Guard{
+				Unit: u, Policy: spec.SplitBrain.Policy, DownTimerAdverts: spec.Spec.Instances[0].DownTimerAdverts,
+			})
+		}
+	}
+	return observed.Gaps(guards, silentAfter)
 }

@@ -23,14 +23,6 @@ import (
 // come.
 const scanEvery = 10 * time.Second
 
-// strayShown is for how long the alert about a removed address stands after it
-// was last seen.
-const strayShown = time.Minute
-
-// strayAddress is the code of the alert about a virtual address that this node
-// has without holding it (R12).
-const strayAddress = "stray_address"
-
 // probes is the seam between splitbrain, which says what to ask the neighbours
 // and judges the answers, probe, which asks, and netif, which knows the networks.
 type probes struct {
@@ -103,7 +95,7 @@ func (p *probes) lookSoon() {
 func (p *probes) run(ctx context.Context) error {
 	ticker := time.NewTicker(scanEvery)
 	defer ticker.Stop()
-	seen := make(map[string]time.Time) // alerts about stray addresses
+	strays := &observed.Strays{Node: p.m.o.Name}
 	for {
 		select {
 		case <-p.look:
@@ -111,7 +103,7 @@ func (p *probes) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		p.evict(seen)
+		p.evict(strays)
 		if a := p.m.arbiter.get(); a != nil {
 			a.SetMACs(p.macs())
 			state := p.m.state.get().state
@@ -124,35 +116,13 @@ func (p *probes) run(ctx context.Context) error {
 }
 
 // evict removes virtual addresses that this node has without holding them.
-func (p *probes) evict(seen map[string]time.Time) {
+func (p *probes) evict(strays *observed.Strays) {
 	found, err := p.m.plane.kernel.evict()
 	if err != nil {
 		p.m.log.Error("a virtual address that is not held here is not removed", "err", err)
 	}
-	now := time.Now()
-	for _, e := range found {
-		a := observed.Alert{
-			ID:       fmt.Sprintf("%s/%s/%v/%s", strayAddress, p.m.o.Name, e.Addr, e.Interface),
-			Code:     strayAddress,
-			Severity: observed.Warning,
-			Node:     p.m.o.Name,
-			Summary:  fmt.Sprintf("%v was on %s of %s, which does not hold it; it was removed", e.Addr, e.Interface, p.m.o.Name),
-			Next:     fmt.Sprintf("find out what added it, and take it out of the network configuration of %s", p.m.o.Name),
-			Since:    now,
-		}
-		if e.Kept != "" {
-			a.Summary = fmt.Sprintf("%v is on %s of %s, which does not hold it; it was left there: %s", e.Addr, e.Interface, p.m.o.Name, e.Kept)
-		}
-		if _, known := seen[a.ID]; !known {
-			p.m.view.alert(a)
-		}
-		seen[a.ID] = now
-	}
-	for id, at := range seen {
-		if now.Sub(at) > strayShown {
-			delete(seen, id)
-			p.m.view.alert(observed.Alert{ID: id, Code: strayAddress, Node: p.m.o.Name, Resolved: now})
-		}
+	for _, a := range strays.Found(time.Now(), found) {
+		p.m.view.Alert(a)
 	}
 }
 
@@ -308,5 +278,5 @@ func (m *member) verified(v splitbrain.Verified) {
 		e.To = "not verified"
 		e.Reason = fmt.Sprintf("%s announced it; %v later probes show: %v", v.Holder, v.Took.Round(time.Millisecond), v.Seen)
 	}
-	m.view.record(e)
+	m.view.Record(e)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -18,7 +19,7 @@ import (
 type runner struct {
 	log   *slog.Logger
 	node  string
-	view  *view
+	view  *observed.View
 	plane *plane // set before anything is run
 	// witness says whether this node votes only; set before anything is run.
 	witness func() bool
@@ -33,7 +34,7 @@ type runner struct {
 	changed chan struct{} // closed when any of them changes; guarded by mu
 }
 
-func newRunner(log *slog.Logger, node string, v *view, applied func(store.Revision, desired.State)) *runner {
+func newRunner(log *slog.Logger, node string, v *observed.View, applied func(store.Revision, desired.State)) *runner {
 	return &runner{log: log, node: node, view: v, applied: applied, changed: make(chan struct{})}
 }
 
@@ -59,7 +60,7 @@ func (r *runner) run(ctx context.Context, rev store.Revision) {
 	} else {
 		r.log.Info("revision runs", "rev", rev.Number, "author", rev.Author, "message", rev.Message)
 	}
-	r.view.running(running, err)
+	r.view.Running(running, err)
 }
 
 func (r *runner) apply(ctx context.Context, rev store.Revision) error {
@@ -86,7 +87,7 @@ func (r *runner) stop(ctx context.Context) error {
 	r.mu.Lock()
 	r.running, r.tried, r.err = 0, 0, nil
 	r.mu.Unlock()
-	r.view.running(0, nil)
+	r.view.Running(0, nil)
 	return r.plane.apply(ctx, desired.State{})
 }
 

@@ -16,7 +16,7 @@ import (
 func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitbrain.Arbiter, boot splitbrain.BootID) {
 	f := newFencing(fenceOptions{
 		log: m.log.With("component", "fence"), node: m.o.Name, boot: boot, arbiter: arbiter,
-		alert:    func(a splitbrain.Alert) { m.view.alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
+		alert:    func(a splitbrain.Alert) { m.view.Alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		members:  m.cluster.Members,
 		units:    m.plane.engine.Status,
 		state:    func() desired.State { return m.state.get().state },

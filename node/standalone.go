@@ -42,19 +42,19 @@ func runStandalone(ctx context.Context, o Options) error {
 		return err
 	}
 	started := time.Now()
-	v := newView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: started}, true)
+	v := observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: started}, true)
 	server := api.New(api.Options{
 		Node:       o.Name,
 		Started:    started,
 		Version:    version.Version,
 		Commit:     version.Commit,
 		Logger:     o.Log.With("component", "api"),
-		Hub:        v.hub,
+		Hub:        v.Hub,
 		Examiner:   &examiner{node: o.Name, state: s.state.get, plane: func() *plane { return s.plane }},
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
-	alerts := newAlerts(o.Log, v.hub, func(observed.Alert) bool { return true })
-	s.plane, err = newPlane(o, alerts, newWill(o.Log, o.Supervisor), planeHooks{publish: v.units, observe: func(vrrp.Observation) {}, moved: v.moved, alert: v.alert})
+	alerts := newAlerts(o.Log, v.Hub, func(observed.Alert) bool { return true })
+	s.plane, err = newPlane(o, alerts, newWill(o.Log, o.Supervisor), planeHooks{publish: v.Units, observe: func(vrrp.Observation) {}, moved: v.Moved, alert: v.Alert})
 	if err != nil {
 		return err
 	}

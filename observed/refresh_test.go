@@ -1,4 +1,4 @@
-package node
+package observed
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 func TestTheEngineIsAskedSeldomAndNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked, taken, busy := 0, 0, false
-		r := &refresher{
-			ask: func(ctx context.Context) ([]vrrp.UnitStatus, error) {
+		r := &Refresher{
+			Ask: func(ctx context.Context) ([]vrrp.UnitStatus, error) {
 				asked++
 				if busy {
 					<-ctx.Done()
@@ -22,10 +22,10 @@ func TestTheEngineIsAskedSeldomAndNotWaitedFor(t *testing.T) {
 				}
 				return nil, nil
 			},
-			take: func([]vrrp.UnitStatus) { taken++ },
+			Take: func([]vrrp.UnitStatus) { taken++ },
 		}
 		for range 10 {
-			r.refresh(t.Context())
+			r.Refresh(t.Context())
 		}
 		if asked != 1 || taken != 1 {
 			t.Errorf("asked %d times, taken %d; want once", asked, taken)
@@ -33,7 +33,7 @@ func TestTheEngineIsAskedSeldomAndNotWaitedFor(t *testing.T) {
 		time.Sleep(refreshEvery)
 		busy = true
 		start := time.Now()
-		r.refresh(t.Context())
+		r.Refresh(t.Context())
 		if took := time.Since(start); took != refreshTime || asked != 2 || taken != 1 {
 			t.Errorf("a busy engine: waited %v, asked %d, taken %d", took, asked, taken)
 		}
