@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/hacluster/hacluster/config/syntax"
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // cluster compiles hacluster's own block of that name.
@@ -20,7 +21,7 @@ func (c *compiler) cluster(n *syntax.Node) {
 		c.placeIn(n, s)
 		switch s.Word.Text {
 		case "heartbeat_interval":
-			c.duration(s, &cl.HeartbeatInterval, 0.01, 10)
+			c.duration(s, &cl.HeartbeatInterval, rules.MinHeartbeat.Seconds(), rules.MaxHeartbeat.Seconds())
 		case "mesh_interface":
 			if t, ok := c.arg(s); ok {
 				cl.MeshInterface, _ = c.iface(s.Word.Text, t)

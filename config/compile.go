@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/config/syntax"
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // Options say how a document is read.
@@ -108,8 +109,8 @@ func newCompiler(node string) *compiler {
 				DefaultInterface: "eth0",
 			},
 			Cluster: Cluster{
-				HeartbeatInterval: 200 * time.Millisecond,
-				AloneAfter:        30 * time.Second,
+				HeartbeatInterval: rules.DefaultHeartbeat,
+				AloneAfter:        rules.DefaultAloneAfter,
 				Alerts:            Alerts{Level: LevelWarning},
 			},
 		},

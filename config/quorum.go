@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // A unitView is one unit as the document gives it to a node.
@@ -110,7 +112,7 @@ func (c *compiler) quorumWithoutGate(u unitView) {
 // a router outside the cluster, which no lease binds, takes over (R6i). Its own
 // down_timer_adverts is taken to be the document's, and its Skew_Time to be 0.
 func (c *compiler) quorumBesideStrangers(u unitView) {
-	silent := silentAfter(u.sb.LeaseFor(u.advert()))
+	silent := rules.SilentAfter(u.sb.LeaseFor(u.advert()))
 	for _, in := range u.instances {
 		wait := time.Duration(in.DownTimerAdverts-1) * in.AdvertInterval
 		if silent < wait {
@@ -128,14 +130,6 @@ func (c *compiler) quorumBesideStrangers(u unitView) {
 				in.Name, silent.Seconds(), wait.Seconds())
 		}
 	}
-}
-
-// silentAfter is when a holder is silent at the latest whose request was granted
-// for a lease now: 0.85 L - 20 ms of its own clock, which may be 10 % slow, and
-// the time to close the gate (R6b, R6i).
-func silentAfter(lease time.Duration) time.Duration {
-	const margin = 20 * time.Millisecond
-	return (lease*85/100-margin)*11/10 + margin
 }
 
 // Alone reports the units that cannot run on a machine without a cluster: policy

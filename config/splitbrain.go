@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/config/syntax"
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 func defaultSplitBrain() SplitBrain {
@@ -22,19 +23,13 @@ func (s SplitBrain) LeaseFor(advert time.Duration) time.Duration {
 	case s.Lease > 0:
 		return s.Lease
 	case !s.KernelLease:
-		return max(2*advert, LeaseWithoutGate)
+		return max(rules.DefaultLease(advert), LeaseWithoutGate)
 	}
-	return max(2*advert, shortestLease)
+	return rules.DefaultLease(advert)
 }
 
-// Bounds of a lease.
-const (
-	shortestLease = 500 * time.Millisecond
-	longestLease  = 60 * time.Second
-	// LeaseWithoutGate is the shortest of a unit without gate: addresses with a lifetime of one
-	// second, which the kernel removes up to 1.05 s late, stay within it.
-	LeaseWithoutGate = 2500 * time.Millisecond
-)
+// LeaseWithoutGate is the shortest lease of a unit without a gate (R7b).
+const LeaseWithoutGate = rules.MinLeaseWithoutGate
 
 // splitBrain compiles hacluster's own block of that name in an instance or group.
 func (c *compiler) splitBrain(in, n *syntax.Node) SplitBrain {
@@ -53,7 +48,7 @@ func (c *compiler) splitBrain(in, n *syntax.Node) SplitBrain {
 		case "policy":
 			c.policy(s, &sb)
 		case "lease":
-			c.duration(s, &sb.Lease, shortestLease.Seconds(), longestLease.Seconds())
+			c.duration(s, &sb.Lease, rules.MinLease.Seconds(), rules.MaxLease.Seconds())
 		case "kernel_lease":
 			sb.KernelLease = c.boolean(s)
 		case "allow_foreign":

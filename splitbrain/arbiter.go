@@ -280,7 +280,7 @@ func (a *Arbiter) SetAddrs(addrs []netip.Addr) {
 }
 
 // SetAloneAfter gives how long after its start a node that hears nobody waits
-// for an answer before it takes over; DefaultAloneAfter where nobody says.
+// for an answer before it takes over; rules.DefaultAloneAfter where nobody says.
 func (a *Arbiter) SetAloneAfter(d time.Duration) {
 	a.put(func(in *inbox) { in.alone = d })
 }

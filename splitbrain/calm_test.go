@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // holdsOf gives the Holds among verdicts.
@@ -53,7 +55,7 @@ func TestHoldOfADeadHolderEndsWithItsFreshestClaim(t *testing.T) {
 				holds := holdsOf(n2.verdicts)
 				said := n2.view.Members[0].At
 				fresh := unitOf(2, Backup)
-				if got, want := holds[len(holds)-1].Until, said.Add(fresh.fresh(DefaultHeartbeat)); !got.Equal(want) {
+				if got, want := holds[len(holds)-1].Until, said.Add(fresh.fresh(rules.DefaultHeartbeat)); !got.Equal(want) {
 					t.Errorf("death after %v: the last hold ends %v from when the claim does", death, got.Sub(want))
 				}
 			})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // newCore is n1's core at t0, with members n2 and n3 and one unit.
@@ -77,7 +79,7 @@ func TestCoreEnduresAnyRecord(t *testing.T) {
 				}
 			}
 			for _, v := range out.Verdicts {
-				if h, ok := v.Verdict.(Hold); ok && h.Until.Sub(clock) > 3*maxHeartbeat {
+				if h, ok := v.Verdict.(Hold); ok && h.Until.Sub(clock) > 3*rules.MaxHeartbeat {
 					t.Fatalf("seed %d: hold for %v", seed, h.Until.Sub(clock))
 				}
 			}

@@ -14,7 +14,7 @@
 //
 // The rules carry the names of docs/split-brain.md:
 //
-//	R0   units, records, what is fresh             record.go, table.go, core.go
+//	R0   units, records, what is fresh             record.go, table.go, receive.go, pace.go, send.go
 //	R1   hold, and the path that is dead           hold.go, deadpath.go
 //	R2   conflict                                  conflict.go
 //	R3   the own data path                         datapath.go

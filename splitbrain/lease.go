@@ -5,14 +5,16 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // Bounds of what records say of leases.
 const (
 	MaxVoters     = 15  // members of an electorate
 	MaxVoterBytes = 450 // bytes of their names, with one more for each
-	MinLease      = 500 * time.Millisecond
-	MaxLease      = 60 * time.Second
+	MinLease      = rules.MinLease
+	MaxLease      = rules.MaxLease
 )
 
 // Electorate is the voters of policy quorum: those of Raft, witnesses

@@ -10,17 +10,13 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/internal/kclock"
+	"github.com/hacluster/hacluster/internal/rules"
 )
-
-// leaseMargin is what a holder leaves of the time that it was granted (R6b):
-// the clock behind the kernel's timeouts may be slewed by 10 %, two raw clocks
-// differ by 2 % at most, and a gate may close 20 ms late.
-const leaseMargin = 20 * time.Millisecond
 
 // leaseEnd is until when a grant of the given length counts for the holder that
 // read the clock before it built its request.
 func leaseEnd(reading kclock.Instant, lease time.Duration) kclock.Instant {
-	return reading.Add(lease*85/100 - leaseMargin)
+	return reading.Add(rules.Usable(lease))
 }
 
 // holder gets, keeps and gives back the lease of one unit of this node.

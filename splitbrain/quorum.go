@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/internal/kclock"
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // LeaseView is what is known of the lease of a unit, for policy quorum.
@@ -30,7 +31,7 @@ func (v *LeaseView) runs(tenure uint64) bool {
 // lease is L of rule R6.
 func (u *UnitView) lease() time.Duration {
 	if u.Lease == 0 {
-		return max(2*u.AdvertInterval, MinLease)
+		return rules.DefaultLease(u.AdvertInterval)
 	}
 	return min(max(u.Lease, MinLease), MaxLease)
 }

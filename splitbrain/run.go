@@ -123,13 +123,6 @@ func (a *Arbiter) gathered() bool {
 	return false
 }
 
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
 // take empties the inbox, and reports whether what comes gathers from now on:
 // some of it has just come, and had not gathered itself.
 func (a *Arbiter) take() (in inbox, gathers bool) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hacluster/hacluster/internal/kclock"
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // BenchmarkBackgroundProbes is one second of a BACKUP of 255 units, with the
@@ -20,7 +21,7 @@ func BenchmarkBackgroundProbes(b *testing.B) {
 			c := NewCore("n1", 1, 9, 0, t0)
 			c.SetMembers([]Member{{Name: "n1"}, {Name: "n2"}})
 			c.SetMACs([]MAC{{1}})
-			record := &Record{Cluster: 9, Node: "n2", Boot: 2, Interval: DefaultHeartbeat, Addrs: []netip.Addr{addr("192.0.2.2")}, MACs: []MAC{{2}}}
+			record := &Record{Cluster: 9, Node: "n2", Boot: 2, Interval: rules.DefaultHeartbeat, Addrs: []netip.Addr{addr("192.0.2.2")}, MACs: []MAC{{2}}}
 			var units []UnitView
 			for i := range 255 {
 				vip := netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})

@@ -1,6 +1,10 @@
 package splitbrain
 
-import "time"
+import (
+	"time"
+
+	"github.com/hacluster/hacluster/internal/rules"
+)
 
 // sleeper notices that the machine was suspended, by what the clocks say that
 // count it: CLOCK_BOOTTIME is ahead of where it was (R8).
@@ -16,13 +20,13 @@ type sleeper struct {
 func (s *sleeper) slept() time.Duration {
 	total := s.total()
 	for range 2 {
-		if total-s.known < leaseMargin {
+		if total-s.known < rules.LeaseMargin {
 			break
 		}
 		total = min(total, s.total())
 	}
 	d := total - s.known
-	if d < leaseMargin {
+	if d < rules.LeaseMargin {
 		return 0 // what is known stays, so that nothing adds up unseen
 	}
 	s.known = total

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/rules"
 )
 
 // sentSlots is how many of our latest records the table remembers the time of:
@@ -175,7 +177,7 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 		m.inTime = m.punctual(r, made)
 		m.seq, m.parts = r.Seq, partSet{}
 		m.at, m.via, m.path = made, d.Via, path
-		m.interval, m.leaving = min(r.Interval, maxHeartbeat), r.Leaving
+		m.interval, m.leaving = min(r.Interval, rules.MaxHeartbeat), r.Leaving
 		m.acks = r.Acks
 		m.requests, m.refusals, m.invites = nil, nil, nil
 		m.latest = m.latest[:0]
