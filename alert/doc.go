@@ -4,5 +4,7 @@
 // Deliver reads a Source, one of the hub's numbered streams, for one Deliverer;
 // each runs on a goroutine of its caller's and holds up nobody. What happens
 // together is delivered together: a node that dies with 255 units is one mail.
-// The package starts no goroutine and keeps nothing of its own.
+//
+// A Desk does that for all whom the configuration names, and changes with it: it
+// owns a goroutine for each of them. ToldBy says which node tells of what all see.
 package alert

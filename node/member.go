@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hacluster/hacluster/alert"
 	"github.com/hacluster/hacluster/api"
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/mesh"
@@ -131,7 +132,7 @@ func runMember(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(err, m.cluster.Close())
 	}
-	alerts := newAlerts(o.Log, m.view.Hub, m.tells)
+	alerts := alert.NewDesk(o.Log, m.view.Hub, m.tells)
 	m.probes = newProbes(m, o.Log)
 	m.plane, err = newPlane(o, alerts, m.will, planeHooks{
 		publish: m.unitsChanged, observe: m.observe, moved: m.view.Moved, alert: m.view.Alert, leases: true,
@@ -147,7 +148,7 @@ func runMember(ctx context.Context, o Options) error {
 	parts, ctx := newStages(ctx)
 	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
 	parts.start(ctx, nil, m.cluster.Run)
-	parts.start(ctx, nil, alerts.run)
+	parts.start(ctx, nil, alerts.Run)
 	parts.start(ctx, m.sayGoodbye, m.membership)
 	parts.start(ctx, nil, m.probes.shell.Run)
 	parts.start(ctx, nil, m.plane.run)
@@ -198,6 +199,16 @@ func (m *member) sayRestart() {
 	if a := m.arbiter.get(); a != nil {
 		m.tellFacts(a)
 	}
+}
+
+// machines makes the further parts of the replicated state, for each membership
+// anew.
+func (m *member) machines() []store.Machine {
+	d, i, e := disarm.NewMachine(time.Now), incident.NewMachine(), cluster.NewElectorates()
+	m.disarm.set(d)
+	m.records.set(i)
+	m.elect.set(e)
+	return []store.Machine{d, i, e}
 }
 
 // openedCluster is the cluster for the API, which is made before it.

@@ -81,7 +81,7 @@ func compileNotify(words desired.Notify, secure bool) (scripts, error) {
 		if len(w.words.Argv) == 0 {
 			continue
 		}
-		user, err := account(w.words.User)
+		user, err := run.Account(w.words.User.Name, w.words.User.Group)
 		if err != nil {
 			return scripts{}, err
 		}

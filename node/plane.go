@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hacluster/hacluster/alert"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/gate"
@@ -36,7 +37,7 @@ type plane struct {
 	engine  *vrrp.Engine
 	tracker *track.Tracker
 	notify  *notifier
-	alerts  *alerts
+	alerts  *alert.Desk
 
 	applying sync.Mutex    // one Apply at a time
 	state    desired.State // what was applied last; guarded by applying
@@ -69,7 +70,7 @@ type planeHooks struct {
 	links func([]netif.LinkState)
 }
 
-func newPlane(o Options, alerts *alerts, will *will, hooks planeHooks) (*plane, error) {
+func newPlane(o Options, alerts *alert.Desk, will *will, hooks planeHooks) (*plane, error) {
 	log := o.Log
 	p := &plane{log: log, alerts: alerts, hooks: hooks, leases: hooks.leases, rest: func() { _ = o.Supervisor.Rest() }, monitor: netif.NewMonitor(log.With("component", "netif"))}
 	addrs, err := netif.NewAddresses(netif.Options{
@@ -274,7 +275,7 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 	if err := p.notify.set(state); err != nil {
 		return err
 	}
-	p.alerts.set(state)
+	p.alerts.Set(state)
 	if err := p.kernel.setStatic(state.Addresses, state.Routes); err != nil {
 		// A missing interface must not keep the virtual addresses from moving.
 		p.log.Warn("static addresses are not complete", "err", err)
@@ -317,7 +318,7 @@ func (p *plane) withoutMissing(state desired.State) desired.State {
 func trackScripts(state desired.State) ([]track.Script, error) {
 	var out []track.Script
 	for _, s := range state.Scripts {
-		user, err := account(s.Command.User)
+		user, err := run.Account(s.Command.User.Name, s.Command.User.Group)
 		if err != nil {
 			return nil, fmt.Errorf("vrrp_script %s: %w", s.Name, err)
 		}
@@ -332,16 +333,4 @@ func trackScripts(state desired.State) ([]track.Script, error) {
 		})
 	}
 	return out, nil
-}
-
-// account finds the account of a script. The default is keepalived_script
-// where that exists, else the daemon's own.
-func account(u desired.User) (*run.User, error) {
-	if u.Name != "" {
-		return run.LookupUser(u.Name, u.Group)
-	}
-	if user, err := run.LookupUser("keepalived_script", ""); err == nil {
-		return user, nil
-	}
-	return nil, nil
 }

@@ -2,12 +2,12 @@ package node
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/hacluster/hacluster/alert"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
@@ -28,31 +28,17 @@ func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitb
 	i := newIncidents(m, m.records.get(), boot)
 	m.incidents.set(i)
 	parts.start(ctx, nil, m.compareClocks)
-	parts.start(ctx, nil, func(ctx context.Context) error { return m.followDisarm(ctx, m.disarm.get(), arbiter) })
+	disarmed := &disarm.Follower{
+		Node: m.o.Name, Log: m.log, Machine: m.disarm.get(), Arbiter: arbiter, View: m.view, Apply: m.cluster.Apply,
+	}
+	parts.start(ctx, nil, disarmed.Run)
 	parts.start(ctx, nil, i.look)
 	parts.start(ctx, nil, i.give)
 }
 
-// tells reports whether this node tells people of an alert. What every node raises
-// alike, one tells: the leader, or each that knows none. A split brain is told as
-// an incident. All else is what a node sees for itself.
+// tells reports whether this node tells people of an alert: the leader speaks for
+// all, and so does each that knows none.
 func (m *member) tells(a observed.Alert) bool {
 	leader := m.cluster.Status().Leader
-	return tellsAs(a, leader == "" || leader == m.o.Name)
-}
-
-// tellsAs is tells for a node that speaks for all, or does not.
-func tellsAs(a observed.Alert, forAll bool) bool {
-	name, isIncident := strings.CutPrefix(a.ID, observed.IncidentAlert)
-	switch {
-	case isIncident:
-		// Only who leads raises it. Its end is raised where it stood, too.
-		_, err := strconv.Atoi(name)
-		return a.Resolved.IsZero() || err != nil || forAll
-	case a.Code == string(splitbrain.SplitBrain):
-		return false
-	case a.Code == disarmed:
-		return forAll
-	}
-	return true
+	return alert.ToldBy(a, leader == "" || leader == m.o.Name)
 }

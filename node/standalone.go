@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hacluster/hacluster/alert"
 	"github.com/hacluster/hacluster/api"
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/config"
@@ -53,14 +54,14 @@ func runStandalone(ctx context.Context, o Options) error {
 		Examiner:   &examiner{node: o.Name, state: s.state.get, plane: func() *plane { return s.plane }},
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
-	alerts := newAlerts(o.Log, v.Hub, func(observed.Alert) bool { return true })
+	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })
 	s.plane, err = newPlane(o, alerts, newWill(o.Log, o.Supervisor), planeHooks{publish: v.Units, observe: func(vrrp.Observation) {}, moved: v.Moved, alert: v.Alert})
 	if err != nil {
 		return err
 	}
 	parts, ctx := newStages(ctx)
 	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
-	parts.start(ctx, nil, alerts.run)
+	parts.start(ctx, nil, alerts.Run)
 	parts.start(ctx, nil, s.plane.run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
 	select {

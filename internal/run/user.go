@@ -39,6 +39,18 @@ func LookupUser(name, group string) (*User, error) {
 	return &User{Name: u.Username, Home: u.HomeDir, UID: uint32(uid), GID: uint32(n)}, nil
 }
 
+// Account finds the account of a script: the one that is named, without a name
+// keepalived_script where that exists, else nil, which is the daemon's own.
+func Account(name, group string) (*User, error) {
+	if name != "" {
+		return LookupUser(name, group)
+	}
+	if u, err := LookupUser("keepalived_script", ""); err == nil {
+		return u, nil
+	}
+	return nil, nil
+}
+
 func (u *User) credential() *syscall.Credential {
 	if u == nil {
 		return nil

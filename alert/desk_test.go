@@ -1,4 +1,4 @@
-package node
+package alert
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hacluster/hacluster/alert"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
@@ -59,7 +58,7 @@ cluster { alert_webhook http://192.0.2.80/a
 }
 
 func TestReceiversAreThoseOfTheDocument(t *testing.T) {
-	a := newAlerts(slog.New(slog.DiscardHandler), observed.NewHub(), everything)
+	a := NewDesk(slog.New(slog.DiscardHandler), observed.NewHub(), everything)
 	var names []string
 	for _, r := range a.receivers(mailing(t, "")) {
 		names = append(names, r.name)
@@ -70,7 +69,7 @@ func TestReceiversAreThoseOfTheDocument(t *testing.T) {
 	if got := a.receivers(desired.State{}); len(got) != 0 {
 		t.Errorf("receivers without a configuration = %+v, want none", got)
 	}
-	r, ok := relay(mailing(t, "").Daemon.Mail, []string{"x"})
+	r, ok := relayOf(mailing(t, "").Daemon.Mail, []string{"x"})
 	if !ok || r.Server != "192.0.2.25:25" || r.From != "ha@example.org" || r.ConnectTimeout != 30*time.Second || r.Hello == "" {
 		t.Errorf("relay = %+v, %v", r, ok)
 	}
@@ -79,10 +78,10 @@ func TestReceiversAreThoseOfTheDocument(t *testing.T) {
 func TestMailedAreGroupsAndInstancesWithSMTPAlert(t *testing.T) {
 	tests := []struct {
 		name, words string
-		want        []target
+		want        []router
 	}{
-		{"where it stands", "", []target{{"C", "C"}, {"G1", ""}}},
-		{"everywhere by global_defs", "smtp_alert", []target{{"C", "C"}, {"G1", ""}, {"G1", "A"}, {"G1", "B"}}},
+		{"where it stands", "", []router{{"C", "C"}, {"G1", ""}}},
+		{"everywhere by global_defs", "smtp_alert", []router{{"C", "C"}, {"G1", ""}, {"G1", "A"}, {"G1", "B"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,8 +130,8 @@ func (r told) Deliver(_ context.Context, changes []observed.Event) error {
 func TestReceiversChangeWithoutLossOrRepetition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub, log := observed.NewHub(), &notes{}
-		a := newAlerts(slog.New(slog.DiscardHandler), hub, everything)
-		events := alert.Events(hub, func(observed.Event) bool { return true })
+		a := NewDesk(slog.New(slog.DiscardHandler), hub, everything)
+		events := Events(hub, func(observed.Event) bool { return true })
 		to := func(key, name string) receiver { return tell(key, name, nil, events, told{name, log}) }
 		running := make(map[string]*delivery)
 		want := func(when string, lines ...string) {
@@ -177,6 +176,3 @@ func TestFaultsAreNotMailedWithNoEmailFaults(t *testing.T) {
 		}
 	}
 }
-
-// everything is told by this node.
-func everything(observed.Alert) bool { return true }
