@@ -50,13 +50,13 @@ type member struct {
 	// Of the present membership.
 	disarm    latest[*disarm.Machine]
 	records   latest[*incident.Machine]
-	incidents latest[*incidents]
+	incidents latest[*incident.Reporter]
 	fencing   latest[*fencing]
 	elect     latest[*cluster.Electorates]
 	voter     latest[*voter]
 	voices    latest[splitbrain.PeerView] // the newest
 
-	traces *traces
+	traces *incident.Traces
 
 	factsMu sync.Mutex
 	facts   toldFacts // given to the arbiter last; guarded by factsMu
@@ -77,7 +77,7 @@ type applied struct {
 
 // runMember runs a node that is in a cluster, or waits to come into one.
 func runMember(ctx context.Context, o Options) error {
-	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor), traces: newTraces(o.Log, o.RunDir)}
+	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor), traces: incident.NewTraces(o.Log, o.RunDir)}
 	m.view = observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
 	advertise, err := advertiseAddr(o)
@@ -317,7 +317,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			go voter.store(ctx, e, arbiter)
 		},
 		Alert:   func(a splitbrain.Alert) { m.view.Alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
-		Trace:   m.traces.add,
+		Trace:   m.traces.Add,
 		Publish: m.peersChanged,
 
 		Probe:    m.probes.shell.Send,

@@ -8,6 +8,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
+	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
@@ -25,15 +26,34 @@ func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitb
 	})
 	m.fencing.set(f)
 	parts.start(ctx, nil, f.run)
-	i := newIncidents(m, m.records.get(), boot)
+	i := incident.NewReporter(incident.ReporterOptions{
+		Node: m.o.Name, Boot: uint64(boot), Log: m.log, View: m.view, Machine: m.records.get(), Traces: m.traces,
+		Leader: func() string { return m.cluster.Status().Leader }, Apply: m.cluster.Apply,
+	})
 	m.incidents.set(i)
 	parts.start(ctx, nil, m.compareClocks)
 	disarmed := &disarm.Follower{
 		Node: m.o.Name, Log: m.log, Machine: m.disarm.get(), Arbiter: arbiter, View: m.view, Apply: m.cluster.Apply,
 	}
 	parts.start(ctx, nil, disarmed.Run)
-	parts.start(ctx, nil, i.look)
-	parts.start(ctx, nil, i.give)
+	parts.start(ctx, nil, i.Look)
+	parts.start(ctx, nil, i.Give)
+}
+
+// stories are what this membership knows.
+func (m *member) stories() []incident.Story {
+	if i := m.incidents.get(); i != nil {
+		return i.Stories()
+	}
+	return nil
+}
+
+// decisions are what this node decided around an incident.
+func (m *member) decisions(s *incident.Story) ([]*splitbrain.Traced, error) {
+	if i := m.incidents.get(); i != nil {
+		return i.Decisions(s)
+	}
+	return nil, nil
 }
 
 // tells reports whether this node tells people of an alert: the leader speaks for

@@ -9,5 +9,9 @@
 // nodes as saw it. Nothing that runs depends on any of it; a node that has no
 // majority keeps its parts until it has one.
 //
+// A Reporter does that for one node: it feeds the Tracker, gives the parts, and has
+// people told once, by the leader or, while there is none, by whoever sees it. Traces
+// keep the decisions of splitbrain around each incident.
+//
 // The package starts no goroutine.
 package incident

@@ -1,4 +1,4 @@
-package node
+package incident
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
@@ -19,17 +18,17 @@ func decided(unit string, at time.Time) *splitbrain.Traced {
 
 func TestDecisionsAroundAnIncidentAreKeptAndBounded(t *testing.T) {
 	dir := t.TempDir()
-	ring := newTraces(slog.New(slog.DiscardHandler), dir)
+	ring := NewTraces(slog.New(slog.DiscardHandler), dir)
 	opened := time.Unix(5000, 0)
 	at := func(s int) time.Time { return opened.Add(time.Duration(s) * time.Second) }
 	for s := -20; s <= 20; s += 2 {
-		ring.add(decided("VI_1", at(s)))
-		ring.add(decided("VI_2", at(s)))
+		ring.Add(decided("VI_1", at(s)))
+		ring.Add(decided("VI_2", at(s)))
 	}
-	p := &incident.Part{Local: "lb01-a-1", Units: []string{"VI_1"}, Opened: opened, Closed: at(7)}
+	p := &Part{Local: "lb01-a-1", Units: []string{"VI_1"}, Opened: opened, Closed: at(7)}
 	ring.keep(p)
 	// Another life of the daemon reads them.
-	got, err := newTraces(slog.New(slog.DiscardHandler), dir).read("lb01-a-1")
+	got, err := NewTraces(slog.New(slog.DiscardHandler), dir).read("lb01-a-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,13 +42,13 @@ func TestDecisionsAroundAnIncidentAreKeptAndBounded(t *testing.T) {
 	}
 
 	for i := range keptFiles + 3 {
-		ring.keep(&incident.Part{Local: fmt.Sprintf("lb01-b-%d", i), Opened: opened, Closed: at(7)})
+		ring.keep(&Part{Local: fmt.Sprintf("lb01-b-%d", i), Opened: opened, Closed: at(7)})
 	}
 	if files, err := os.ReadDir(dir + "/incidents"); err != nil || len(files) != keptFiles {
 		t.Errorf("%d files kept, %v; want %d", len(files), err, keptFiles)
 	}
 	for range 3 * keptTraces {
-		ring.add(decided("VI_1", at(0)))
+		ring.Add(decided("VI_1", at(0)))
 	}
 	if n := len(ring.ring); n > keptTraces {
 		t.Errorf("%d decisions in memory, want %d at most", n, keptTraces)

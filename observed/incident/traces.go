@@ -1,4 +1,4 @@
-package node
+package incident
 
 import (
 	"encoding/json"
@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
@@ -26,10 +25,10 @@ const (
 	tracesBefore = 5 * time.Second
 )
 
-// traces keeps the decisions of this node: the last ones in memory, and those
+// Traces keeps the decisions of this node: the last ones in memory, and those
 // around an incident in the run directory, where they outlive the daemon and its
 // upgrade, but not the machine's.
-type traces struct {
+type Traces struct {
 	log *slog.Logger
 	dir string
 
@@ -37,12 +36,13 @@ type traces struct {
 	ring []*splitbrain.Traced // the newest last; guarded by mu
 }
 
-func newTraces(log *slog.Logger, runDir string) *traces {
-	return &traces{log: log, dir: filepath.Join(runDir, "incidents")}
+// NewTraces returns traces that keep what outlives the process below runDir.
+func NewTraces(log *slog.Logger, runDir string) *Traces {
+	return &Traces{log: log, dir: filepath.Join(runDir, "incidents")}
 }
 
-// add runs on the arbiter's goroutine.
-func (t *traces) add(d *splitbrain.Traced) {
+// Add takes one decision. It does not block.
+func (t *Traces) Add(d *splitbrain.Traced) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.ring) == keptTraces {
@@ -53,7 +53,7 @@ func (t *traces) add(d *splitbrain.Traced) {
 
 // around are the decisions in memory that bear on a part of an incident: the last
 // before it about each of its units, and those since.
-func (t *traces) around(p *incident.Part) []*splitbrain.Traced {
+func (t *Traces) around(p *Part) []*splitbrain.Traced {
 	t.mu.Lock()
 	ring := slices.Clone(t.ring)
 	t.mu.Unlock()
@@ -79,7 +79,7 @@ func (t *traces) around(p *incident.Part) []*splitbrain.Traced {
 }
 
 // keep writes the decisions around a part.
-func (t *traces) keep(p *incident.Part) {
+func (t *Traces) keep(p *Part) {
 	list := t.around(p)
 	if len(list) == 0 {
 		return
@@ -89,7 +89,7 @@ func (t *traces) keep(p *incident.Part) {
 	}
 }
 
-func (t *traces) write(local string, list []*splitbrain.Traced) error {
+func (t *Traces) write(local string, list []*splitbrain.Traced) error {
 	data, err := json.Marshal(list)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (t *traces) write(local string, list []*splitbrain.Traced) error {
 }
 
 // prune removes the oldest files.
-func (t *traces) prune() error {
+func (t *Traces) prune() error {
 	entries, err := os.ReadDir(t.dir)
 	if err != nil {
 		return err
@@ -131,13 +131,13 @@ func (t *traces) prune() error {
 	return errors.Join(errs...)
 }
 
-func (t *traces) file(local string) string {
+func (t *Traces) file(local string) string {
 	// It names a node, a life and a number, and comes from a record.
 	return filepath.Join(t.dir, strings.ReplaceAll(local, string(filepath.Separator), "_")+".json")
 }
 
 // read gives what was kept of a part; nothing when nothing was.
-func (t *traces) read(local string) ([]*splitbrain.Traced, error) {
+func (t *Traces) read(local string) ([]*splitbrain.Traced, error) {
 	data, err := os.ReadFile(t.file(local))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

@@ -1,4 +1,4 @@
-package node
+package incident
 
 import (
 	"context"
@@ -12,33 +12,31 @@ import (
 
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/observed"
-	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
 // newsroom are nodes that share what is replicated, and each its own hub.
 type newsroom struct {
-	machine *incident.Machine
+	machine *Machine
 	leader  map[string]string // as each node knows it; empty: none, and nothing is committed
-	nodes   map[string]*incidents
+	nodes   map[string]*Reporter
 }
 
 func newNewsroom(t *testing.T, names ...string) *newsroom {
-	r := &newsroom{machine: incident.NewMachine(), leader: make(map[string]string), nodes: make(map[string]*incidents)}
+	r := &newsroom{machine: NewMachine(), leader: make(map[string]string), nodes: make(map[string]*Reporter)}
 	log := slog.New(slog.DiscardHandler)
 	for n, name := range names {
 		r.leader[name] = names[0]
-		r.nodes[name] = &incidents{
-			log: log, node: name, view: observed.NewView(log, observed.Node{Name: name}, false), machine: r.machine,
-			traces: newTraces(log, t.TempDir()), leader: func() string { return r.leader[name] },
-			apply: func(_ context.Context, _ string, cmd store.Command) ([]byte, error) {
+		r.nodes[name] = NewReporter(ReporterOptions{
+			Node: name, Boot: uint64(n + 1), Log: log, View: observed.NewView(log, observed.Node{Name: name}, false), Machine: r.machine,
+			Traces: NewTraces(log, t.TempDir()), Leader: func() string { return r.leader[name] },
+			Apply: func(_ context.Context, _ string, cmd store.Command) ([]byte, error) {
 				if r.leader[name] == "" {
 					return nil, errors.New("no majority")
 				}
 				return r.machine.Apply(cmd)
 			},
-			tracker: incident.NewTracker(name, uint64(n+1)), told: make(map[string]*notice),
-		}
+		})
 	}
 	return r
 }
@@ -47,7 +45,7 @@ func newNewsroom(t *testing.T, names ...string) *newsroom {
 func (r *newsroom) pass(ctx context.Context, seconds int, alerts ...splitbrain.Alert) {
 	for range seconds {
 		for _, i := range r.nodes {
-			i.tracker.Step(&incident.Input{Now: time.Now(), Peers: splitbrain.PeerView{Alerts: alerts}, Cluster: observed.Cluster{Majority: true}})
+			i.tracker.Step(&Input{Now: time.Now(), Peers: splitbrain.PeerView{Alerts: alerts}, Cluster: observed.Cluster{Majority: true}})
 			i.round(ctx)
 		}
 		time.Sleep(time.Second)
@@ -58,7 +56,7 @@ func (r *newsroom) pass(ctx context.Context, seconds int, alerts ...splitbrain.A
 func (r *newsroom) told() map[string]int {
 	out := make(map[string]int)
 	for name, i := range r.nodes {
-		list, _ := i.view.Hub.Alerts(0)
+		list, _ := i.View.Hub.Alerts(0)
 		for _, a := range list {
 			state := "open"
 			if !a.Resolved.IsZero() {
@@ -91,7 +89,7 @@ func TestPeopleAreToldOnceByTheLeader(t *testing.T) {
 			t.Errorf("told = %v, want the end by lb2", got)
 		}
 		for name, i := range r.nodes {
-			if s, _ := i.view.Hub.Latest(); len(s.Alerts) > 0 {
+			if s, _ := i.View.Hub.Latest(); len(s.Alerts) > 0 {
 				t.Errorf("%s still shows %+v", name, s.Alerts)
 			}
 		}
@@ -108,13 +106,13 @@ func TestAnIsolatedNodeTellsByItselfAndReportsLater(t *testing.T) {
 		r.leader["lb3"] = ""
 		only := r.nodes["lb3"]
 		lost := splitbrain.Alert{Kind: splitbrain.QuorumLost, Since: time.Now(), Summary: "no voter answers"}
-		alone := &newsroom{machine: r.machine, leader: r.leader, nodes: map[string]*incidents{"lb3": only}}
+		alone := &newsroom{machine: r.machine, leader: r.leader, nodes: map[string]*Reporter{"lb3": only}}
 		alone.pass(t.Context(), 15, lost)
-		snapshot, _ := only.view.Hub.Latest()
+		snapshot, _ := only.View.Hub.Latest()
 		if len(snapshot.Alerts) != 1 || !strings.Contains(snapshot.Alerts[0].Summary, "as only lb3 sees it") {
 			t.Fatalf("alerts = %+v, want one that says whose view it is", snapshot.Alerts)
 		}
-		if stories := only.stories(); len(stories) != 1 || stories[0].Number != 0 || stories[0].ID() == "" {
+		if stories := only.Stories(); len(stories) != 1 || stories[0].Number != 0 || stories[0].ID() == "" {
 			t.Errorf("stories = %+v, want one without a number", stories)
 		}
 		r.leader["lb3"] = "lb1"
