@@ -55,6 +55,7 @@ type Core struct {
 	changed bool      // something that people would see
 	newWill bool      // what Will says has changed
 	relays  []OutRelay
+	view    View   // scratch
 	peers   []Peer // scratch
 }
 

@@ -25,15 +25,17 @@ func (c *Core) reaches(now time.Time, m *member) bool {
 	return m != nil && c.counts(now, m) && !m.heardAt.IsZero() && now.Sub(m.heardAt) <= max(c.window, 3*m.interval)
 }
 
+// inContact reports whether the named voter is this node, or in two-way contact
+// with it.
+func (c *Core) inContact(now time.Time, voter string) bool {
+	return voter == c.node || c.reaches(now, c.table.member(voter))
+}
+
 // voters sorts the electorate into those that this node is in two-way contact
 // with, itself among them, and the others.
 func (c *Core) voters(now time.Time) (here, missing []string) {
 	for _, name := range c.leases.elect.stored.Voters {
-		if name == c.node {
-			here = append(here, name)
-			continue
-		}
-		if m := c.table.member(name); c.reaches(now, m) {
+		if c.inContact(now, name) {
 			here = append(here, name)
 		} else {
 			missing = append(missing, name)
@@ -42,30 +44,32 @@ func (c *Core) voters(now time.Time) (here, missing []string) {
 	return here, missing
 }
 
-// contactChanged notes since when a majority of the voters is in contact.
-func (c *Core) contactChanged(now time.Time) {
+// contactChanged notes since when a majority of the voters is in contact, and
+// reports whether it is.
+func (c *Core) contactChanged(now time.Time) bool {
 	l := &c.leases
-	here, _ := c.voters(now)
-	switch ok := len(here) >= l.elect.stored.Majority(); {
-	case !ok:
+	here := 0
+	for _, name := range l.elect.stored.Voters {
+		if c.inContact(now, name) {
+			here++
+		}
+	}
+	majority := here >= l.elect.stored.Majority()
+	switch {
+	case !majority:
 		l.contact = time.Time{}
 	case l.contact.IsZero():
 		l.contact = now
 		c.allDirty()
 	}
+	return majority
 }
 
 // quorumLost raises the alert of that name.
 func (c *Core) quorumLost(now time.Time, standing map[alertKey]Alert) {
 	l := &c.leases
-	c.contactChanged(now)
-	if !slices.ContainsFunc(c.order, func(u *ownUnit) bool { return u.view.Policy == PolicyQuorum }) || c.leaving > 0 {
-		l.lostSince = time.Time{}
-		return
-	}
-	e := l.elect.stored
-	here, missing := c.voters(now)
-	if len(here) >= e.Majority() {
+	majority := c.contactChanged(now)
+	if majority || c.leaving > 0 || !slices.ContainsFunc(c.order, func(u *ownUnit) bool { return u.view.Policy == PolicyQuorum }) {
 		l.lostSince = time.Time{}
 		return
 	}
@@ -75,6 +79,8 @@ func (c *Core) quorumLost(now time.Time, standing map[alertKey]Alert) {
 	if now.Sub(l.lostSince) < doubtGrace {
 		return
 	}
+	e := l.elect.stored
+	here, missing := c.voters(now)
 	a := Alert{Kind: QuorumLost, Since: l.lostSince}
 	if e.Epoch == 0 {
 		a.Summary = fmt.Sprintf("%s does not know who votes: units of policy quorum do not hold here", c.node)

@@ -1,7 +1,7 @@
 package splitbrain
 
 import (
-	"maps"
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -187,7 +187,7 @@ func (c *Core) noteOwn(raw kclock.Instant) {
 		if b == nil || h.ballot == 0 && len(h.releases) == 0 {
 			continue
 		}
-		for _, g := range b.answersTo(raw, l.self) {
+		for g := range b.answersTo(raw, l.self) {
 			c.noteGrant(raw, h, c.node, g)
 		}
 	}
@@ -216,6 +216,18 @@ func (c *Core) Resumed(raw kclock.Instant) {
 	}
 }
 
+// givingBack is who has releases to be acknowledged, by unit.
+func (l *leases) givingBack() []*holder {
+	var list []*holder
+	for _, h := range l.holders {
+		if len(h.releases) > 0 {
+			list = append(list, h)
+		}
+	}
+	slices.SortFunc(list, func(a, b *holder) int { return cmp.Compare(a.unit, b.unit) })
+	return list
+}
+
 // sayLeases adds to a record what this node asks, answers and gives back.
 func (c *Core) sayLeases(now time.Time, raw kclock.Instant, r *Record) {
 	l := &c.leases
@@ -231,8 +243,7 @@ func (c *Core) sayLeases(now time.Time, raw kclock.Instant, r *Record) {
 		l.voter.ask(raw, l.self, c.seq, q, repeated)
 		r.LeaseRequests = append(r.LeaseRequests, q)
 	}
-	for _, unit := range slices.Sorted(maps.Keys(l.holders)) {
-		h := l.holders[unit]
+	for _, h := range l.givingBack() {
 		for i := range h.releases {
 			rel := h.releases[i].Release
 			l.voter.release(raw, l.self, rel, repeated)

@@ -306,14 +306,14 @@ func (b *ballotBox) all(now kclock.Instant) iter.Seq[Grant] {
 }
 
 // answersTo gives those for one life.
-func (b *ballotBox) answersTo(now kclock.Instant, to owner) []Grant {
-	var out []Grant
-	for g := range b.all(now) {
-		if g.To == to.boot {
-			out = append(out, g)
+func (b *ballotBox) answersTo(now kclock.Instant, to owner) iter.Seq[Grant] {
+	return func(yield func(Grant) bool) {
+		for g := range b.all(now) {
+			if g.To == to.boot && !yield(g) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // answers is what this voter's next record says.

@@ -36,7 +36,7 @@ func wants(ballot Ballot) LeaseRequest {
 
 // answer is what the voter last said to a life.
 func (v *voter) answer(now kclock.Instant, to owner) Answer {
-	for _, g := range v.box("VI_1").answersTo(now, to) {
+	for g := range v.box("VI_1").answersTo(now, to) {
 		return g.Answer
 	}
 	return answers

@@ -42,7 +42,8 @@ type ownUnit struct {
 
 // decide runs the rules for one unit and notes what comes of it.
 func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output) {
-	v := View{
+	v := &c.view
+	*v = View{
 		Now: now, Node: c.node, Boot: c.table.boot, Heartbeat: c.interval,
 		Unit: &u.view, Memory: u.memory, Disarmed: c.disarmed(now),
 	}
@@ -52,7 +53,7 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 	if u.view.Policy == PolicyQuorum {
 		v.Lease = c.leaseView(u, raw)
 	}
-	c.gather(&v)
+	c.gather(v)
 	u.blocked = false
 	if u.view.State == Backup {
 		if m, h := c.table.elsewhere(u.view.Name, u.vips.list); m != nil {
@@ -62,13 +63,13 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 	}
 	v.Evidence, v.Contact = c.survey(now, u), c.contact()
 	v.Started, v.AloneAfter = c.started, c.aloneAfter
-	d := Decide(&v)
+	d := Decide(v)
 	if c.tracing {
-		c.trace(u, &v, &d, out)
+		c.trace(u, v, &d, out)
 	}
 	u.dirty, u.calm, u.wake = false, d.Calm, d.Wake
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
-	c.heed(now, u, &v, &d)
+	c.heed(now, u, v, &d)
 	if d.Refused != "" {
 		out.Refused = append(out.Refused, Refused{u.view.Name, d.Refused})
 	}
