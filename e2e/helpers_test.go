@@ -65,7 +65,8 @@ func wantReigns(t *testing.T, view lab.Window, family, vrid int, want ...*lab.No
 	var names, wanted []string
 	reigns := view.Reigns(family, vrid)
 	for i, r := range reigns {
-		crossed := i >= 2 && r.Count == 1 && r.Node == reigns[i-2].Node && r.First.At.Sub(reigns[i-1].First.At) <= meeting
+		crossed := i >= 2 && r.Count == 1 && r.Node == reigns[i-2].Node &&
+			view.Counted(lab.Stretch{From: reigns[i-1].First.At, To: r.First.At}) <= meeting
 		if !crossed {
 			names = append(names, r.Node)
 		}
@@ -87,8 +88,8 @@ func wantTakeover(t *testing.T, view lab.Window, family, vrid int, from, to *lab
 	switch {
 	case !ok:
 		t.Errorf("no take-over from %s to %s seen: %v", from.Name, to.Name, view.Reigns(family, vrid))
-	case got < limit-10*time.Millisecond || got > limit+slack:
-		t.Errorf("take-over from %s to %s after %v, want %v", from.Name, to.Name, got, limit)
+	case got.Length() < limit-10*time.Millisecond || view.Counted(got) > limit+slack:
+		t.Errorf("take-over from %s to %s after %v, want %v; counted %v", from.Name, to.Name, got.Length(), limit, view.Counted(got))
 	}
 }
 

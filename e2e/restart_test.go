@@ -9,11 +9,12 @@ import (
 	"github.com/hacluster/hacluster/e2e/lab"
 )
 
-// advertGap is the longest time between two adverts of one virtual router.
+// advertGap is the longest time between two adverts of one virtual router, as
+// far as it counts.
 func advertGap(view lab.Window, family, vrid int) (longest time.Duration) {
 	adverts := view.Adverts(family, vrid)
 	for i := 1; i < len(adverts); i++ {
-		longest = max(longest, adverts[i].At.Sub(adverts[i-1].At))
+		longest = max(longest, view.Counted(lab.Stretch{From: adverts[i-1].At, To: adverts[i].At}))
 	}
 	return longest
 }

@@ -90,7 +90,7 @@ vrrp_instance VI_1 {
 		if !ok {
 			return fmt.Errorf("no take-over seen: %v", w.Since(begin.Add(-5*time.Second)).Reigns(4, vrid))
 		}
-		c.takeover = append(c.takeover, took)
+		c.takeover = append(c.takeover, took.Length())
 		c.dark = append(c.dark, w.Since(begin.Add(-100*time.Millisecond)).Dark(vip))
 		c.two = max(c.two, w.Since(begin).E(vip))
 

@@ -16,7 +16,8 @@ func (p *play) kill() {
 	p.a.daemon.KillAll()
 	p.watch.WantHolder(p.b.Node, vip, masterDown(120)+5*time.Second)
 	view := p.watch.Since(begin.Add(-2 * time.Second))
-	took, ok := view.Takeover(4, vrid, p.a.Node, p.b.Node)
+	change, ok := view.Takeover(4, vrid, p.a.Node, p.b.Node)
+	took := change.Length()
 	limit := masterDown(120)
 	switch {
 	case !ok:

@@ -226,16 +226,18 @@ func (p *Process) Worker() (pid int, ok bool) {
 	return 0, false
 }
 
-// SignalWorker sends a signal to the worker alone.
-func (p *Process) SignalWorker(sig syscall.Signal) {
+// SignalWorker sends a signal to the worker alone, and returns when.
+func (p *Process) SignalWorker(sig syscall.Signal) time.Time {
 	p.node.t.Helper()
 	pid, ok := p.Worker()
 	if !ok {
 		p.node.t.Fatalf("lab: %s has no worker: %v", p.Name, p.Tree())
 	}
+	sent := time.Now()
 	if err := syscall.Kill(pid, sig); err != nil {
 		p.node.t.Fatalf("lab: %s: send %v to its worker, process %d: %v", p.Name, sig, pid, err)
 	}
+	return sent
 }
 
 // Stop sends SIGTERM and waits for the end; the exit status comes back.

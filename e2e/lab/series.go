@@ -48,11 +48,10 @@ func holdings(probes []probe, answers []answer) []Holding {
 	return all
 }
 
-// overlap is the longest time for which two nodes held an address at once. A
+// overlaps are the stretches in which two nodes held an address at once. A
 // single answer of one node between two of another counts as one probe's
 // period: it held at that moment, and nobody asked before the next probe.
-func overlap(all []Holding) time.Duration {
-	var longest time.Duration
+func overlaps(all []Holding) (two []Stretch) {
 	for i, a := range all {
 		for _, b := range all[i+1:] {
 			if a.Node == b.Node || b.From.After(a.To) || a.From.After(b.To) {
@@ -62,17 +61,17 @@ func overlap(all []Holding) time.Duration {
 			if b.To.Before(end) {
 				end = b.To
 			}
-			longest = max(longest, end.Sub(b.From)+probeEvery)
+			two = append(two, Stretch{b.From, end.Add(probeEvery)})
 		}
 	}
-	return longest
+	return two
 }
 
-// darkness is the longest time for which an address was asked for and nobody
+// darknesses are the stretches in which an address was asked for and nobody
 // answered: from the first of some rounds of probes that went unanswered in a
 // row to the answer that ended it, or to the last round when none did. A pause
 // of the prober is no darkness.
-func darkness(probes []probe, answers []answer) time.Duration {
+func darknesses(probes []probe, answers []answer) (dark []Stretch) {
 	type round struct {
 		at       time.Time // its first probe
 		answered time.Time // its first answer; zero: none
@@ -99,25 +98,24 @@ func darkness(probes []probe, answers []answer) time.Duration {
 		}
 	}
 	if len(rounds) == 0 {
-		return 0
+		return nil
 	}
 	answersUntil(end(answers))
 
-	var longest time.Duration
 	var since time.Time // of the present darkness; zero: none
 	for _, r := range rounds {
 		switch {
 		case !r.answered.IsZero() && !since.IsZero():
-			longest = max(longest, r.answered.Sub(since))
+			dark = append(dark, Stretch{since, r.answered})
 			since = time.Time{}
 		case r.answered.IsZero() && since.IsZero():
 			since = r.at
 		}
 	}
 	if !since.IsZero() {
-		longest = max(longest, rounds[len(rounds)-1].at.Sub(since))
+		dark = append(dark, Stretch{since, rounds[len(rounds)-1].at})
 	}
-	return longest
+	return dark
 }
 
 // end is a time after all answers.
@@ -134,15 +132,13 @@ type Series struct {
 	Probes   int
 	Answers  int
 	Holdings []Holding
-	// Two is E: the longest time with two nodes answering.
-	Two time.Duration
-	// Dark is the longest time with nobody answering.
-	Dark time.Duration
+	Two      []Stretch // with two nodes answering: the longest is E
+	Dark     []Stretch // with nobody answering
 }
 
 func newSeries(kind Kind, probes []probe, answers []answer) Series {
 	all := holdings(probes, answers)
-	return Series{kind, len(probes), len(answers), all, overlap(all), darkness(probes, answers)}
+	return Series{kind, len(probes), len(answers), all, overlaps(all), darknesses(probes, answers)}
 }
 
 func (s Series) String() string {
@@ -152,7 +148,7 @@ func (s Series) String() string {
 		list = append(list, h.String())
 	}
 	return fmt.Sprintf("%v: %d probes, %d answers, two holders for %v, dark for %v, holders %s",
-		s.Kind, s.Probes, s.Answers, s.Two, s.Dark, strings.Join(list, "; "))
+		s.Kind, s.Probes, s.Answers, longest(s.Two), longest(s.Dark), strings.Join(list, "; "))
 }
 
 // Nodes are the nodes that answered, in the order of their first answers,

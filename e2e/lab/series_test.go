@@ -44,8 +44,8 @@ func TestOverlapCountsEverySecondAnswer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := overlap(holdings(tt.probes, tt.answers)); got != tt.want {
-				t.Errorf("overlap = %v, want %v", got, tt.want)
+			if got := longest(overlaps(holdings(tt.probes, tt.answers))); got != tt.want {
+				t.Errorf("overlaps last %v, want %v", got, tt.want)
 			}
 		})
 	}
@@ -77,8 +77,31 @@ func TestDarknessCountsUnansweredProbesOnly(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := darkness(tt.probes, tt.answers); got != tt.want {
-				t.Errorf("darkness = %v, want %v", got, tt.want)
+			if got := longest(darknesses(tt.probes, tt.answers)); got != tt.want {
+				t.Errorf("darknesses last %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestBothCountsEachMomentOnce(t *testing.T) {
+	stretch := func(from, to time.Duration) Stretch { return Stretch{at(from), at(to)} }
+	tests := []struct {
+		name string
+		all  []Stretch
+		want time.Duration
+	}{
+		{"none", nil, 0},
+		{"outside", []Stretch{stretch(0, 100*ms), stretch(200*ms, 300*ms)}, 0},
+		{"in part, on both sides", []Stretch{stretch(190*ms, 300*ms), stretch(0, 110*ms)}, 20 * ms},
+		{"one within another", []Stretch{stretch(120*ms, 150*ms), stretch(130*ms, 140*ms)}, 30 * ms},
+		{"one after the start of another", []Stretch{stretch(130*ms, 160*ms), stretch(120*ms, 140*ms)}, 40 * ms},
+		{"all of it", []Stretch{stretch(0, 300*ms)}, 100 * ms},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := both(tt.all, at(100*ms), at(200*ms)); got != tt.want {
+				t.Errorf("both = %v, want %v", got, tt.want)
 			}
 		})
 	}

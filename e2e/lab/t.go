@@ -119,7 +119,10 @@ const (
 )
 
 // Poll calls ok until it reports true or within is over, and returns the last
-// report: ok says beside it what it saw, for the message of a failure.
+// report: ok says beside it what it saw, for the message of a failure. Not
+// counted is the time by which a rest took longer than it should: the machine
+// had no processor then, and no daemon's and no command's word can be expected
+// to have been heard.
 func Poll(within time.Duration, ok func() (seen string, done bool)) (seen string, done bool) {
 	end := time.Now().Add(within)
 	for {
@@ -127,7 +130,10 @@ func Poll(within time.Duration, ok func() (seen string, done bool)) (seen string
 		if seen, done = ok(); done || time.Now().After(end) {
 			return seen, done
 		}
-		During(max(pollEvery, pollRests*time.Since(begin)))
+		asked := time.Now()
+		rest := max(pollEvery, pollRests*asked.Sub(begin))
+		During(rest)
+		end = end.Add(time.Since(asked) - rest)
 	}
 }
 

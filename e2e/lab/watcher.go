@@ -16,6 +16,7 @@ type Watcher struct {
 	host  *Node
 	addrs []netip.Addr
 	cap   *capture
+	pulse *pulse
 
 	// Under cap.mu, in order of arrival.
 	adverts       []Advert
@@ -29,7 +30,8 @@ type Watcher struct {
 // kept as a file when the test fails.
 func (l *LAN) Watch(addrs ...netip.Addr) *Watcher {
 	l.t.Helper()
-	w := &Watcher{t: l.t, addrs: addrs, host: l.Host("watcher"), heartbeats: make(map[[2]string]time.Time)}
+	w := &Watcher{t: l.t, addrs: addrs, host: l.Host("watcher"), pulse: newPulse(), heartbeats: make(map[[2]string]time.Time)}
+	l.t.Cleanup(w.pulse.close)
 	c, err := newCapture(l.sw, w.see)
 	if err != nil {
 		l.t.Fatalf("lab: %v", err)
@@ -119,28 +121,18 @@ func (v Window) Series(addr netip.Addr, kind Kind) Series {
 // E is the longest time with two holders of an address, by either kind of
 // probe.
 func (v Window) E(addr netip.Addr) time.Duration {
-	return max(v.Series(addr, ByNeighbour).Two, v.Series(addr, ByEcho).Two)
+	return longest(v.two(addr))
+}
+
+func (v Window) two(addr netip.Addr) []Stretch {
+	return append(v.Series(addr, ByNeighbour).Two, v.Series(addr, ByEcho).Two...)
 }
 
 // Dark is the longest time without a holder, by either kind of probe.
-func (v Window) Dark(addr netip.Addr) time.Duration {
-	return max(v.Series(addr, ByNeighbour).Dark, v.Series(addr, ByEcho).Dark)
-}
+func (v Window) Dark(addr netip.Addr) time.Duration { return longest(v.dark(addr)) }
 
-// Stall is the longest time for which the prober, who asks every 10 ms, was kept
-// from asking: the machine had no processor for it.
-func (v Window) Stall() time.Duration {
-	v.w.cap.mu.Lock()
-	defer v.w.cap.mu.Unlock()
-	var longest time.Duration
-	var last time.Time
-	for _, p := range within(v, v.w.probes, func(p probe) time.Time { return p.at }, func(probe) bool { return true }) {
-		if !last.IsZero() {
-			longest = max(longest, p.at.Sub(last))
-		}
-		last = p.at
-	}
-	return longest
+func (v Window) dark(addr netip.Addr) []Stretch {
+	return append(v.Series(addr, ByNeighbour).Dark, v.Series(addr, ByEcho).Dark...)
 }
 
 // Adverts are the advertisements of a virtual router; family is 4 or 6.
@@ -287,14 +279,12 @@ func (w *Watcher) WantHeartbeats(limit time.Duration, nodes ...*Node) {
 }
 
 // WantNeverTwo fails the story when two nodes held an address at once for
-// longer than the limit at any time so far; zero allows no single answer.
+// longer than the limit at any time so far; zero allows no single answer, and
+// excuses nothing.
 func (v Window) WantNeverTwo(limit time.Duration, addrs ...netip.Addr) {
 	v.w.t.Helper()
 	for _, addr := range addrs {
-		if got := v.E(addr); got > limit {
-			v.w.t.Errorf("%v was held twice for %v, want at most %v\n  %v\n  %v", addr, got, limit,
-				v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
-		}
+		v.want("held twice", v.two(addr), limit, addr)
 	}
 }
 
@@ -303,21 +293,33 @@ func (v Window) WantNeverTwo(limit time.Duration, addrs ...netip.Addr) {
 func (v Window) WantDarkAtMost(limit time.Duration, addrs ...netip.Addr) {
 	v.w.t.Helper()
 	for _, addr := range addrs {
-		if got := v.Dark(addr); got > limit {
-			v.w.t.Errorf("%v was dark for %v, want at most %v\n  %v\n  %v", addr, got, limit,
-				v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
+		v.want("dark", v.dark(addr), limit, addr)
+	}
+}
+
+// want fails the story for each stretch of which more counts than the limit.
+func (v Window) want(what string, all []Stretch, limit time.Duration, addr netip.Addr) {
+	v.w.t.Helper()
+	for _, s := range all {
+		counted := s.Length()
+		if limit > 0 && counted > limit {
+			counted = v.Counted(s)
+		}
+		if counted > limit {
+			v.w.t.Errorf("%v was %s for %v from %s on, want at most %v; a daemon had to wait for a processor for %v of it\n  %v\n  %v",
+				addr, what, s.Length(), s.From.Format("05.000"), limit, s.Length()-v.Counted(s), v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
 		}
 	}
 }
 
 // Takeover is the time from the last advert of one node to the first one of
 // the next in the window, and whether there was such a change.
-func (v Window) Takeover(family, vrid int, from, to *Node) (time.Duration, bool) {
+func (v Window) Takeover(family, vrid int, from, to *Node) (Stretch, bool) {
 	reigns := v.Reigns(family, vrid)
 	for i := 1; i < len(reigns); i++ {
 		if reigns[i-1].Node == from.Name && reigns[i].Node == to.Name {
-			return reigns[i].First.At.Sub(reigns[i-1].Last.At), true
+			return Stretch{reigns[i-1].Last.At, reigns[i].First.At}, true
 		}
 	}
-	return 0, false
+	return Stretch{}, false
 }

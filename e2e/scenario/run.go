@@ -21,18 +21,17 @@ type Result struct {
 	Takeover        time.Duration // last advert of the first holder to the first one of the second
 	TookOver        bool          // there was such a change
 	Struck          bool          // the fault came: what is above counts
-	Stall           time.Duration // longest time for which the prober was kept waiting
+	Stall           time.Duration // longest time for which a daemon had to wait for a processor
 	Repeated        int           // attempts that said nothing
 }
 
 // attempts bounds how often a run is repeated because the machine stood still.
 const attempts = 3
 
-// Run runs a row and fails the story where the promise is broken. When the
-// prober itself, on a realtime thread with nothing else to do, was kept waiting
-// for longer than Slack, the machine had no processor for anybody: what came too
-// late then says nothing of the daemons, and the run is repeated. Two holders
-// are never excused.
+// Run runs a row and fails the story where the promise is broken. When a thread
+// of the daemons' priority with nothing else to do was kept waiting for longer
+// than Slack, the machine had no processor for them: what came too late then says
+// nothing of the daemons, and the run is repeated. Two holders are never excused.
 func Run(t lab.T, row Scenario, subject Subject) Result {
 	t.Helper()
 	for attempt := 1; ; attempt++ {
@@ -91,8 +90,9 @@ func once(t lab.T, row Scenario, subject Subject, r *Result) {
 		}
 	}
 	around := w.Watch.Between(w.Struck.Add(-row.advert()-Slack), ended)
-	r.Takeover, r.TookOver = around.Takeover(4, VRID, w.Nodes[0], w.Nodes[1])
-	if limit := promise.Takeover + Slack; judged && promise.Takeover > 0 && (!r.TookOver || r.Takeover > limit) {
+	change, tookOver := around.Takeover(4, VRID, w.Nodes[0], w.Nodes[1])
+	r.Takeover, r.TookOver = change.Length(), tookOver
+	if limit := promise.Takeover + Slack; judged && promise.Takeover > 0 && (!tookOver || around.Counted(change) > limit) {
 		t.Errorf("%s took over %v after the last advert of %s, want at most %v: %v", w.Nodes[1].Name, r.Takeover, w.Nodes[0].Name,
 			limit, around.Reigns(4, VRID))
 	}
