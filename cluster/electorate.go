@@ -3,14 +3,10 @@ package cluster
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"sync"
 
-	"github.com/hacluster/hacluster/cluster/pki"
 	"github.com/hacluster/hacluster/cluster/store"
 )
 
@@ -165,60 +161,4 @@ func (m *Electorates) Restore(data []byte) error {
 	defer m.mu.Unlock()
 	m.set(s)
 	return nil
-}
-
-// Voting is what a node must know of itself as a voter after it has lost its
-// memory. It is kept beside the cached revision.
-type Voting struct {
-	ClusterID string
-	// Electorate is the newest that this node has reported.
-	Electorate Electorate
-	// Leases are the longest lease of each of the last revisions that it ran, the
-	// newest last.
-	Leases []RevisionLease
-}
-
-// RevisionLease is the longest lease that a revision asks for, in nanoseconds; 0:
-// none of its units asks for one.
-type RevisionLease struct {
-	Revision uint64
-	Lease    int64
-}
-
-// Voting reads what SaveVoting wrote for this cluster; the zero value when there
-// is nothing.
-func (c *Cluster) Voting() (Voting, error) {
-	s, err := c.current()
-	if err != nil {
-		return Voting{}, err
-	}
-	data, err := os.ReadFile(c.dir.voting())
-	if errors.Is(err, fs.ErrNotExist) {
-		return Voting{}, nil
-	}
-	if err != nil {
-		return Voting{}, err
-	}
-	var v Voting
-	if err := json.Unmarshal(data, &v); err != nil {
-		return Voting{}, fmt.Errorf("read %s: %w", c.dir.voting(), err)
-	}
-	if v.ClusterID != s.node.ClusterID {
-		return Voting{}, nil // of a cluster that this node has left
-	}
-	return v, nil
-}
-
-// SaveVoting writes it. When it returns nil, the file survives a power loss.
-func (c *Cluster) SaveVoting(v Voting) error {
-	s, err := c.current()
-	if err != nil {
-		return err
-	}
-	v.ClusterID = s.node.ClusterID
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return pki.WriteFile(c.dir.voting(), append(data, '\n'))
 }

@@ -95,19 +95,6 @@ func TestAUnitOfPolicyQuorumAsksForWhatItsKernelCanKeep(t *testing.T) {
 	if v := unitViews([]vrrp.UnitStatus{unit}, spec)[0]; v.Lease != config.LeaseWithoutGate {
 		t.Errorf("without: lease %v, want %v", v.Lease, config.LeaseWithoutGate)
 	}
-	for _, tt := range []struct {
-		name           string
-		kernel, leases bool
-		want           vrrp.KernelLease
-	}{
-		{"the lease opens the gate", true, true, vrrp.LeaseByEvents},
-		{"without one it renews the addresses", false, true, vrrp.LeaseByLifetime},
-		{"nobody gives leases", true, false, vrrp.LeaseByAdverts},
-	} {
-		if got := gateMode(desired.SplitBrain{Policy: "quorum", KernelLease: tt.kernel}, tt.leases); got != tt.want {
-			t.Errorf("%s: gateMode = %v, want %v", tt.name, got, tt.want)
-		}
-	}
 	until := kclock.Instant(7)
 	got := deliveries([]splitbrain.UnitVerdict{{Unit: "A", Verdict: splitbrain.Lease{Tenure: 3, Until: until}}})
 	if want := (vrrp.Lease{Tenure: 3, Until: until}); len(got) != 1 || got[0].Events[0] != want {

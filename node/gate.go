@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/gate"
 	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/observed"
@@ -88,20 +87,4 @@ func keepSlots(g *gate.Gate) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-// gateMode is what keeps the gate of a unit open, or renews its addresses where it
-// has none. Without an arbiter that gives leases, which a machine of its own does
-// not have, adverts do.
-func gateMode(s desired.SplitBrain, leases bool) vrrp.KernelLease {
-	switch {
-	case s.Policy == "quorum" && leases && s.KernelLease:
-		return vrrp.LeaseByEvents
-	case s.Policy == "quorum" && leases:
-		return vrrp.LeaseByLifetime
-	case s.KernelLease:
-		return vrrp.LeaseByAdverts
-	default:
-		return vrrp.NoKernelLease
-	}
 }

@@ -53,7 +53,7 @@ type member struct {
 	incidents latest[*incident.Reporter]
 	fencing   latest[*fencing]
 	elect     latest[*cluster.Electorates]
-	voter     latest[*voter]
+	voter     latest[*cluster.VoterMemory]
 	voices    latest[splitbrain.PeerView] // the newest
 
 	traces *incident.Traces
@@ -80,7 +80,7 @@ func runMember(ctx context.Context, o Options) error {
 	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor), traces: incident.NewTraces(o.Log, o.RunDir)}
 	m.view = observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
-	advertise, err := advertiseAddr(o)
+	advertise, err := cluster.AdvertiseAddr(o.Listen, o.Advertise)
 	if err != nil {
 		return err
 	}
@@ -291,7 +291,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		m.plane.legacy.Boot = 0 // another membership is another life
 	}
 	m.boot.set(boot)
-	voter, bound := loadVoter(m.log, m.cluster)
+	voter, bound := m.cluster.VoterMemory(splitbrain.MaxLease)
 	var arbiter *splitbrain.Arbiter
 	arbiter = splitbrain.New(splitbrain.Options{
 		Node:    m.o.Name,
@@ -310,11 +310,15 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 			m.will.refresh()
 		},
 		Will:       func(w splitbrain.Will) { m.will.say(w, m.cluster) },
-		Electorate: voter.electorate(),
+		Electorate: splitbrain.Electorate(voter.Electorate()),
 		StoreElectorate: func(e splitbrain.Electorate) {
 			// The disk may stand still: it ends with the membership, or after one
 			// write more.
-			go voter.store(ctx, e, arbiter)
+			go func() {
+				if voter.Store(ctx, cluster.Electorate(e)) {
+					arbiter.ElectorateStored(e)
+				}
+			}()
 		},
 		Alert:   func(a splitbrain.Alert) { m.view.Alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Trace:   m.traces.Add,
@@ -336,9 +340,12 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	parts.start(ctx, nil, arbiter.Run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.followMembers(ctx, arbiter) })
-	parts.start(ctx, nil, func(ctx context.Context) error {
-		return m.followElectorate(ctx, m.elect.get(), arbiter, voter)
-	})
+	succession := &cluster.Succession{
+		Cluster: m.cluster, Machine: m.elect.get(), Bound: voter.Bound,
+		Set:     func(e cluster.Electorate) { arbiter.SetElectorate(splitbrain.Electorate(e)) },
+		Reports: func(epoch uint64, voters []string) bool { p := m.voices.get(); return p.Reports(epoch, voters) },
+	}
+	parts.start(ctx, nil, succession.Run)
 	m.startSafety(ctx, parts, arbiter, boot)
 	for own.Err() == nil {
 		changed := m.cluster.StateChanged()
@@ -455,7 +462,7 @@ func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 	m.state.set(applied{rev.Number, state, unitNames(state)})
 	if a := m.arbiter.get(); a != nil {
 		// Kept before any unit asks for one as long.
-		a.SetLeaseBound(m.voter.get().revision(rev.Number, longestLease(rev.Text, m.cluster.Members())))
+		a.SetLeaseBound(m.voter.get().Revision(rev.Number, desired.LongestLease(rev.Text, m.runners())))
 		a.SetAloneAfter(state.Mesh.AloneAfter)
 		a.SetHeartbeat(state.Mesh.HeartbeatInterval)
 		m.probes.place(state)
@@ -466,6 +473,17 @@ func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 	if err := m.cluster.CacheRevision(rev); err != nil {
 		m.log.Error("revision is not cached: without it the node waits for the cluster at its next start", "rev", rev.Number, "err", err)
 	}
+}
+
+// runners are the members that run units.
+func (m *member) runners() []string {
+	var names []string
+	for _, mem := range m.cluster.Members() {
+		if mem.Role != store.RoleWitness {
+			names = append(names, mem.Name)
+		}
+	}
+	return names
 }
 
 // tellFacts gives the heartbeats what they carry of this node, when it has changed.

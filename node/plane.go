@@ -283,7 +283,7 @@ func (p *plane) apply(ctx context.Context, state desired.State) error {
 	specs := make([]vrrp.UnitSpec, len(state.Units))
 	for i, u := range state.Units {
 		specs[i] = u.Spec
-		specs[i].KernelLease, specs[i].LeaseTime = gateMode(u.SplitBrain, p.leases), u.SplitBrain.Lease
+		specs[i].KernelLease, specs[i].LeaseTime = u.SplitBrain.Gate(p.leases), u.SplitBrain.Lease
 	}
 	err = p.engine.Apply(ctx, specs, vrrp.ApplyOptions{
 		StartupDelay: state.Daemon.StartupDelay, Heritage: p.legacy.heritage(), Recovered: p.recovered,

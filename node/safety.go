@@ -31,7 +31,11 @@ func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitb
 		Leader: func() string { return m.cluster.Status().Leader }, Apply: m.cluster.Apply,
 	})
 	m.incidents.set(i)
-	parts.start(ctx, nil, m.compareClocks)
+	parts.start(ctx, nil, func(ctx context.Context) error {
+		return m.cluster.CompareClocks(ctx, func(clocks map[string]time.Duration) {
+			m.view.Update(func(in *observed.Input) { in.Clocks = clocks })
+		})
+	})
 	disarmed := &disarm.Follower{
 		Node: m.o.Name, Log: m.log, Machine: m.disarm.get(), Arbiter: arbiter, View: m.view, Apply: m.cluster.Apply,
 	}

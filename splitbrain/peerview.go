@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,21 @@ type PeerView struct {
 
 	Electorate Electorate  // the one that this node votes by
 	Leases     []UnitLease // of this node's units, those that it has or asks for
+}
+
+// Reports says whether a majority of the given voters has stored the electorate of
+// an epoch. Of no voters it has.
+func (p *PeerView) Reports(epoch uint64, voters []string) bool {
+	n := 0
+	if slices.Contains(voters, p.Self) && p.Electorate.Epoch >= epoch {
+		n++
+	}
+	for _, m := range p.Members {
+		if slices.Contains(voters, m.Name) && m.Epoch >= epoch {
+			n++
+		}
+	}
+	return len(voters) == 0 || n > len(voters)/2
 }
 
 // UnitLease is the lease of one unit of this node, or its attempt to get it.

@@ -1,4 +1,4 @@
-package node
+package cluster
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hacluster/hacluster/observed"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -18,8 +17,11 @@ const (
 	clockPatience = 2 * time.Second
 )
 
-// compareClocks asks the members for the time, until ctx is done.
-func (m *member) compareClocks(ctx context.Context) error {
+// CompareClocks asks the members for the time, and tells each time how far the
+// clock of each is ahead of this node's, until ctx is done. What was known of one
+// that does not answer stays. Nobody changes the map that is told.
+func (c *Cluster) CompareClocks(ctx context.Context, tell func(map[string]time.Duration)) error {
+	known := make(map[string]time.Duration)
 	// The others may not answer yet just after the start.
 	next := time.NewTimer(2 * time.Second)
 	defer next.Stop()
@@ -29,14 +31,14 @@ func (m *member) compareClocks(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		m.askClocks(ctx)
+		maps.Copy(known, c.askClocks(ctx))
+		tell(maps.Clone(known))
 		next.Reset(compareEvery)
 	}
 }
 
-// askClocks asks each member once. What was known of one that does not answer
-// stays.
-func (m *member) askClocks(ctx context.Context) {
+// askClocks asks each member once.
+func (c *Cluster) askClocks(ctx context.Context) map[string]time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, clockPatience)
 	defer cancel()
 	var (
@@ -44,12 +46,12 @@ func (m *member) askClocks(ctx context.Context) {
 		mu     sync.Mutex
 		clocks = make(map[string]time.Duration)
 	)
-	for _, mem := range m.cluster.Members() {
-		if mem.Name == m.o.Name {
+	for _, mem := range c.Members() {
+		if mem.Name == c.o.Name {
 			continue
 		}
 		wg.Go(func() { // ends with the answer, or with ctx
-			conn, err := m.cluster.Conn(mem.Name)
+			conn, err := c.Conn(mem.Name)
 			if err != nil {
 				return
 			}
@@ -65,12 +67,5 @@ func (m *member) askClocks(ctx context.Context) {
 		})
 	}
 	wg.Wait()
-	m.view.Update(func(in *observed.Input) {
-		known := maps.Clone(in.Clocks)
-		if known == nil {
-			known = make(map[string]time.Duration)
-		}
-		maps.Copy(known, clocks)
-		in.Clocks = known
-	})
+	return clocks
 }
