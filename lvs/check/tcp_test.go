@@ -1,0 +1,137 @@
+package check
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTCPIsUpWhenTheServerAccepts(t *testing.T) {
+	target := serve(t, func(net.Conn) {})
+	wantUp(t, TCP{target}, "accepts connections")
+}
+
+func TestTCPOverIPv6(t *testing.T) {
+	target := serveOn(t, "[::1]:0", func(net.Conn) {})
+	wantUp(t, TCP{target}, "accepts connections")
+}
+
+func TestTCPSaysWhyAServerIsDown(t *testing.T) {
+	full := fullBacklog(t)
+	tests := []struct {
+		name   string
+		target Target
+		want   string
+	}{
+		{"nobody listens", nobody(t), "connection refused: the host answers, but nothing listens"},
+		{"nobody answers", full.within(brief), "no answer within 300ms"},
+		{"no such source", Target{Addr: full.Addr, Bind: netip.MustParseAddrPort("192.0.2.77:0")}, "cannot use source address 192.0.2.77:0: this machine does not have it"},
+		{"source of the other family", Target{Addr: full.Addr, Bind: netip.MustParseAddrPort("[::1]:0")}, "::1 is not of the family of 127.0.0.1"},
+		{"no such interface", Target{Addr: full.Addr, Interface: "nolink0"}, "no interface nolink0"},
+		{"no such zone", Target{Addr: netip.MustParseAddrPort("[fe80::1%nolink0]:80")}, "no interface nolink0, the zone of fe80::1%nolink0"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) { wantDown(t, TCP{test.target}, test.want) })
+	}
+}
+
+func TestTargetIsReachedAsItSays(t *testing.T) {
+	seen := make(chan string, 1)
+	target := serve(t, func(c net.Conn) { seen <- c.RemoteAddr().String() })
+	port := nobody(t).Addr.Port()
+	target.Bind = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), port)
+	target.Interface, target.Mark = "lo", 7
+	for name, c := range map[string]Checker{"socket": TCP{target}, "dial": SMTP{Target: target}} {
+		t.Run(name, func(t *testing.T) {
+			c.Check(t.Context())
+			select {
+			case got := <-seen:
+				if got != target.Bind.String() {
+					t.Errorf("server sees %s, want %s", got, target.Bind)
+				}
+			case <-time.After(patience):
+				t.Error("the server saw no connection")
+			}
+		})
+	}
+}
+
+func TestMarkIsSet(t *testing.T) {
+	target := Target{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Mark: 300}
+	fd, _, err := target.socket(unix.SOCK_STREAM, unix.IPPROTO_TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK); got != 300 || err != nil {
+		t.Errorf("mark = %d, %v; want 300", got, err)
+	}
+}
+
+func TestTCPEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	target := fullBacklog(t).within(patience)
+	time.AfterFunc(50*time.Millisecond, cancel)
+	start := time.Now()
+	r := TCP{target}.Check(ctx)
+	if took := time.Since(start); r.Up || took > patience/2 {
+		t.Errorf("%+v after %s, want down soon after the end of the context", r, took)
+	}
+}
+
+func TestTCPLeavesNoConnectionOnThisMachine(t *testing.T) {
+	ended := make(chan error, 1)
+	target := serve(t, func(c net.Conn) {
+		_, err := c.Read(make([]byte, 1))
+		ended <- err
+	})
+	wantUp(t, TCP{target}, "")
+	select {
+	case err := <-ended:
+		if !isReset(err) {
+			t.Errorf("the server's end of the connection ended by %v, want a reset", err)
+		}
+	case <-time.After(patience):
+		t.Error("the server's end of the connection did not end")
+	}
+}
+
+func isReset(err error) bool {
+	op, ok := err.(*net.OpError)
+	return ok && op.Err.Error() == "read: connection reset by peer"
+}
+
+// fullBacklog is a listener whose queue is full: the kernel answers no further
+// connection.
+func fullBacklog(t *testing.T) Target {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*unix.SockaddrInet4).Port))
+	for range 8 {
+		c, err := net.DialTimeout("tcp", at.String(), 100*time.Millisecond)
+		if err != nil {
+			return Target{Addr: at}
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Fatal("the queue of a listener never fills up")
+	return Target{}
+}
