@@ -30,7 +30,7 @@ func (n *node) store(deadline time.Time) {
 	n.gate.deadline = deadline
 	w := n.w
 	w.check.dirty = true
-	w.schedule(deadline, nil, func() { w.check.dirty = true })
+	w.schedule(deadline, nil, errand(func() { w.check.dirty = true }))
 }
 
 func (n *node) shut() {

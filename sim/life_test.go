@@ -3,7 +3,6 @@ package sim
 import (
 	"time"
 
-	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -42,11 +41,11 @@ func (n *node) stops(at place, rest func()) bool {
 // goOnAfter continues the process, if it is still the one that was stopped.
 func (n *node) goOnAfter(span time.Duration) {
 	life, pause := n.life, n.pauses
-	n.w.schedule(n.w.now.Add(span), nil, func() {
+	n.w.schedule(n.w.now.Add(span), nil, errand(func() {
 		if n.life == life && n.pauses == pause {
 			n.goOn()
 		}
-	})
+	}))
 }
 
 // crash ends the process and its supervisor; the kernel keeps the VIP, and the
@@ -73,19 +72,15 @@ func (n *node) kill() {
 	will := n.will
 	n.end()
 	life := n.life
-	w.schedule(w.now.Add(time.Millisecond+time.Duration(w.rng.Int64N(int64(4*time.Millisecond)))), nil, func() {
+	w.schedule(w.now.Add(time.Millisecond+time.Duration(w.rng.Int64N(int64(4*time.Millisecond)))), nil, errand(func() {
 		if n.life != life {
 			return // another life has removed it
 		}
 		w.logf("%s: the supervisor closes the gate and sends the last will", n.name)
 		n.shut()
 		w.drop(n)
-		for _, m := range w.nodes {
-			if m != n {
-				n.carry(m, &splitbrain.Datagram{Record: will})
-			}
-		}
-	})
+		n.spread(&will)
+	}))
 }
 
 // pause stops the process.
@@ -102,17 +97,17 @@ func (n *node) hang(span time.Duration) {
 	n.pause("without its supervisor")
 	n.goOnAfter(span)
 	life, pause := n.life, n.pauses
-	n.w.schedule(n.w.now.Add(n.w.patience(n)), nil, func() {
+	n.w.schedule(n.w.now.Add(n.w.patience(n)), nil, errand(func() {
 		if n.life == life && n.pauses == pause && !n.running {
 			n.kill()
 			n.w.check.relink()
-			n.w.schedule(n.w.now.Add(time.Second), nil, func() {
+			n.w.schedule(n.w.now.Add(time.Second), nil, errand(func() {
 				if n.life == life+1 {
 					n.boot1()
 				}
-			})
+			}))
 		}
-	})
+	}))
 }
 
 // patience is how long a supervisor waits for a word of its worker.
@@ -150,8 +145,8 @@ func (n *node) resume() {
 	}
 	buffered := n.buffered
 	n.buffered = nil
-	for _, f := range buffered {
-		n.receive(f)
+	for _, what := range buffered {
+		n.receive(what)
 	}
 	if n.running {
 		n.event(vrrp.Tick{})

@@ -139,8 +139,8 @@ var mutants = []mutant{
 		"	if !c.reaches(now, c.table.member(t.from.node)) {",
 		"	if false {"},
 	{"a supervisor speaks before it closes (R7c)", "sim/life_test.go",
-		"		n.shut()\n		w.drop(n)\n		for _, m",
-		"		for _, m"},
+		"		n.shut()\n		w.drop(n)\n		n.spread(&will)",
+		"		n.spread(&will)"},
 }
 
 // Each mutant is compiled by an overlay and run against the tests of both

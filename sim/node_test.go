@@ -29,10 +29,10 @@ type node struct {
 	boot    splitbrain.BootID
 	told    splitbrain.UnitView
 	stepped bool // the unit was, since then
-	wakeAt  time.Time
-	coreAt  time.Time
-	will    splitbrain.Record // deposited with the supervisor
-	willed  bool
+	unitTimer,
+	coreTimer timer
+	will   splitbrain.Record // deposited with the supervisor
+	willed bool
 
 	holds    bool // the kernel has the VIP
 	gate     gate
@@ -40,7 +40,7 @@ type node struct {
 	paused   time.Time
 	pauses   int
 	then     []func() // what the process was about to do when it was stopped
-	buffered []func()
+	buffered []deed
 	degraded bool // its tracked script is down: lower priority
 	broken   bool // its tracked interface is down: FAULT
 
@@ -99,9 +99,9 @@ func (n *node) spec() vrrp.UnitSpec {
 	return s
 }
 
-func (n *node) vips() []netip.Addr {
-	return []netip.Addr{vip.Addr(), vip2.Addr()}[:max(n.w.addresses[n.index], 1)]
-}
+var allVIPs = [...]netip.Addr{vip.Addr(), vip2.Addr()}
+
+func (n *node) vips() []netip.Addr { return allVIPs[:max(n.w.addresses[n.index], 1)] }
 
 // start begins a new life: what an earlier one left is removed first.
 func (n *node) start() {
@@ -114,7 +114,7 @@ func (n *node) start() {
 	n.boot = splitbrain.BootID(w.rng.Uint64() | 1)
 	n.core = splitbrain.NewCore(n.name, n.boot, 1, w.heartbeat, n.now())
 	n.told, n.willed = splitbrain.UnitView{}, false
-	n.wakeAt, n.coreAt = time.Time{}, time.Time{}
+	n.unitTimer, n.coreTimer = timer{}, timer{}
 	var members []splitbrain.Member
 	for _, m := range w.nodes {
 		if m != n {
@@ -139,13 +139,13 @@ func (n *node) start() {
 // maxBuffered is what a socket keeps for a process that does not read.
 const maxBuffered = 200
 
-func (n *node) receive(f func()) {
+func (n *node) receive(what deed) {
 	switch {
 	case n.running:
-		f()
+		what.do(n, 0)
 		n.settle()
 	case n.up && len(n.buffered) < maxBuffered:
-		n.buffered = append(n.buffered, f)
+		n.buffered = append(n.buffered, what)
 	}
 }
 
@@ -207,10 +207,10 @@ func (n *node) advertise(a vrrp.SendAdvert, before time.Time, rest []vrrp.Action
 		if a.Priority > 0 {
 			w.check.signOfLife()
 		}
-		ev := vrrp.Advert{Instance: unitName, From: n.addr, Priority: a.Priority, Interval: w.interval, Kin: true}
+		ev := &advert{vrrp.Advert{Instance: unitName, From: n.addr, Priority: a.Priority, Interval: w.interval, Kin: true}}
 		for _, to := range w.nodes {
 			if to != n && !to.witness {
-				w.deliver(vrrpNet, n, to, func() { to.advert(ev) })
+				w.deliver(vrrpNet, n, to, ev)
 			}
 		}
 	}
@@ -226,13 +226,16 @@ func (n *node) advertise(a vrrp.SendAdvert, before time.Time, rest []vrrp.Action
 	done()
 }
 
-// advert takes an advert as the engine does: the arbiter hears of each one, but
-// gets a new view only when something has changed.
-func (n *node) advert(ev vrrp.Advert) {
+// advert is one on its way to a node.
+type advert struct{ vrrp.Advert }
+
+// An advert is taken as the engine does: the arbiter hears of each one, but gets a
+// new view only when something has changed.
+func (a *advert) do(n *node, _ uint64) {
 	n.core.Observe(splitbrain.AdvertEvidence{
-		Unit: unitName, From: ev.From, Priority: uint8(ev.Priority), VIPs: n.vips(), At: n.now(),
+		Unit: unitName, From: a.From, Priority: uint8(a.Priority), VIPs: n.vips(), At: n.now(),
 	})
-	n.event(ev)
+	n.event(a.Advert)
 }
 
 // settle tells the arbiter of changes, and the unit of verdicts, until both
@@ -269,25 +272,39 @@ func (n *node) arm() {
 		return
 	}
 	if n.unit != nil {
-		if due := n.unit.Deadline(); !due.IsZero() && !due.Equal(n.wakeAt) {
-			n.wakeAt = due
-			w.schedule(later(n.clock.truly(due), w.now), n, func() {
-				if n.wakeAt.Equal(due) {
-					n.wakeAt = time.Time{}
-					n.event(vrrp.Tick{})
-					n.settle()
-				}
-			})
+		if due := n.unit.Deadline(); !due.IsZero() && !due.Equal(n.unitTimer.due) {
+			n.unitTimer = timer{due, w.schedule(later(n.clock.truly(due), w.now), n, unitDue{})}
 		}
 	}
-	if due := n.core.Deadline(); !due.Equal(n.coreAt) {
-		n.coreAt = due
-		w.schedule(later(n.clock.truly(due), w.now), n, func() {
-			if n.coreAt.Equal(due) {
-				n.coreAt = time.Time{}
-				n.settle()
-			}
-		})
+	if due := n.core.Deadline(); !due.Equal(n.coreTimer.due) {
+		n.coreTimer = timer{due, w.schedule(later(n.clock.truly(due), w.now), n, coreDue{})}
+	}
+}
+
+// timer is when something is due, and the event that it is then. Events of what
+// was due before are void.
+type timer struct {
+	due   time.Time // by the node's clock; zero: never
+	event uint64
+}
+
+type (
+	unitDue struct{}
+	coreDue struct{}
+)
+
+func (unitDue) do(n *node, event uint64) {
+	if n.unitTimer.event == event {
+		n.unitTimer = timer{}
+		n.event(vrrp.Tick{})
+		n.settle()
+	}
+}
+
+func (coreDue) do(n *node, event uint64) {
+	if n.coreTimer.event == event {
+		n.coreTimer = timer{}
+		n.settle()
 	}
 }
 
@@ -299,16 +316,16 @@ func later(a, b time.Time) time.Time {
 }
 
 func (n *node) verdict(v splitbrain.Verdict) {
+	if !n.w.quiet {
+		n.logVerdict(v)
+	}
 	var ev vrrp.Event
 	switch v := v.(type) {
 	case splitbrain.Hold:
-		n.w.logf("%s: verdict hold for %v, rank %v: %s", n.name, v.Until.Sub(n.now()), v.Rank, v.Reason)
 		ev = vrrp.Hold{Until: v.Until, Rank: v.Rank, Reason: v.Reason}
 	case splitbrain.TakeOver:
-		n.w.logf("%s: verdict take over after %v: %s", n.name, v.After, v.Reason)
 		ev = vrrp.TakeOver{After: v.After, Reason: v.Reason}
 	case splitbrain.Yield:
-		n.w.logf("%s: verdict yield %d to %s: %s", n.name, v.Tenure, v.Successor, v.Reason)
 		ev = vrrp.Yield{Tenure: v.Tenure, Successor: v.Successor, Reason: v.Reason}
 	case splitbrain.Members:
 		ev = vrrp.Members{Addrs: v.Addrs}
@@ -321,7 +338,26 @@ func (n *node) verdict(v splitbrain.Verdict) {
 		n.tell(ev)
 		return
 	}
-	n.w.schedule(n.w.now.Add(n.w.latency), n, func() { n.tell(ev); n.settle() })
+	n.w.schedule(n.w.now.Add(n.w.latency), n, &told{ev})
+}
+
+func (n *node) logVerdict(v splitbrain.Verdict) {
+	switch v := v.(type) {
+	case splitbrain.Hold:
+		n.w.logf("%s: verdict hold for %v, rank %v: %s", n.name, v.Until.Sub(n.now()), v.Rank, v.Reason)
+	case splitbrain.TakeOver:
+		n.w.logf("%s: verdict take over after %v: %s", n.name, v.After, v.Reason)
+	case splitbrain.Yield:
+		n.w.logf("%s: verdict yield %d to %s: %s", n.name, v.Tenure, v.Successor, v.Reason)
+	}
+}
+
+// told is a verdict on its way to the engine.
+type told struct{ vrrp.Event }
+
+func (t *told) do(n *node, _ uint64) {
+	n.tell(t.Event)
+	n.settle()
 }
 
 // tell delivers a verdict to the engine.
@@ -338,16 +374,13 @@ func (n *node) tell(ev vrrp.Event) {
 }
 
 func (n *node) send(out *splitbrain.Output) {
-	for _, m := range n.w.nodes {
-		if out.Record == nil || m == n {
-			continue
-		}
-		n.carry(m, &splitbrain.Datagram{Record: *out.Record})
+	if out.Record != nil {
+		n.spread(out.Record)
 	}
 	for i := range out.Relays {
 		for _, m := range n.w.nodes {
-			if m.name == out.Relays[i].To {
-				n.carry(m, &out.Relays[i].Datagram)
+			if r := &out.Relays[i]; m.name == r.To {
+				n.w.deliver(meshNet, n, m, &datagram{r.Datagram})
 			}
 		}
 	}
@@ -357,9 +390,19 @@ func (n *node) send(out *splitbrain.Output) {
 	}
 }
 
-// carry takes a datagram to another node.
-func (n *node) carry(to *node, d *splitbrain.Datagram) {
-	n.w.deliver(meshNet, n, to, func() { to.core.Receive(to.now(), d, "mesh") })
+// datagram is one on its way to a node, or to several: none of them changes it.
+type datagram struct{ splitbrain.Datagram }
+
+func (d *datagram) do(n *node, _ uint64) { n.core.Receive(n.now(), &d.Datagram, "mesh") }
+
+// spread takes a record to all other nodes.
+func (n *node) spread(r *splitbrain.Record) {
+	d := &datagram{splitbrain.Datagram{Record: *r}}
+	for _, m := range n.w.nodes {
+		if m != n {
+			n.w.deliver(meshNet, n, m, d)
+		}
+	}
 }
 
 // view is what the node would make of the unit's status.

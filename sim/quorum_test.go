@@ -32,7 +32,7 @@ func (n *node) revise(lease time.Duration, priority vrrp.Priority, addresses int
 			n.event(vrrp.Respec{Spec: n.spec()})
 		}
 	}
-	n.receive(f)
+	n.receive(errand(f))
 }
 
 // electorate is who votes, as Raft would have it.
@@ -63,13 +63,13 @@ func (n *node) elect(e *splitbrain.Electorate) {
 	}
 	w := n.w
 	stored := *e
-	w.schedule(w.now.Add(time.Duration(w.rng.Int64N(int64(50*time.Millisecond)))), n, func() {
+	w.schedule(w.now.Add(time.Duration(w.rng.Int64N(int64(50*time.Millisecond)))), n, errand(func() {
 		n.disk.electorate = stored
 		n.core.ElectorateStored(stored)
 		w.logf("%s: electorate %d: %v", n.name, stored.Epoch, stored.Voters)
 		w.ballot.report()
 		n.settle()
-	})
+	}))
 }
 
 // report notes when a majority of the electorate before has stored the present one.
@@ -114,7 +114,7 @@ func (e *electorate) change(name string, hear func(*node) bool) {
 	e.before, e.now, e.settled = e.now, next, time.Time{}
 	for _, n := range w.nodes {
 		if n.up && hear(n) {
-			n.receive(func() { n.core.SetElectorate(next) })
+			n.receive(errand(func() { n.core.SetElectorate(next) }))
 		}
 	}
 }

@@ -415,11 +415,11 @@ func (n *node) stop() {
 	n.settle()
 	n.core.Leave()
 	n.settle()
-	n.w.schedule(n.w.now.Add(100*time.Millisecond), n, func() {
+	n.w.schedule(n.w.now.Add(100*time.Millisecond), n, errand(func() {
 		n.life++
 		n.up, n.running = false, false
 		n.w.check.relink()
-	})
+	}))
 }
 
 func (n *node) track(hard, down bool) {
@@ -445,7 +445,7 @@ func (n *node) track(hard, down bool) {
 		n.settle()
 		return
 	}
-	n.buffered = append(n.buffered, f)
+	n.buffered = append(n.buffered, errand(f))
 }
 
 func (w *world) cutLinks(at, span time.Duration, what string, ch int, which func(i, j *node) bool) {

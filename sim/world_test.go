@@ -9,8 +9,9 @@ import (
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
-// epoch is when every run begins.
-var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+// epoch is when every run begins. It has a monotonic reading, as all times of a
+// daemon have: they are subtracted and compared in other, quicker ways without.
+var epoch = time.Now()
 
 // Channels of the network.
 const (
@@ -63,61 +64,6 @@ type world struct {
 	addresses []int
 }
 
-// event is something that happens to a node, or to the world.
-type event struct {
-	at   time.Time
-	seq  uint64
-	node *node // nil: the world; its life must be the same, or the event is void
-	life int
-	do   func()
-}
-
-type events []event
-
-func (e *event) before(o *event) bool {
-	if c := e.at.Compare(o.at); c != 0 {
-		return c < 0
-	}
-	return e.seq < o.seq
-}
-
-// push and pop keep a heap. That of the standard library makes garbage of each
-// event, which costs a tenth of a run.
-func (q *events) push(e event) {
-	h := append(*q, e)
-	*q = h
-	for i := len(h) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !h[i].before(&h[up]) {
-			return
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
-}
-
-func (q *events) pop() event {
-	h := *q
-	first, last := h[0], len(h)-1
-	h[0], h[last] = h[last], event{}
-	h = h[:last]
-	*q = h
-	for i := 0; ; {
-		down := 2*i + 1
-		if down >= last {
-			return first
-		}
-		if right := down + 1; right < last && h[right].before(&h[down]) {
-			down = right
-		}
-		if !h[down].before(&h[i]) {
-			return first
-		}
-		h[i], h[down] = h[down], h[i]
-		i = down
-	}
-}
-
 func newWorld(c config, seed uint64) *world {
 	w := &world{config: c, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: epoch}
 	all := c.nodes + c.witnesses
@@ -141,30 +87,20 @@ func newWorld(c config, seed uint64) *world {
 // at schedules something of the world's own.
 func (w *world) at(t time.Duration, do func()) {
 	if !w.mute {
-		w.schedule(epoch.Add(t), nil, do)
+		w.schedule(epoch.Add(t), nil, errand(do))
 	}
-}
-
-func (w *world) schedule(at time.Time, n *node, do func()) {
-	w.serial++
-	e := event{at: at, seq: w.serial, node: n, do: do}
-	if n != nil {
-		e.life = n.life
-	}
-	w.queue.push(e)
 }
 
 // run goes on until the given time since the epoch. It ends early when a
 // guarantee was broken.
 func (w *world) run(until time.Duration) {
 	end := epoch.Add(until)
-	for len(w.queue) > 0 && !w.queue[0].at.After(end) && w.check.violation == "" {
+	for len(w.queue) > 0 && w.queue[0].at <= until && w.check.violation == "" {
 		e := w.queue.pop()
-		w.check.advance(e.at)
-		w.now = e.at
-		if e.node == nil || e.node.life == e.life && e.node.running {
-			e.do()
-		}
+		at := epoch.Add(e.at)
+		w.check.advance(at)
+		w.now = at
+		e.happen()
 		w.check.look()
 	}
 	w.check.advance(end)
@@ -179,7 +115,7 @@ func (w *world) logf(format string, args ...any) {
 }
 
 // deliver carries something over a link, or loses it.
-func (w *world) deliver(ch int, from, to *node, receive func()) {
+func (w *world) deliver(ch int, from, to *node, what deed) {
 	l := &w.links[ch][from.index][to.index]
 	if l.cut > 0 {
 		return
@@ -197,12 +133,6 @@ func (w *world) deliver(ch int, from, to *node, receive func()) {
 		if l.jitter > 0 {
 			at = at.Add(time.Duration(w.rng.Int64N(int64(l.jitter))))
 		}
-		// Not void by a pause: it waits in the socket.
-		life := to.life
-		w.schedule(at, nil, func() {
-			if to.life == life {
-				to.receive(receive)
-			}
-		})
+		w.put(at, to, what, true)
 	}
 }
