@@ -25,7 +25,7 @@ E2E  = $(shell $(GO) list ./... | grep '/e2e')
 CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusals|Alerts)
 REPEAT ?= 5
 
-.PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e soak proof \
+.PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e soak e2e-tcg proof \
 	bench-failover bench-cost bench-heartbeats bench-apply bench-gate demo package generate generate-check vuln clean
 
 help: ## list the targets
@@ -107,6 +107,15 @@ soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (r
 
 e2e-json:
 	@$(GO) test -json -count=1 -p 1 -parallel 4 -timeout 20m $(E2E)
+
+e2e-tcg: ## the kernel gate on the kernel of Debian 12, in a virtual machine without hardware support (root)
+	@$(MAKE) -s deps DEBS='qemu-system-x86 kmod iproute2'
+	@CGO_ENABLED=0 $(GO) build -o dist/e2e-tcg ./e2e/tcg && CGO_ENABLED=0 $(GO) test -c -o dist/gate.test ./internal/gate
+	@$(COUNT) 'tests gate $(MAKE) -s e2e-tcg-json'
+
+e2e-tcg-json:
+	@cd internal/gate && ../../dist/e2e-tcg -cache ../../dist/tcg -timeout 4m -- sh -c 'modprobe -a tun 8021q vrf; exec ../../dist/gate.test -test.v=test2json' | \
+		$(GO) tool test2json -p $(PKG)/internal/gate
 
 proof: deps build ## the core scenarios 20 times beside keepalived, into docs/proof.md (root)
 	$(GO) run ./e2e/proof -out docs/proof.md

@@ -220,9 +220,8 @@ func (p *assembler) half(to asm.Register, at int16) {
 
 // key4 makes the key of the IPv4 address at a place on the stack.
 func (p *assembler) key4(at int16) {
-	p.zero(stackKey, 8)
+	p.zero(stackKey, 16)
 	p.add(
-		asm.StoreImm(asm.R10, stackKey+8, 0, asm.Half),
 		asm.StoreImm(asm.R10, stackKey+10, 0xffff, asm.Half),
 		// In an ARP packet addresses are aligned to two bytes only.
 		asm.LoadMem(asm.R1, asm.R10, at, asm.Half), asm.StoreMem(asm.R10, stackKey+12, asm.R1, asm.Half),
@@ -230,11 +229,14 @@ func (p *assembler) key4(at int16) {
 	)
 }
 
-// zero clears bytes on the stack, eight at a time.
+// zero clears bytes on the stack, eight at a time. Whoever stores less than eight
+// bytes at once clears them first, and stores the lowest of the eight last: the
+// verifier of Linux 6.1 takes what was stored there for a spilled register, and
+// without CAP_PERFMON it lets nobody change a part of one.
 func (p *assembler) zero(at, bytes int16) {
-	p.add(asm.Mov.Imm(asm.R1, 0))
+	p.add(asm.Mov.Imm(asm.R5, 0)) // the others may be in use
 	for n := int16(0); n < bytes; n += 8 {
-		p.add(asm.StoreMem(asm.R10, at+n, asm.R1, asm.DWord))
+		p.add(asm.StoreMem(asm.R10, at+n, asm.R5, asm.DWord))
 	}
 }
 
@@ -251,15 +253,20 @@ func (p *assembler) scopeKey() {
 	p.half(asm.R1, stackKey)
 	p.add(
 		asm.And.Imm(asm.R1, 0xffc0), asm.JNE.Imm(asm.R1, 0xfe80, global),
-		asm.LoadMem(asm.R1, ctx, skbIfindex, asm.Word),
+		asm.LoadMem(asm.R1, ctx, skbIfindex, asm.Word), asm.LoadMem(asm.R2, asm.R10, stackKey, asm.Word),
+	)
+	p.zero(stackKey, 8)
+	p.add(
 		asm.StoreMem(asm.R10, stackKey+keyLink, asm.R1, asm.Word),
+		asm.StoreMem(asm.R10, stackKey, asm.R2, asm.Word),
 	)
 	p.label(global)
 }
 
 // copy copies 16 bytes on the stack, by words: not every place is aligned to more.
 func (p *assembler) copy(to, from int16) {
-	for n := int16(0); n < 16; n += 4 {
+	p.zero(to, 16)
+	for _, n := range []int16{4, 0, 12, 8} {
 		p.add(asm.LoadMem(asm.R1, asm.R10, from+n, asm.Word), asm.StoreMem(asm.R10, to+n, asm.R1, asm.Word))
 	}
 }
@@ -271,8 +278,9 @@ func (p *assembler) whenClosed(table, label string) {
 	p.add(
 		asm.JEq.Imm(asm.R0, 0, open),
 		asm.LoadMem(asm.R1, asm.R0, 0, asm.Word),
-		asm.StoreMem(asm.R10, stackIndex, asm.R1, asm.Word),
 	)
+	p.zero(stackIndex, 8)
+	p.add(asm.StoreMem(asm.R10, stackIndex, asm.R1, asm.Word))
 	p.lookup(mapSlots, stackIndex)
 	p.add(
 		asm.JEq.Imm(asm.R0, 0, open),
@@ -298,6 +306,7 @@ func (p *assembler) lookup(table string, key int16) {
 func (p *assembler) drop(d direction) {
 	counted := p.newLabel()
 	p.label(labelDrop)
+	p.zero(stackIndex, 8)
 	p.add(asm.StoreImm(asm.R10, stackIndex, int64(b2i(bool(d))), asm.Word))
 	p.lookup(mapDropped, stackIndex)
 	p.add(

@@ -157,10 +157,12 @@ func (p *assembler) advert(family int64) {
 	p.load(stackFIB, vrrpBytes)
 	p.add(
 		asm.LoadMem(asm.R1, asm.R10, vrrpPriority, asm.Byte), asm.JEq.Imm(asm.R1, 0, labelNext),
-		asm.LoadMem(asm.R1, ctx, skbIfindex, asm.Word), asm.StoreMem(asm.R10, stackKey, asm.R1, asm.Word),
-		asm.StoreImm(asm.R10, stackKey+4, 0, asm.Word),
+	)
+	p.zero(stackKey, 8)
+	p.add(
 		asm.StoreImm(asm.R10, stackKey+4, family, asm.Byte),
 		asm.LoadMem(asm.R1, asm.R10, vrrpVRID, asm.Byte), asm.StoreMem(asm.R10, stackKey+5, asm.R1, asm.Byte),
+		asm.LoadMem(asm.R1, ctx, skbIfindex, asm.Word), asm.StoreMem(asm.R10, stackKey, asm.R1, asm.Word),
 	)
 	p.whenClosed(mapAdverts, labelDrop)
 }
