@@ -56,7 +56,9 @@ var mayImport = map[string][]string{
 	"observed": join(below, leaves...),
 	"alert":    join(below, join(leaves, "desired", "observed")...),
 	"api":      join(below, join(leaves, "desired", "observed", "alert", "proto")...),
-	"node":     join(below, join(leaves, "desired", "observed", "alert", "api", "proto")...),
+	// Under node stands what knows several leaves and is one idea each.
+	"node/arbitrate": join(below, join(leaves, "desired", "observed")...),
+	"node":           join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate")...),
 
 	"cmd/haclusterd":   join(below, "node", "config"),
 	"cmd/haclusterctl": {"proto", "config", "internal/version"},

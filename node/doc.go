@@ -4,5 +4,5 @@
 // The data plane (plane.go) holds virtual addresses and lives as long as the
 // process. What it should run comes from a file (standalone.go) or from the
 // cluster's revisions (member.go). Between vrrp and splitbrain, which do not
-// know each other, stands arbitrate.go.
+// know each other, stands package arbitrate.
 package node

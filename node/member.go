@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"hash/fnv"
@@ -21,6 +20,7 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
@@ -302,7 +302,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Logger:  m.log.With("component", "splitbrain"),
 		Deliver: func(v []splitbrain.UnitVerdict) {
 			// An engine that has stopped needs no verdicts.
-			_ = m.plane.engine.Deliver(context.WithoutCancel(ctx), deliveries(v)...)
+			_ = m.plane.engine.Deliver(context.WithoutCancel(ctx), arbitrate.Deliveries(v)...)
 		},
 		Send: func(members []string, payloads [][]byte) {
 			// Best effort: what is lost shows in what the others acknowledge.
@@ -451,15 +451,15 @@ func (m *member) observe(o vrrp.Observation) {
 	a := m.arbiter.get()
 	unit, ok := m.state.get().units[o.Instance]
 	if a != nil && ok {
-		a.Observe(evidence(o, unit))
+		a.Observe(arbitrate.Evidence(o, unit))
 	}
 }
 
 // revisionRuns is told by the runner.
 func (m *member) revisionRuns(rev store.Revision, state desired.State) {
-	m.plane.kernel.guard(guarded(state, m.cluster.Status().Advertise.Addr()))
+	m.plane.kernel.guard(state.Guarded(m.cluster.Status().Advertise.Addr()))
 	defer m.probes.lookSoon()
-	m.state.set(applied{rev.Number, state, unitNames(state)})
+	m.state.set(applied{rev.Number, state, state.UnitOf()})
 	if a := m.arbiter.get(); a != nil {
 		// Kept before any unit asks for one as long.
 		a.SetLeaseBound(m.voter.get().Revision(rev.Number, desired.LongestLease(rev.Text, m.runners())))
@@ -469,7 +469,7 @@ func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 		a.SetUnits(m.views(m.plane.engine.Status()))
 		m.tellFacts(a)
 	}
-	m.view.Update(func(in *observed.Input) { in.Policies = policies(state) })
+	m.view.Update(func(in *observed.Input) { in.Policies = state.Policies() })
 	if err := m.cluster.CacheRevision(rev); err != nil {
 		m.log.Error("revision is not cached: without it the node waits for the cluster at its next start", "rev", rev.Number, "err", err)
 	}
@@ -506,15 +506,6 @@ func (m *member) tellFacts(a *splitbrain.Arbiter) {
 type toldFacts struct {
 	arbiter *splitbrain.Arbiter
 	facts   observed.Facts
-}
-
-// policies are the split_brain policies of the units.
-func policies(state desired.State) map[string]string {
-	out := make(map[string]string, len(state.Units))
-	for _, u := range state.Units {
-		out[u.Spec.Name] = cmp.Or(u.SplitBrain.Policy, "mesh")
-	}
-	return out
 }
 
 // RequestHandover implements api.Arbiter.

@@ -8,10 +8,9 @@ import (
 
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/mesh"
-	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain"
-	"github.com/hacluster/hacluster/vrrp"
 )
 
 // This file is the seam between cluster, which knows who the members are, and
@@ -52,7 +51,7 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 	}
 	a.SetMembers(others)
 	st := m.cluster.Status()
-	unitGaps := gaps(m.plane.engine.Status(), m.state.get())
+	unitGaps := arbitrate.Gaps(m.plane.engine.Status(), m.state.get().state)
 	m.view.Update(func(in *observed.Input) {
 		in.Members = all
 		in.Self.Address = st.Advertise.String()
@@ -118,21 +117,4 @@ func (m *member) twin(from net.Addr) {
 		a.Resolved = time.Now()
 		m.view.Alert(a)
 	})
-}
-
-// gaps are the known gaps of this node's units.
-func gaps(units []vrrp.UnitStatus, state applied) []string {
-	specs := make(map[string]desired.Unit, len(state.state.Units))
-	for _, u := range state.state.Units {
-		specs[u.Spec.Name] = u
-	}
-	guards := make([]observed.Guard, 0, len(units))
-	for _, u := range units {
-		if spec, ok := specs[u.Name]; ok { // else the configuration has moved on
-			guards = append(guards, observed.Guard{
-				Unit: u, Policy: spec.SplitBrain.Policy, DownTimerAdverts: spec.Spec.Instances[0].DownTimerAdverts,
-			})
-		}
-	}
-	return observed.Gaps(guards, silentAfter)
 }

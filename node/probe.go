@@ -12,6 +12,7 @@ import (
 
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/netif"
+	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/splitbrain/probe"
@@ -31,23 +32,17 @@ type probes struct {
 	look  chan struct{} // size one: a link or an address has changed
 
 	mu       sync.Mutex
-	links    map[string]netif.LinkState // guarded by mu
-	gateways map[wayOut]netip.Addr      // guarded by mu
-	watched  map[string][]netip.Addr    // as given to shell last; guarded by mu
+	links    map[string]netif.LinkState      // guarded by mu
+	gateways map[arbitrate.WayOut]netip.Addr // guarded by mu
+	watched  map[string][]netip.Addr         // as given to shell last; guarded by mu
 
 	// networks are where each unit serves, worked out when a configuration, a
 	// link or a gateway changes; guarded by mu. Nobody changes the slices.
 	networks map[string][]splitbrain.Network
 }
 
-// wayOut is one network of this node.
-type wayOut struct {
-	iface  string
-	family netif.Family
-}
-
 func newProbes(m *member, log *slog.Logger) *probes {
-	p := &probes{m: m, look: make(chan struct{}, 1), links: make(map[string]netif.LinkState), gateways: make(map[wayOut]netip.Addr)}
+	p := &probes{m: m, look: make(chan struct{}, 1), links: make(map[string]netif.LinkState), gateways: make(map[arbitrate.WayOut]netip.Addr)}
 	p.shell = probe.New(probe.Options{
 		Log: log.With("component", "probe"),
 		Sighted: func(s ...splitbrain.Sighting) {
@@ -155,17 +150,10 @@ func (p *probes) macs() []splitbrain.MAC {
 
 // findGateways looks up the way out of each network that a unit serves on.
 func (p *probes) findGateways(state desired.State) {
-	found := make(map[wayOut]netip.Addr)
-	for _, u := range state.Units {
-		for _, inst := range u.Spec.Instances {
-			for _, a := range inst.Addresses {
-				found[wayOut{a.Interface, netif.Family(inst.Family)}] = netip.Addr{}
-			}
-		}
-	}
-	for way := range found {
+	found := make(map[arbitrate.WayOut]netip.Addr)
+	for _, way := range arbitrate.WaysOut(state) {
 		// An interface that does not exist has none.
-		found[way], _ = p.m.plane.kernel.gateway(way.iface, way.family)
+		found[way], _ = p.m.plane.kernel.gateway(way.Interface, way.Family)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,98 +164,19 @@ func (p *probes) findGateways(state desired.State) {
 func (p *probes) place(state desired.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	vips := make(map[netip.Addr]bool)
-	watched := make(map[string][]netip.Addr)
-	for _, u := range state.Units {
-		for _, inst := range u.Spec.Instances {
-			for _, a := range slices.Concat(inst.Addresses, inst.Excluded) {
-				vips[a.Prefix.Addr()] = true
-				watched[a.Interface] = append(watched[a.Interface], a.Prefix.Addr())
-			}
-		}
-	}
-	p.networks = make(map[string][]splitbrain.Network, len(state.Units))
-	for _, u := range state.Units {
-		var list []splitbrain.Network
-		for i := range u.Spec.Instances {
-			list = p.serves(list, &u.Spec.Instances[i], state.Mesh.GatewayProbe, vips)
-		}
-		p.networks[u.Spec.Name] = list
-	}
-	if !reflect.DeepEqual(watched, p.watched) {
+	p.networks = arbitrate.Networks(state, p.links, p.gateways)
+	if watched := state.VirtualAddresses(); !reflect.DeepEqual(watched, p.watched) {
 		p.watched = watched
 		p.shell.Watch(watched)
 	}
 }
 
-// serves appends where an instance serves. The caller holds mu.
-func (p *probes) serves(list []splitbrain.Network, inst *vrrp.InstanceSpec, named []netip.Addr, vips map[netip.Addr]bool) []splitbrain.Network {
-	for _, a := range slices.Concat(inst.Addresses, inst.Excluded) {
-		addr := a.Prefix.Addr()
-		at := slices.IndexFunc(list, func(n splitbrain.Network) bool {
-			return n.Interface == a.Interface && n.VIPs[0].Is6() == addr.Is6()
-		})
-		if at >= 0 {
-			list[at].VIPs = append(list[at].VIPs, addr)
-			continue
-		}
-		n := splitbrain.Network{Interface: a.Interface, VIPs: []netip.Addr{addr}}
-		for _, own := range p.links[a.Interface].Addrs {
-			if own.Addr().Is6() != addr.Is6() {
-				continue
-			}
-			n.Subnets = append(n.Subnets, own.Masked())
-			if !n.Source.IsValid() && !vips[own.Addr()] {
-				n.Source = own.Addr().WithZone("")
-			}
-		}
-		for _, g := range named {
-			if on := slices.ContainsFunc(n.Subnets, func(s netip.Prefix) bool { return s.Contains(g) }); on && !vips[g] {
-				n.Gateways, n.Named = append(n.Gateways, g), true
-			}
-		}
-		// The way out may be one of our own addresses: the holder would ask
-		// itself (S54).
-		if g := p.gateways[wayOut{a.Interface, netif.Family(inst.Family)}]; len(named) == 0 && g.IsValid() && !vips[g] {
-			n.Gateways = []netip.Addr{g}
-		}
-		list = append(list, n)
-	}
-	return list
-}
-
-// guarded are the addresses that this node may have only while it holds them.
-// What an owner advertises is its own, and so is the address by which the
-// others know this node.
-func guarded(state desired.State, own netip.Addr) map[netip.Addr]string {
-	addrs := make(map[netip.Addr]string)
-	for _, u := range state.Units {
-		if u.SplitBrain.Policy == "off" {
-			continue
-		}
-		for _, inst := range u.Spec.Instances {
-			if inst.Priority == vrrp.Owner {
-				continue
-			}
-			for _, a := range slices.Concat(inst.Addresses, inst.Excluded) {
-				if a.Prefix.Addr() != own {
-					addrs[a.Prefix.Addr()] = a.Interface
-				}
-			}
-		}
-	}
-	return addrs
-}
-
 // views tells the arbiter what the units are and do, and where.
 func (m *member) views(units []vrrp.UnitStatus) []splitbrain.UnitView {
-	views := unitViews(units, m.state.get().state)
 	m.probes.mu.Lock()
-	defer m.probes.mu.Unlock()
-	for i := range views {
-		views[i].Networks = m.probes.networks[views[i].Name]
-	}
-	return views
+	networks := m.probes.networks
+	m.probes.mu.Unlock()
+	return arbitrate.Views(units, m.state.get().state, networks)
 }
 
 // verified runs on the arbiter's goroutine.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hacluster/hacluster/internal/rules"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -17,14 +18,13 @@ type Guard struct {
 }
 
 // Gaps says where the guarantee of one holder has a known bound E on this node, a
-// sentence for each cause. Without a gate an address lives for expiry after its
-// holder has stopped.
-func Gaps(guards []Guard, expiry time.Duration) []string {
+// sentence for each cause.
+func Gaps(guards []Guard) []string {
 	worst := make(map[string]time.Duration)
 	units := make(map[string][]string)
 	var causes []string
 	for _, g := range guards {
-		cause, e := g.gap(expiry)
+		cause, e := g.gap()
 		if cause == "" {
 			continue
 		}
@@ -51,7 +51,7 @@ func Gaps(guards []Guard, expiry time.Duration) []string {
 const policyOff = "split_brain policy off: nobody is asked before a take-over, as in plain VRRP"
 
 // gap is why E is not 0 by the gate alone, and what it is; an empty cause: no gap.
-func (g *Guard) gap(expiry time.Duration) (cause string, e time.Duration) {
+func (g *Guard) gap() (cause string, e time.Duration) {
 	advert := time.Duration(0)
 	for _, i := range g.Unit.Instances {
 		advert = max(advert, i.AdvertInterval)
@@ -64,15 +64,15 @@ func (g *Guard) gap(expiry time.Duration) (cause string, e time.Duration) {
 	waits := time.Duration(adverts) * advert
 	if g.Policy == "quorum" {
 		// The voters grant nobody else the unit before the addresses have expired.
-		waits = max(waits, expiry)
+		waits = max(waits, rules.AddressGone)
 	}
 	switch k := g.Unit.Gate.Lease; {
 	case g.Policy == "off":
 		return policyOff, 0
 	case g.Unit.Gate.Missing != "":
-		return "no kernel gate (" + g.Unit.Gate.Missing + ")", max(expiry-waits, 0)
+		return "no kernel gate (" + g.Unit.Gate.Missing + ")", max(rules.AddressGone-waits, 0)
 	case k == 0:
-		return "kernel_lease is off", max(expiry-waits, 0)
+		return "kernel_lease is off", max(rules.AddressGone-waits, 0)
 	case g.Policy != "quorum" && k+k/10+20*time.Millisecond >= waits:
 		return fmt.Sprintf("the gate stays open for %v, and %d adverts are waited for", k, adverts), k + k/10 + 20*time.Millisecond - waits
 	}

@@ -1,7 +1,6 @@
-package node
+package arbitrate
 
 import (
-	"log/slog"
 	"net/netip"
 	"testing"
 
@@ -16,17 +15,20 @@ import (
 
 func placed(t *testing.T, state desired.State) []splitbrain.Network {
 	t.Helper()
-	p := newProbes(&member{}, slog.New(slog.DiscardHandler))
-	p.linksChanged([]netif.LinkState{
-		{Name: "eth0", Up: true, Addrs: []netip.Prefix{
+	links := map[string]netif.LinkState{
+		"eth0": {Name: "eth0", Up: true, Addrs: []netip.Prefix{
 			netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("fe80::1/64"), netip.MustParsePrefix("192.0.2.254/32"),
 		}},
-		{Name: "eth1", Up: true, Addrs: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
-	})
-	p.gateways[wayOut{"eth0", netif.IPv4}] = netip.MustParseAddr("192.0.2.254")
-	p.gateways[wayOut{"eth1", netif.IPv4}] = netip.MustParseAddr("198.51.100.254")
-	p.place(state)
-	return p.networks["VI_1"]
+		"eth1": {Name: "eth1", Up: true, Addrs: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
+	}
+	gateways := map[WayOut]netip.Addr{
+		{"eth0", netif.IPv4}: netip.MustParseAddr("192.0.2.254"),
+		{"eth1", netif.IPv4}: netip.MustParseAddr("198.51.100.254"),
+	}
+	if ways := WaysOut(state); len(ways) == 0 {
+		t.Error("the unit has no way out whose gateway is wanted")
+	}
+	return Networks(state, links, gateways)["VI_1"]
 }
 
 func unitOn(priority vrrp.Priority, addrs ...vrrp.Address) desired.State {
@@ -66,18 +68,5 @@ func TestGatewayThatIsAVirtualAddressIsNotProbed(t *testing.T) {
 	got = placed(t, named)
 	if len(got) != 1 || !cmp.Equal(got[0].Gateways, []netip.Addr{netip.MustParseAddr("192.0.2.7")}, cmpopts.EquateComparable(netip.Addr{})) || !got[0].Named {
 		t.Errorf("networks %+v, want only the named gateway on that network, instead of the default one", got)
-	}
-}
-
-// R12: what an owner advertises is its own, and so is the address that the others
-// know this node by.
-func TestOwnAddressesAreNotGuarded(t *testing.T) {
-	own := netip.MustParseAddr("192.0.2.1")
-	state := unitOn(100, on("eth0", "192.0.2.100/24"), on("eth0", "192.0.2.1/24"))
-	if got := guarded(state, own); len(got) != 1 || got[netip.MustParseAddr("192.0.2.100")] != "eth0" {
-		t.Errorf("guarded %v, want 192.0.2.100 on eth0", got)
-	}
-	if got := guarded(unitOn(vrrp.Owner, on("eth0", "192.0.2.100/24")), own); len(got) > 0 {
-		t.Errorf("of an owner %v are guarded, want none", got)
 	}
 }

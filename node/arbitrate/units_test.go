@@ -1,4 +1,4 @@
-package node
+package arbitrate
 
 import (
 	"net/netip"
@@ -14,32 +14,10 @@ import (
 	"github.com/hacluster/hacluster/vrrp"
 )
 
-func TestClaimsAreBelievedNoLongerThanVRRPAloneWouldWait(t *testing.T) {
-	tests := []struct {
-		name      string
-		advert    time.Duration
-		priority  vrrp.Priority
-		wantFresh time.Duration // 1.1 K + 20 ms
-	}{
-		{"at a second the lifetime of the address bounds it", time.Second, 100, 2275 * time.Millisecond},
-		{"at three seconds twice the interval", 3 * time.Second, 100, 6620 * time.Millisecond},
-		{"at 100 ms Master_Down_Interval", 100 * time.Millisecond, 100, 360937500 * time.Nanosecond},
-		{"at 10 ms Master_Down_Interval", 10 * time.Millisecond, 200, 32187500 * time.Nanosecond},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			k := kernelLease(tt.advert, 3, tt.priority)
-			if fresh := k*11/10 + 20*time.Millisecond; (fresh - tt.wantFresh).Abs() > time.Microsecond {
-				t.Errorf("fresh = %v, want %v", fresh, tt.wantFresh)
-			}
-		})
-	}
-}
-
 func TestVerdictsReachUnitsInTheirOrder(t *testing.T) {
 	until := time.Unix(9, 0)
 	peer := netip.MustParseAddr("192.0.2.1")
-	got := deliveries([]splitbrain.UnitVerdict{
+	got := Deliveries([]splitbrain.UnitVerdict{
 		{Unit: "VI_1", Verdict: splitbrain.Members{Addrs: []netip.Addr{peer}}},
 		{Unit: "VI_1", Verdict: splitbrain.Hold{Until: until, Rank: time.Second, Reason: "lb01 claims it"}},
 		{Unit: "VI_2", Verdict: splitbrain.Yield{Tenure: 3, Successor: "lb02", Reason: "asked"}},
@@ -67,16 +45,16 @@ func TestAUnitIsReleasedOnlyWhenADumpShowedItsAddressesGone(t *testing.T) {
 		{Name: "A", AdvertInterval: time.Second, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}},
 		{Name: "B", AdvertInterval: 2 * time.Second, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}},
 	}}
-	got := unitViews([]vrrp.UnitStatus{unit}, spec)[0]
+	got := Views([]vrrp.UnitStatus{unit}, spec, nil)[0]
 	if !got.Released || !got.Eligible || got.Policy != splitbrain.PolicyOff || got.AdvertInterval != 2*time.Second || len(got.VIPs) != 2 {
 		t.Errorf("view = %+v", got)
 	}
 	unit.Lingering = true
-	if unitViews([]vrrp.UnitStatus{unit}, spec)[0].Released {
+	if Views([]vrrp.UnitStatus{unit}, spec, nil)[0].Released {
 		t.Error("a unit with an address that lingers is called released")
 	}
 	unit.Lingering, unit.State = false, vrrp.Fault
-	if unitViews([]vrrp.UnitStatus{unit}, spec)[0].Eligible {
+	if Views([]vrrp.UnitStatus{unit}, spec, nil)[0].Eligible {
 		t.Error("a unit in FAULT is called eligible")
 	}
 }
@@ -88,15 +66,15 @@ func TestAUnitOfPolicyQuorumAsksForWhatItsKernelCanKeep(t *testing.T) {
 	}}}
 	unit := vrrp.UnitStatus{Name: "A", State: vrrp.Backup, Instances: []vrrp.InstanceStatus{{Name: "A", AdvertInterval: time.Second}}}
 	unit.Gate.Lease = time.Second
-	if v := unitViews([]vrrp.UnitStatus{unit}, spec)[0]; v.Policy != splitbrain.PolicyQuorum || v.Lease != time.Second {
+	if v := Views([]vrrp.UnitStatus{unit}, spec, nil)[0]; v.Policy != splitbrain.PolicyQuorum || v.Lease != time.Second {
 		t.Errorf("with a gate: policy %v, lease %v", v.Policy, v.Lease)
 	}
 	unit.Gate = vrrp.GateStatus{Missing: "no BPF"}
-	if v := unitViews([]vrrp.UnitStatus{unit}, spec)[0]; v.Lease != config.LeaseWithoutGate {
+	if v := Views([]vrrp.UnitStatus{unit}, spec, nil)[0]; v.Lease != config.LeaseWithoutGate {
 		t.Errorf("without: lease %v, want %v", v.Lease, config.LeaseWithoutGate)
 	}
 	until := kclock.Instant(7)
-	got := deliveries([]splitbrain.UnitVerdict{{Unit: "A", Verdict: splitbrain.Lease{Tenure: 3, Until: until}}})
+	got := Deliveries([]splitbrain.UnitVerdict{{Unit: "A", Verdict: splitbrain.Lease{Tenure: 3, Until: until}}})
 	if want := (vrrp.Lease{Tenure: 3, Until: until}); len(got) != 1 || got[0].Events[0] != want {
 		t.Errorf("delivered %+v, want %+v", got, want)
 	}
