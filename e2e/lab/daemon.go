@@ -166,6 +166,14 @@ func (d *Daemon) WantAlive(nodes int, within time.Duration) {
 	})
 }
 
+// WantElectorate waits until the daemon has stored that so many vote on leases. The
+// electorate grows by one voter at a time, after Raft's; until it is complete a
+// lease needs the voters that are in it.
+func (d *Daemon) WantElectorate(voters int, within time.Duration) {
+	d.Node.t.Helper()
+	d.WantLog(fmt.Sprintf("epoch=%d voters=", voters), within) // each change is an epoch
+}
+
 // Form makes a cluster of running members: init with the document on the
 // first, then each other one joins with the command that init printed.
 func Form(t T, conf string, members ...*Daemon) {

@@ -99,10 +99,8 @@ func (w *World) form() {
 		d.WantAlive(members, 10*time.Second)
 	}
 	if w.Subject == Quorum {
-		// The electorate grows by one voter at a time, after Raft; until it is
-		// complete a lease needs the voters that are in it.
 		for _, d := range w.Daemons {
-			d.WantLog(fmt.Sprintf(`msg="electorate stored" epoch=%d`, members), 20*time.Second)
+			d.WantElectorate(members, 20*time.Second)
 		}
 		edit := w.Nodes[0].WriteFile("quorum.conf", w.document(Quorum))
 		w.Daemons[0].MustCtl("config", "apply", edit, "--yes")
