@@ -90,11 +90,11 @@ func peerNode(m Member, in *Input, links []Link) Node {
 	mesh.Alive = recent(in.Now, view.Direct)
 	n.Channels = append(n.Channels, mesh)
 	n.LastSeen = view.At
-	adverts := false
+	adverts, advert := false, time.Time{}
 	for _, l := range links {
 		if l.From == in.Self.Name && l.To == m.Name && l.Channel == VRRP {
 			n.Channels = append(n.Channels, Channel{Kind: VRRP, LastSeen: l.LastSeen, Alive: l.Alive})
-			adverts = l.Alive
+			adverts, advert = l.Alive, l.LastSeen
 			if l.LastSeen.After(n.LastSeen) {
 				n.LastSeen = l.LastSeen
 			}
@@ -103,6 +103,9 @@ func peerNode(m Member, in *Input, links []Link) Node {
 	n.Alive = !view.Leaving && (adverts || recent(in.Now, n.LastSeen))
 	for _, c := range view.Claims {
 		n.Units = append(n.Units, claimedUnit(c, in.Self.Units))
+		if !c.Fresh && in.Now.Sub(advert) > 3*in.interval(c.Unit, 0) {
+			n.Lapsed = append(n.Lapsed, c.Unit)
+		}
 	}
 	return n
 }
@@ -172,13 +175,18 @@ const advertSlack = 2 * time.Second
 // advertsFor is how long an advert of a unit proves that its sender is heard:
 // until three are missing and the next heartbeats have told so.
 func (in *Input) advertsFor(unit string) time.Duration {
-	interval := time.Second
+	return 3*in.interval(unit, time.Second) + advertSlack
+}
+
+// interval is the longest Advert_Int of a unit's instances, at least the given
+// one.
+func (in *Input) interval(unit string, least time.Duration) time.Duration {
 	if u, ok := in.Self.Unit(unit); ok {
 		for _, inst := range u.Instances {
-			interval = max(interval, inst.AdvertInterval)
+			least = max(least, inst.AdvertInterval)
 		}
 	}
-	return 3*interval + advertSlack
+	return least
 }
 
 // stand is what a node does with a unit, as far as it is known.

@@ -101,6 +101,31 @@ func TestAHolderWhoseAdvertsArriveIsAliveWithoutHeartbeats(t *testing.T) {
 	}
 }
 
+func TestAClaimLapsesWithItsRecordAndItsAdverts(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		fresh  bool
+		advert time.Duration // ago
+		want   bool
+	}{
+		{"the record counts", true, time.Minute, false},
+		{"adverts arrive", false, time.Second, false},
+		{"neither", false, 4 * time.Second, true},
+	} {
+		in := Input{
+			Now: now, Self: node("lb1", vrrp.Master, 110), Members: []Member{{Name: "lb1"}, {Name: "lb2"}},
+			Peers: splitbrain.PeerView{
+				Members: []splitbrain.MemberView{{Name: "lb2", At: now.Add(-2 * time.Second), Claims: []splitbrain.ClaimView{{
+					Claim: splitbrain.Claim{Unit: "vi_1", State: splitbrain.Master}, Fresh: tt.fresh}}}},
+				Reach: []splitbrain.Reach{{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "vi_1", At: now.Add(-tt.advert)}},
+			},
+		}
+		if got := len(Build(in).Nodes[1].Lapsed) > 0; got != tt.want {
+			t.Errorf("%s: lapsed is %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestTheTargetIsTheNewestRevisionThatAnyNodeRuns(t *testing.T) {
 	self := node("lb1", vrrp.Backup, 110)
 	self.Revision = 2

@@ -55,6 +55,8 @@ type VIP struct {
 	Policy       string          // split_brain policy of the unit; empty: not known
 	Gate         vrrp.GateStatus // of the first holder
 	Lease        *Lease          // of the holder, else of a node that asks for it; nil: there is none
+
+	lapsed bool // the claims of all Holders count no more
 }
 
 // Candidate is a live node that could hold the address and does not.
@@ -202,12 +204,22 @@ func (v *VIP) add(n *Node, u *vrrp.UnitStatus, inst *vrrp.InstanceStatus) {
 	switch {
 	case !n.Alive:
 	case u.State == vrrp.Master:
-		if len(v.Holders) == 0 {
-			v.Since, v.ChangeReason, v.Interface, v.Gate = u.Since, u.Reason, inst.Interface, u.Gate
-		}
-		v.Holders = append(v.Holders, n.Name)
+		v.hold(n, u, inst)
 	default:
 		v.Candidates = append(v.Candidates, Candidate{Node: n.Name, State: u.State, Priority: u.Priority})
+	}
+}
+
+// hold counts a node as a holder. One whose claim counts no more has fallen silent:
+// beside a claim that does it is none.
+func (v *VIP) hold(n *Node, u *vrrp.UnitStatus, inst *vrrp.InstanceStatus) {
+	lapsed := slices.Contains(n.Lapsed, u.Name)
+	switch {
+	case len(v.Holders) == 0, v.lapsed && !lapsed:
+		v.Holders, v.lapsed = []string{n.Name}, lapsed
+		v.Since, v.ChangeReason, v.Interface, v.Gate = u.Since, u.Reason, inst.Interface, u.Gate
+	case v.lapsed == lapsed:
+		v.Holders = append(v.Holders, n.Name)
 	}
 }
 

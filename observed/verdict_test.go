@@ -49,6 +49,18 @@ func TestJudgeSaysWhatIsWrongAndHowMuchMoreMayFail(t *testing.T) {
 		snapshot: cluster(node("lb1", vrrp.Master, 120), node("lb2", vrrp.Master, 110)),
 		want:     Violated, reason: "192.0.2.100: held by lb1 and lb2", tolerance: 0,
 	}, {
+		name: "a holder that fell silent before another took over",
+		snapshot: with(cluster(node("lb1", vrrp.Master, 120), node("lb2", vrrp.Master, 110)), func(s *Snapshot) {
+			s.Nodes[0].Lapsed = []string{"vi_1"}
+		}),
+		want: AtRisk, reason: "192.0.2.100: held by lb2; no other node can take it", tolerance: 0,
+	}, {
+		name: "two holders that both fell silent",
+		snapshot: with(cluster(node("lb1", vrrp.Master, 120), node("lb2", vrrp.Master, 110), node("lb3", vrrp.Backup, 100)), func(s *Snapshot) {
+			s.Nodes[0].Lapsed, s.Nodes[1].Lapsed = []string{"vi_1"}, []string{"vi_1"}
+		}),
+		want: Violated, reason: "192.0.2.100: held by lb1 and lb2", tolerance: 1,
+	}, {
 		name:     "no holder",
 		snapshot: cluster(node("lb1", vrrp.Fault, 120), node("lb2", vrrp.Backup, 110)),
 		want:     Dark, reason: "192.0.2.100: held by nobody: lb2 is BACKUP, lb1 is FAULT", tolerance: 0,
