@@ -6,22 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 )
 
-// maxAsked is how many virtual addresses of a network are asked for.
-const maxAsked = 128
-
-// askARP asks who has the virtual addresses of a network, with the sender address
-// 0.0.0.0 that changes no cache (RFC 5227 section 2.1.1).
-func askARP(ctx context.Context, n Network, c *collector) error {
-	ifi, err := net.InterfaceByName(n.Interface)
-	if err != nil || len(ifi.HardwareAddr) != 6 {
-		return err // on other media there is no ARP
-	}
+// askARP asks for IPv4 addresses, with the sender address 0.0.0.0 that changes no
+// cache (RFC 5227 section 2.1.1), until ctx is done.
+func askARP(ctx context.Context, ifi *net.Interface, asked []netip.Addr, heard func(netip.Addr, net.HardwareAddr)) error {
 	conn, err := packet.Listen(ifi, packet.Raw, unix.ETH_P_ARP, nil)
 	if err != nil {
 		return err
@@ -32,36 +24,19 @@ func askARP(ctx context.Context, n Network, c *collector) error {
 			return err
 		}
 	}
-	vips := n.VIPs[:min(len(n.VIPs), maxAsked)]
 	broadcast := &packet.Addr{HardwareAddr: net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
-	go func() { // ends with the window
-		for range sendTimes {
-			for _, vip := range vips {
-				_, _ = conn.WriteTo(arpRequest(ifi.HardwareAddr, vip), broadcast) // the next one may get through
-			}
-			select {
-			case <-time.After(sendEvery):
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	go repeat(ctx, asked, func(a netip.Addr) {
+		_, _ = conn.WriteTo(arpRequest(ifi.HardwareAddr, a), broadcast) // the next one may get through
+	})
 	buf := make([]byte, 128)
 	for {
 		size, _, err := conn.ReadFrom(buf)
 		if err != nil {
 			return nil // the window is over
 		}
-		addr, mac, ok := arpReply(buf[:size])
-		if !ok || !slices.Contains(vips, addr) {
-			continue
+		if addr, mac, ok := arpReply(buf[:size]); ok {
+			heard(addr, mac)
 		}
-		answer := Responder{n.Interface, addr, mac.String()}
-		c.add(func(r *Report) {
-			if !slices.Contains(r.Responders, answer) {
-				r.Responders = append(r.Responders, answer)
-			}
-		})
 	}
 }
 

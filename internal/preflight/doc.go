@@ -4,7 +4,8 @@
 // machine is set up.
 //
 // All members run Examine at the same time and give a Report; Judge, which is
-// pure, makes findings of all Reports. Machine looks at one machine alone.
+// pure, makes findings of all Reports, and JudgeJoin of those that concern a node
+// which is about to become a member. Machine looks at one machine alone.
 //
 // The datagram of the test has the protocol of VRRP, because firewalls and
 // switches tell traffic by that, and is no advert to anybody: its type is 15,

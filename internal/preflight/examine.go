@@ -13,9 +13,13 @@ import (
 
 // Times of an examination, from its start. The first pause lets all nodes listen.
 const (
-	sendFirst = 600 * time.Millisecond
+	sendFirst = 500 * time.Millisecond
 	sendEvery = 300 * time.Millisecond
 	sendTimes = 3
+
+	// ShortWindow is the least time in which nodes that begin within half a second
+	// of each other hear all that the others send.
+	ShortWindow = sendFirst + (sendTimes-1)*sendEvery + 400*time.Millisecond
 )
 
 // Examine sends and listens on all networks at once until the window is over.
@@ -23,7 +27,7 @@ const (
 func Examine(ctx context.Context, p Plan) Report {
 	ctx, cancel := context.WithTimeout(ctx, p.Window)
 	defer cancel()
-	r := &collector{report: Report{Node: p.Node, Networks: p.Networks}}
+	r := &collector{report: Report{Node: p.Node, Networks: p.Networks, Peers: p.Peers, Findings: slices.Clone(p.Findings)}}
 	r.machine()
 	var wg sync.WaitGroup
 	for _, n := range p.Networks {
@@ -32,9 +36,9 @@ func Examine(ctx context.Context, p Plan) Report {
 				r.cannot(p.Node, n, err)
 			}
 		})
-		if !n.IPv6 && len(n.VIPs) > 0 {
+		if len(n.VIPs) > 0 {
 			wg.Go(func() { // ends with the window
-				if err := askARP(ctx, n, r); err != nil {
+				if err := ask(ctx, n, p.Peers, r); err != nil {
 					r.cannot(p.Node, n, err)
 				}
 			})

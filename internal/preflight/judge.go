@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -19,12 +18,7 @@ type Asked struct {
 
 // Judge makes findings of what the members found, the gravest first.
 func Judge(asked []Asked) []Finding {
-	j := judge{macs: map[string]string{}, addrs: map[netip.Addr]string{}}
-	for i := range asked {
-		if asked[i].Report != nil {
-			j.learn(asked[i].Report)
-		}
-	}
+	j := newJudge(asked)
 	j.reachable(asked)
 	j.ways()
 	j.routers()
@@ -35,10 +29,7 @@ func Judge(asked []Asked) []Finding {
 	for _, r := range j.reports {
 		j.findings = append(j.findings, r.Findings...)
 	}
-	slices.SortStableFunc(j.findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(rank(b.Severity), rank(a.Severity)), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Node, b.Node))
-	})
-	return j.findings
+	return j.sorted()
 }
 
 // Worst is the gravest severity of findings.
@@ -55,20 +46,46 @@ func Worst(findings []Finding) Severity {
 func rank(s Severity) int { return slices.Index([]Severity{OK, Note, Warning, Error}, s) }
 
 type judge struct {
+	joins    string // the node that is about to join; empty: none
 	reports  []*Report
 	macs     map[string]string     // node of each hardware address
 	addrs    map[netip.Addr]string // node of each address
 	findings []Finding
 }
 
-func (j *judge) learn(r *Report) {
-	j.reports = append(j.reports, r)
-	for _, m := range r.MACs {
-		j.macs[m] = r.Node
+func newJudge(asked []Asked) *judge {
+	j := &judge{macs: map[string]string{}, addrs: map[netip.Addr]string{}}
+	for _, a := range asked {
+		if a.Report == nil {
+			continue
+		}
+		j.reports = append(j.reports, a.Report)
+		// A member that does not answer is no stranger: others know of it.
+		for _, p := range a.Report.Peers {
+			j.learn(p)
+		}
 	}
-	for _, a := range r.Addrs {
-		j.addrs[a] = r.Node
+	for _, r := range j.reports { // what a node says of itself counts
+		j.learn(Peer{r.Node, r.Addrs, r.MACs})
 	}
+	return j
+}
+
+func (j *judge) learn(p Peer) {
+	for _, m := range p.MACs {
+		j.macs[m] = p.Name
+	}
+	for _, a := range p.Addrs {
+		j.addrs[a] = p.Name
+	}
+}
+
+// sorted returns the findings, the gravest first.
+func (j *judge) sorted() []Finding {
+	slices.SortStableFunc(j.findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(rank(b.Severity), rank(a.Severity)), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Node, b.Node))
+	})
+	return j.findings
 }
 
 func (j *judge) add(f Finding) { j.findings = append(j.findings, f) }
@@ -98,7 +115,7 @@ func (j *judge) ways() {
 		for _, from := range j.reports {
 			for _, n := range to.Networks {
 				sends, shared := from.shares(n)
-				if from == to || !shared {
+				if from == to || !shared || j.joins != "" && from.Node != j.joins && to.Node != j.joins {
 					continue
 				}
 				tested++
@@ -128,7 +145,7 @@ func way(from, to *Report, n, sends Network) (Finding, bool) {
 	heard := func(k Kind) bool { return slices.Contains(to.Heard, Heard{from.Node, n.Interface, n.IPv6, k}) }
 	unicast, multicast := heard(Unicast), heard(Multicast) || n.Unicast || sends.Unicast
 	f := Finding{
-		Severity: Error, Check: "l2", Node: to.Node,
+		Severity: Error, Check: "l2", Node: to.Node, TwoHolders: true,
 		Evidence: []string{fmt.Sprintf("3 test datagrams from %s (%s on %s) to %s on %s", from.Node, sends.Source, sends.Interface, to.Node, n.Interface)},
 	}
 	subject := fmt.Sprintf("from %s to %s on %s (%s)", from.Node, to.Node, n.Interface, join(n.Instances))
@@ -142,107 +159,13 @@ func way(from, to *Report, n, sends Network) (Finding, bool) {
 		f.Summary = "multicast does not pass " + subject + ", and unicast does"
 		f.Remedy = fmt.Sprintf("let %s pass in the firewall of %s; on the switch, IGMP or MLD snooping without a querier prunes the group; or use unicast_peer", n.Group, to.Node)
 	default:
-		f.Severity = Warning
-		if n.Unicast || sends.Unicast {
-			f.Severity = Error
+		if !n.Unicast && !sends.Unicast { // multicast is what they use
+			f.Severity, f.TwoHolders = Warning, false
 		}
 		f.Summary = "unicast of protocol 112 does not pass " + subject
 		f.Remedy = "look at rules for protocol 112 that name the group only, and whether the addresses of both nodes are in one subnet"
 	}
 	return f, true
-}
-
-// routers looks for virtual routers of others.
-func (j *judge) routers() {
-	type key struct {
-		vrid int
-		from netip.Addr
-		ipv6 bool
-	}
-	seen := map[key]bool{}
-	for _, r := range j.reports {
-		for _, heard := range r.Routers {
-			k := key{heard.VRID, heard.Source, heard.IPv6}
-			if _, ours := j.addrs[heard.Source]; ours || seen[k] {
-				continue
-			}
-			seen[k] = true
-			i := slices.IndexFunc(r.Networks, func(n Network) bool {
-				return n.Interface == heard.Interface && n.IPv6 == heard.IPv6 && slices.Contains(n.VRIDs, heard.VRID)
-			})
-			what := fmt.Sprintf("%s advertises virtual router %d (version %d, priority %d) on %s of %s", heard.Source, heard.VRID, heard.Version, heard.Priority, heard.Interface, r.Node)
-			if i < 0 {
-				j.add(Finding{Severity: Note, Check: "vrid", Node: r.Node, Summary: what + ", which this cluster does not use"})
-				continue
-			}
-			j.add(Finding{
-				Severity: Error, Check: "vrid", Node: r.Node,
-				Summary: what + ", and is no member",
-				Remedy:  fmt.Sprintf("stop it, or give virtual router %d another virtual_router_id in one of the two", heard.VRID),
-			})
-		}
-	}
-}
-
-// responders looks who answers for virtual addresses.
-func (j *judge) responders() {
-	type answer struct{ macs, nodes, strangers []string }
-	byAddr := map[netip.Addr]*answer{}
-	asked := 0
-	for _, r := range j.reports {
-		for _, n := range r.Networks {
-			if !n.IPv6 {
-				asked += len(n.VIPs)
-			}
-		}
-		for _, p := range r.Responders {
-			a := byAddr[p.Addr]
-			if a == nil {
-				a = &answer{}
-				byAddr[p.Addr] = a
-			}
-			if slices.Contains(a.macs, p.MAC) {
-				continue
-			}
-			a.macs = append(a.macs, p.MAC)
-			if node := j.macs[p.MAC]; node == "" {
-				a.strangers = append(a.strangers, p.MAC)
-			} else if !slices.Contains(a.nodes, node) {
-				a.nodes = append(a.nodes, node)
-			}
-		}
-	}
-	bad := false
-	for _, addr := range sortedKeys(byAddr) {
-		a := byAddr[addr]
-		switch {
-		case len(a.strangers) > 0:
-			bad = true
-			j.add(Finding{
-				Severity: Error, Check: "vip", Summary: fmt.Sprintf("%s is answered for by %s, which is no member", addr, join(a.strangers)),
-				Remedy: fmt.Sprintf("find that machine by its hardware address (switch, DHCP) and take %s from it, or choose another virtual address", addr),
-			})
-		case len(a.nodes) > 1:
-			bad = true
-			slices.Sort(a.nodes)
-			j.add(Finding{
-				Severity: Error, Check: "vip", Summary: fmt.Sprintf("%s is answered for by %s", addr, strings.Join(a.nodes, " and ")),
-				Evidence: a.macs, Remedy: "haclusterctl status; if the address moved just now, run doctor again",
-			})
-		}
-	}
-	if asked > 0 && !bad {
-		j.add(Finding{Severity: OK, Check: "vip", Summary: "no stranger answers for a virtual address (ARP)"})
-	}
-}
-
-func sortedKeys[V any](m map[netip.Addr]V) []netip.Addr {
-	var out []netip.Addr
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return out
 }
 
 // heartbeatLost is after how long without one a heartbeat is missed.
@@ -281,6 +204,13 @@ func (j *judge) links() {
 	}
 }
 
+// From when on clocks differ, and from when on certificates suffer.
+const (
+	clocksDiffer = time.Second
+	clocksFarOff = 5 * time.Minute
+	clockRemedy  = "run a time service (chrony, systemd-timesyncd): virtual addresses do not depend on the clock, certificates, tokens and the times in logs do"
+)
+
 // clocks compares the clocks, on which only certificates and people depend.
 func (j *judge) clocks(asked []Asked) {
 	var widest time.Duration
@@ -291,16 +221,16 @@ func (j *judge) clocks(asked []Asked) {
 		}
 		off := a.Offset.Abs()
 		widest = max(widest, off)
-		if off < time.Second {
+		if off < clocksDiffer {
 			continue
 		}
 		bad = true
 		f := Finding{
 			Severity: Warning, Check: "clock", Node: a.Name,
 			Summary: fmt.Sprintf("the clock of %s is %v off", a.Name, a.Offset.Round(time.Millisecond)),
-			Remedy:  "run a time service (chrony, systemd-timesyncd): virtual addresses do not depend on the clock, certificates, tokens and the times in logs do",
+			Remedy:  clockRemedy,
 		}
-		if off > 5*time.Minute {
+		if off > clocksFarOff {
 			f.Severity = Error
 		}
 		j.add(f)

@@ -24,6 +24,9 @@ type Finding struct {
 	Summary  string
 	Evidence []string
 	Remedy   string
+	// TwoHolders says that, left so, two machines may answer for one address: who
+	// is about to join does not.
+	TwoHolders bool
 }
 
 // Network is one interface and family on which a node serves virtual addresses.
@@ -36,12 +39,15 @@ type Network struct {
 	Instances []string
 	VRIDs     []int        // in the order of Instances
 	VIPs      []netip.Addr // of this family
+
+	AllowForeign []netip.Addr // routers outside the cluster that may advertise there
 }
 
-// Peer is another member.
+// Peer is another node that takes part, or a member that may not answer.
 type Peer struct {
 	Name  string
 	Addrs []netip.Addr // from which it sends on the networks of virtual addresses
+	MACs  []string
 }
 
 // Plan is what one node is to examine.
@@ -50,8 +56,8 @@ type Plan struct {
 	Session  uint64
 	Networks []Network
 	Peers    []Peer
-	Members  []netip.Addr  // own addresses of all members, whose adverts are expected
-	Window   time.Duration // how long is listened; at least a second
+	Window   time.Duration // how long is listened; see ShortWindow
+	Findings []Finding     // what is known of the machine; the report begins with it
 }
 
 // Heard is a test datagram that arrived.
@@ -72,7 +78,8 @@ type Router struct {
 	Priority  int
 }
 
-// Responder is a hardware address that answers for a virtual address.
+// Responder is a hardware address that answers for a virtual address, or for one
+// of a member's own.
 type Responder struct {
 	Interface string
 	Addr      netip.Addr
@@ -93,6 +100,7 @@ type Report struct {
 	Witness    bool
 	At         time.Time // by the node's clock, when the report was made
 	Networks   []Network
+	Peers      []Peer       // whom it knows
 	Addrs      []netip.Addr // all addresses of the node
 	MACs       []string     // of all its interfaces
 	Heard      []Heard
