@@ -316,6 +316,10 @@ func (c *Cluster) Conn(node string) (grpc.ClientConnInterface, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.conn(node)
+}
+
+func (s *session) conn(node string) (grpc.ClientConnInterface, error) {
 	for _, m := range s.members() {
 		if m.Name == node {
 			return s.peers.get(m.Name, m.Addr.String())

@@ -43,7 +43,7 @@ func (c *Cluster) Join(ctx context.Context, o JoinOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	j := &joiner{cluster: c, progress: o.Progress}
+	j := &joiner{cluster: c, progress: o.Progress, examine: o.Examine}
 	if err := j.parse(o); err != nil {
 		return err
 	}
@@ -63,6 +63,7 @@ func (c *Cluster) Join(ctx context.Context, o JoinOptions) error {
 type joiner struct {
 	cluster  *Cluster
 	progress func(JoinStep)
+	examine  func(context.Context, Candidate) (string, error)
 
 	token   pki.Token
 	witness bool
@@ -139,6 +140,11 @@ func (j *joiner) run(ctx context.Context) error {
 	}
 	if err := j.step(StepCatchUp, func() (string, error) { return j.catchUp(ctx) }); err != nil {
 		return err
+	}
+	if j.examine != nil {
+		if err := j.step(StepExamine, func() (string, error) { return j.examined(ctx) }); err != nil {
+			return err
+		}
 	}
 	return j.step(StepPromote, func() (string, error) { return string(j.node.Role), j.promote(ctx) })
 }
@@ -264,6 +270,22 @@ func (j *joiner) catchUp(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("got to %d of %d: %w", s.store.Applied(), j.answer.GetCatchUp(), err)
 	}
 	return fmt.Sprintf("%d of %d", s.store.Applied(), j.answer.GetCatchUp()), nil
+}
+
+// examined has the node looked at by who knows what it would do.
+func (j *joiner) examined(ctx context.Context) (string, error) {
+	s := j.session
+	c := Candidate{Role: j.node.Role, Conn: s.conn}
+	for _, m := range s.members() {
+		if m.Joined && m.ID != j.node.ID {
+			c.Members = append(c.Members, m)
+		}
+	}
+	var err error
+	if c.Revision, err = s.store.Revisions().Latest(); err != nil {
+		return "", err
+	}
+	return j.examine(ctx, c)
 }
 
 // promote makes the node a member for good: first on its own disk, so that a crash

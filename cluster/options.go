@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -87,7 +88,20 @@ type JoinOptions struct {
 	Advertise netip.AddrPort
 	Witness   bool           // vote and hold nothing, with a token for a voter or for a witness
 	Progress  func(JoinStep) // called for each step, may be nil
-	Timeout   time.Duration  // for the whole; default 60 s
+	// Examine looks at the node among the others, when it knows all that they do and
+	// before it becomes a member that may hold anything; its error ends the join.
+	// The detail is for the step. May be nil.
+	Examine func(context.Context, Candidate) (detail string, err error)
+	Timeout time.Duration // for the whole; default 60 s
+}
+
+// Candidate is a node that was let in and is no member yet.
+type Candidate struct {
+	Role     store.Role
+	Members  []store.Member // all that have joined
+	Revision store.Revision // the newest
+	// Conn is the connection to a member.
+	Conn func(node string) (grpc.ClientConnInterface, error)
 }
 
 // JoinStep is one step of a join, begun or ended.
@@ -106,6 +120,7 @@ const (
 	StepAdmit       = "ask for admission"
 	StepCertificate = "store certificate"
 	StepCatchUp     = "catch up"
+	StepExamine     = "test the networks"
 	StepPromote     = "become a member"
 )
 
