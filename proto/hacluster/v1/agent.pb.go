@@ -26,7 +26,13 @@ const (
 type ExamineNodeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Tells the test datagrams of this examination from others.
-	Session       uint64 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	Session uint64 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Test nothing: only say which networks there are.
+	Look bool `protobuf:"varint,2,opt,name=look,proto3" json:"look,omitempty"`
+	// Nodes that take part and are no members yet.
+	Guests []*Guest `protobuf:"bytes,3,rep,name=guests,proto3" json:"guests,omitempty"`
+	// How long to listen; zero: as long as the doctor does.
+	Window        *durationpb.Duration `protobuf:"bytes,4,opt,name=window,proto3" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -68,6 +74,82 @@ func (x *ExamineNodeRequest) GetSession() uint64 {
 	return 0
 }
 
+func (x *ExamineNodeRequest) GetLook() bool {
+	if x != nil {
+		return x.Look
+	}
+	return false
+}
+
+func (x *ExamineNodeRequest) GetGuests() []*Guest {
+	if x != nil {
+		return x.Guests
+	}
+	return nil
+}
+
+func (x *ExamineNodeRequest) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+// Guest is a node that is about to join.
+type Guest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its addresses on the networks of virtual addresses.
+	Addresses     []string `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Guest) Reset() {
+	*x = Guest{}
+	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Guest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Guest) ProtoMessage() {}
+
+func (x *Guest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Guest.ProtoReflect.Descriptor instead.
+func (*Guest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Guest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Guest) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 type ExamineNodeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the node found, as JSON; fields that a reader does not know are passed
@@ -79,7 +161,7 @@ type ExamineNodeResponse struct {
 
 func (x *ExamineNodeResponse) Reset() {
 	*x = ExamineNodeResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -91,7 +173,7 @@ func (x *ExamineNodeResponse) String() string {
 func (*ExamineNodeResponse) ProtoMessage() {}
 
 func (x *ExamineNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[1]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -104,7 +186,7 @@ func (x *ExamineNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExamineNodeResponse.ProtoReflect.Descriptor instead.
 func (*ExamineNodeResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{1}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ExamineNodeResponse) GetReport() []byte {
@@ -122,7 +204,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +216,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[2]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +229,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{2}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{3}
 }
 
 type ClockResponse struct {
@@ -160,7 +242,7 @@ type ClockResponse struct {
 
 func (x *ClockResponse) Reset() {
 	*x = ClockResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -172,7 +254,7 @@ func (x *ClockResponse) String() string {
 func (*ClockResponse) ProtoMessage() {}
 
 func (x *ClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[3]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -185,7 +267,7 @@ func (x *ClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
 func (*ClockResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{3}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ClockResponse) GetNow() *timestamppb.Timestamp {
@@ -203,7 +285,7 @@ type ObserveRequest struct {
 
 func (x *ObserveRequest) Reset() {
 	*x = ObserveRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -215,7 +297,7 @@ func (x *ObserveRequest) String() string {
 func (*ObserveRequest) ProtoMessage() {}
 
 func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[4]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -228,7 +310,7 @@ func (x *ObserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObserveRequest.ProtoReflect.Descriptor instead.
 func (*ObserveRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{4}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{5}
 }
 
 type PrepareRequest struct {
@@ -243,7 +325,7 @@ type PrepareRequest struct {
 
 func (x *PrepareRequest) Reset() {
 	*x = PrepareRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -255,7 +337,7 @@ func (x *PrepareRequest) String() string {
 func (*PrepareRequest) ProtoMessage() {}
 
 func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[5]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -268,7 +350,7 @@ func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{5}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PrepareRequest) GetText() string {
@@ -295,7 +377,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -307,7 +389,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[6]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -320,7 +402,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{6}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PrepareResponse) GetFindings() []*Finding {
@@ -342,7 +424,7 @@ type AwaitRequest struct {
 
 func (x *AwaitRequest) Reset() {
 	*x = AwaitRequest{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[7]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +436,7 @@ func (x *AwaitRequest) String() string {
 func (*AwaitRequest) ProtoMessage() {}
 
 func (x *AwaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[7]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +449,7 @@ func (x *AwaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitRequest.ProtoReflect.Descriptor instead.
 func (*AwaitRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{7}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AwaitRequest) GetRevision() uint64 {
@@ -397,7 +479,7 @@ type AwaitResponse struct {
 
 func (x *AwaitResponse) Reset() {
 	*x = AwaitResponse{}
-	mi := &file_hacluster_v1_agent_proto_msgTypes[8]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +491,7 @@ func (x *AwaitResponse) String() string {
 func (*AwaitResponse) ProtoMessage() {}
 
 func (x *AwaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_agent_proto_msgTypes[8]
+	mi := &file_hacluster_v1_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +504,7 @@ func (x *AwaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitResponse.ProtoReflect.Descriptor instead.
 func (*AwaitResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{8}
+	return file_hacluster_v1_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AwaitResponse) GetRunning() uint64 {
@@ -443,9 +525,15 @@ var File_hacluster_v1_agent_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x18hacluster/v1/agent.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\x1a\x19hacluster/v1/status.proto\".\n" +
+	"\x18hacluster/v1/agent.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\x1a\x19hacluster/v1/status.proto\"\xa2\x01\n" +
 	"\x12ExamineNodeRequest\x12\x18\n" +
-	"\asession\x18\x01 \x01(\x06R\asession\"-\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\x12\x12\n" +
+	"\x04look\x18\x02 \x01(\bR\x04look\x12+\n" +
+	"\x06guests\x18\x03 \x03(\v2\x13.hacluster.v1.GuestR\x06guests\x121\n" +
+	"\x06window\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06window\"9\n" +
+	"\x05Guest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"-\n" +
 	"\x13ExamineNodeResponse\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\fR\x06report\"\x0e\n" +
 	"\fClockRequest\"=\n" +
@@ -482,41 +570,44 @@ func file_hacluster_v1_agent_proto_rawDescGZIP() []byte {
 	return file_hacluster_v1_agent_proto_rawDescData
 }
 
-var file_hacluster_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_hacluster_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_hacluster_v1_agent_proto_goTypes = []any{
 	(*ExamineNodeRequest)(nil),    // 0: hacluster.v1.ExamineNodeRequest
-	(*ExamineNodeResponse)(nil),   // 1: hacluster.v1.ExamineNodeResponse
-	(*ClockRequest)(nil),          // 2: hacluster.v1.ClockRequest
-	(*ClockResponse)(nil),         // 3: hacluster.v1.ClockResponse
-	(*ObserveRequest)(nil),        // 4: hacluster.v1.ObserveRequest
-	(*PrepareRequest)(nil),        // 5: hacluster.v1.PrepareRequest
-	(*PrepareResponse)(nil),       // 6: hacluster.v1.PrepareResponse
-	(*AwaitRequest)(nil),          // 7: hacluster.v1.AwaitRequest
-	(*AwaitResponse)(nil),         // 8: hacluster.v1.AwaitResponse
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*Finding)(nil),               // 10: hacluster.v1.Finding
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
-	(*ClusterStatus)(nil),         // 12: hacluster.v1.ClusterStatus
+	(*Guest)(nil),                 // 1: hacluster.v1.Guest
+	(*ExamineNodeResponse)(nil),   // 2: hacluster.v1.ExamineNodeResponse
+	(*ClockRequest)(nil),          // 3: hacluster.v1.ClockRequest
+	(*ClockResponse)(nil),         // 4: hacluster.v1.ClockResponse
+	(*ObserveRequest)(nil),        // 5: hacluster.v1.ObserveRequest
+	(*PrepareRequest)(nil),        // 6: hacluster.v1.PrepareRequest
+	(*PrepareResponse)(nil),       // 7: hacluster.v1.PrepareResponse
+	(*AwaitRequest)(nil),          // 8: hacluster.v1.AwaitRequest
+	(*AwaitResponse)(nil),         // 9: hacluster.v1.AwaitResponse
+	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*Finding)(nil),               // 12: hacluster.v1.Finding
+	(*ClusterStatus)(nil),         // 13: hacluster.v1.ClusterStatus
 }
 var file_hacluster_v1_agent_proto_depIdxs = []int32{
-	9,  // 0: hacluster.v1.ClockResponse.now:type_name -> google.protobuf.Timestamp
-	10, // 1: hacluster.v1.PrepareResponse.findings:type_name -> hacluster.v1.Finding
-	11, // 2: hacluster.v1.AwaitRequest.timeout:type_name -> google.protobuf.Duration
-	4,  // 3: hacluster.v1.AgentService.Observe:input_type -> hacluster.v1.ObserveRequest
-	5,  // 4: hacluster.v1.AgentService.Prepare:input_type -> hacluster.v1.PrepareRequest
-	7,  // 5: hacluster.v1.AgentService.Await:input_type -> hacluster.v1.AwaitRequest
-	2,  // 6: hacluster.v1.AgentService.Clock:input_type -> hacluster.v1.ClockRequest
-	0,  // 7: hacluster.v1.AgentService.Examine:input_type -> hacluster.v1.ExamineNodeRequest
-	12, // 8: hacluster.v1.AgentService.Observe:output_type -> hacluster.v1.ClusterStatus
-	6,  // 9: hacluster.v1.AgentService.Prepare:output_type -> hacluster.v1.PrepareResponse
-	8,  // 10: hacluster.v1.AgentService.Await:output_type -> hacluster.v1.AwaitResponse
-	3,  // 11: hacluster.v1.AgentService.Clock:output_type -> hacluster.v1.ClockResponse
-	1,  // 12: hacluster.v1.AgentService.Examine:output_type -> hacluster.v1.ExamineNodeResponse
-	8,  // [8:13] is the sub-list for method output_type
-	3,  // [3:8] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	1,  // 0: hacluster.v1.ExamineNodeRequest.guests:type_name -> hacluster.v1.Guest
+	10, // 1: hacluster.v1.ExamineNodeRequest.window:type_name -> google.protobuf.Duration
+	11, // 2: hacluster.v1.ClockResponse.now:type_name -> google.protobuf.Timestamp
+	12, // 3: hacluster.v1.PrepareResponse.findings:type_name -> hacluster.v1.Finding
+	10, // 4: hacluster.v1.AwaitRequest.timeout:type_name -> google.protobuf.Duration
+	5,  // 5: hacluster.v1.AgentService.Observe:input_type -> hacluster.v1.ObserveRequest
+	6,  // 6: hacluster.v1.AgentService.Prepare:input_type -> hacluster.v1.PrepareRequest
+	8,  // 7: hacluster.v1.AgentService.Await:input_type -> hacluster.v1.AwaitRequest
+	3,  // 8: hacluster.v1.AgentService.Clock:input_type -> hacluster.v1.ClockRequest
+	0,  // 9: hacluster.v1.AgentService.Examine:input_type -> hacluster.v1.ExamineNodeRequest
+	13, // 10: hacluster.v1.AgentService.Observe:output_type -> hacluster.v1.ClusterStatus
+	7,  // 11: hacluster.v1.AgentService.Prepare:output_type -> hacluster.v1.PrepareResponse
+	9,  // 12: hacluster.v1.AgentService.Await:output_type -> hacluster.v1.AwaitResponse
+	4,  // 13: hacluster.v1.AgentService.Clock:output_type -> hacluster.v1.ClockResponse
+	2,  // 14: hacluster.v1.AgentService.Examine:output_type -> hacluster.v1.ExamineNodeResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_agent_proto_init() }
@@ -532,7 +623,7 @@ func file_hacluster_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_agent_proto_rawDesc), len(file_hacluster_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

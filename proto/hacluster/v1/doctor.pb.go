@@ -188,7 +188,10 @@ type Diagnosis struct {
 	// What shows it.
 	Evidence []string `protobuf:"bytes,5,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	// What a person should do; empty when nothing is to be done.
-	Remedy        string `protobuf:"bytes,6,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	Remedy string `protobuf:"bytes,6,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	// Left so, two machines may answer for one address: a node for which this is
+	// found is not let in.
+	TwoHolders    bool `protobuf:"varint,7,opt,name=two_holders,json=twoHolders,proto3" json:"two_holders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -265,6 +268,13 @@ func (x *Diagnosis) GetRemedy() string {
 	return ""
 }
 
+func (x *Diagnosis) GetTwoHolders() bool {
+	if x != nil {
+		return x.TwoHolders
+	}
+	return false
+}
+
 var File_hacluster_v1_doctor_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_doctor_proto_rawDesc = "" +
@@ -273,14 +283,16 @@ const file_hacluster_v1_doctor_proto_rawDesc = "" +
 	"\x0eExamineRequest\"z\n" +
 	"\vExamination\x123\n" +
 	"\bfindings\x18\x01 \x03(\v2\x17.hacluster.v1.DiagnosisR\bfindings\x126\n" +
-	"\x05worst\x18\x02 \x01(\x0e2 .hacluster.v1.Diagnosis.SeverityR\x05worst\"\xb5\x02\n" +
+	"\x05worst\x18\x02 \x01(\x0e2 .hacluster.v1.Diagnosis.SeverityR\x05worst\"\xd6\x02\n" +
 	"\tDiagnosis\x12<\n" +
 	"\bseverity\x18\x01 \x01(\x0e2 .hacluster.v1.Diagnosis.SeverityR\bseverity\x12\x14\n" +
 	"\x05check\x18\x02 \x01(\tR\x05check\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x18\n" +
 	"\asummary\x18\x04 \x01(\tR\asummary\x12\x1a\n" +
 	"\bevidence\x18\x05 \x03(\tR\bevidence\x12\x16\n" +
-	"\x06remedy\x18\x06 \x01(\tR\x06remedy\"r\n" +
+	"\x06remedy\x18\x06 \x01(\tR\x06remedy\x12\x1f\n" +
+	"\vtwo_holders\x18\a \x01(\bR\n" +
+	"twoHolders\"r\n" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSEVERITY_OK\x10\x01\x12\x11\n" +

@@ -519,9 +519,11 @@ type JoinRequest struct {
 	// Address and port for the other nodes; empty: as the daemon was started.
 	Advertise string `protobuf:"bytes,3,opt,name=advertise,proto3" json:"advertise,omitempty"`
 	// Join as a witness: a member that votes and holds nothing.
-	Witness       bool `protobuf:"varint,4,opt,name=witness,proto3" json:"witness,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Witness bool `protobuf:"varint,4,opt,name=witness,proto3" json:"witness,omitempty"`
+	// Join although the test of the networks finds what may make two holders.
+	AcceptFindings bool `protobuf:"varint,5,opt,name=accept_findings,json=acceptFindings,proto3" json:"accept_findings,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *JoinRequest) Reset() {
@@ -582,6 +584,13 @@ func (x *JoinRequest) GetWitness() bool {
 	return false
 }
 
+func (x *JoinRequest) GetAcceptFindings() bool {
+	if x != nil {
+		return x.AcceptFindings
+	}
+	return false
+}
+
 // JoinProgress is one step of a join, begun or ended.
 type JoinProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -594,7 +603,10 @@ type JoinProgress struct {
 	// Set in the last message.
 	Joined *InfoResponse `protobuf:"bytes,4,opt,name=joined,proto3" json:"joined,omitempty"`
 	// What the operator should know now, in the last message.
-	Hints         []string `protobuf:"bytes,5,rep,name=hints,proto3" json:"hints,omitempty"`
+	Hints []string `protobuf:"bytes,5,rep,name=hints,proto3" json:"hints,omitempty"`
+	// What the test of the networks has found, the gravest first: in a message of
+	// its own before the step ends, and again in the last message.
+	Findings      []*Diagnosis `protobuf:"bytes,6,rep,name=findings,proto3" json:"findings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -664,6 +676,77 @@ func (x *JoinProgress) GetHints() []string {
 	return nil
 }
 
+func (x *JoinProgress) GetFindings() []*Diagnosis {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+// JoinOutcome is what `haclusterctl join -o json` prints.
+type JoinOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// This node as a member; null when it was refused.
+	Joined *InfoResponse `protobuf:"bytes,1,opt,name=joined,proto3" json:"joined,omitempty"`
+	// What the operator should know now.
+	Hints []string `protobuf:"bytes,2,rep,name=hints,proto3" json:"hints,omitempty"`
+	// What the test of the networks has found, the gravest first.
+	Findings      []*Diagnosis `protobuf:"bytes,3,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinOutcome) Reset() {
+	*x = JoinOutcome{}
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinOutcome) ProtoMessage() {}
+
+func (x *JoinOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinOutcome.ProtoReflect.Descriptor instead.
+func (*JoinOutcome) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *JoinOutcome) GetJoined() *InfoResponse {
+	if x != nil {
+		return x.Joined
+	}
+	return nil
+}
+
+func (x *JoinOutcome) GetHints() []string {
+	if x != nil {
+		return x.Hints
+	}
+	return nil
+}
+
+func (x *JoinOutcome) GetFindings() []*Diagnosis {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
 // LeaveRequest takes this node out of its cluster.
 type LeaveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -675,7 +758,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +770,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +783,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{6}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LeaveRequest) GetLast() bool {
@@ -725,7 +808,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +820,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +833,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{7}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LeaveResponse) GetCluster() string {
@@ -799,7 +882,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -811,7 +894,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -824,7 +907,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{8}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Token) GetId() string {
@@ -899,7 +982,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +994,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1007,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{9}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateTokenRequest) GetTtlSeconds() uint64 {
@@ -967,7 +1050,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1062,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1075,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{10}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -1017,7 +1100,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1112,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1125,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{11}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{12}
 }
 
 type ListTokensResponse struct {
@@ -1055,7 +1138,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1150,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1163,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{12}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -1100,7 +1183,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1195,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1208,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{13}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -1143,7 +1226,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1238,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,14 +1251,14 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{14}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{15}
 }
 
 var File_hacluster_v1_lifecycle_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\n" +
-	"\x1chacluster/v1/lifecycle.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/config.proto\x1a\x18hacluster/v1/error.proto\"\r\n" +
+	"\x1chacluster/v1/lifecycle.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/config.proto\x1a\x19hacluster/v1/doctor.proto\x1a\x18hacluster/v1/error.proto\"\r\n" +
 	"\vInfoRequest\"\xcc\x03\n" +
 	"\fInfoResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
@@ -1212,18 +1295,24 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\aaddress\x18\x04 \x01(\tR\aaddress\x12)\n" +
 	"\x05token\x18\x05 \x01(\v2\x13.hacluster.v1.TokenR\x05token\x122\n" +
 	"\brevision\x18\x06 \x01(\v2\x16.hacluster.v1.RevisionR\brevision\x121\n" +
-	"\bfindings\x18\a \x03(\v2\x15.hacluster.v1.FindingR\bfindings\"y\n" +
+	"\bfindings\x18\a \x03(\v2\x15.hacluster.v1.FindingR\bfindings\"\xa2\x01\n" +
 	"\vJoinRequest\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x1c\n" +
 	"\tadvertise\x18\x03 \x01(\tR\tadvertise\x12\x18\n" +
-	"\awitness\x18\x04 \x01(\bR\awitness\"\xb3\x01\n" +
+	"\awitness\x18\x04 \x01(\bR\awitness\x12'\n" +
+	"\x0faccept_findings\x18\x05 \x01(\bR\x0eacceptFindings\"\xe8\x01\n" +
 	"\fJoinProgress\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.hacluster.v1.StepStateR\x05state\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x122\n" +
 	"\x06joined\x18\x04 \x01(\v2\x1a.hacluster.v1.InfoResponseR\x06joined\x12\x14\n" +
-	"\x05hints\x18\x05 \x03(\tR\x05hints\"\"\n" +
+	"\x05hints\x18\x05 \x03(\tR\x05hints\x123\n" +
+	"\bfindings\x18\x06 \x03(\v2\x17.hacluster.v1.DiagnosisR\bfindings\"\x8c\x01\n" +
+	"\vJoinOutcome\x122\n" +
+	"\x06joined\x18\x01 \x01(\v2\x1a.hacluster.v1.InfoResponseR\x06joined\x12\x14\n" +
+	"\x05hints\x18\x02 \x03(\tR\x05hints\x123\n" +
+	"\bfindings\x18\x03 \x03(\v2\x17.hacluster.v1.DiagnosisR\bfindings\"\"\n" +
 	"\fLeaveRequest\x12\x12\n" +
 	"\x04last\x18\x01 \x01(\bR\x04last\"c\n" +
 	"\rLeaveResponse\x12\x18\n" +
@@ -1283,7 +1372,7 @@ func file_hacluster_v1_lifecycle_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_lifecycle_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hacluster_v1_lifecycle_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_hacluster_v1_lifecycle_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_hacluster_v1_lifecycle_proto_goTypes = []any{
 	(StepState)(0),                // 0: hacluster.v1.StepState
 	(InfoResponse_Mode)(0),        // 1: hacluster.v1.InfoResponse.Mode
@@ -1293,50 +1382,55 @@ var file_hacluster_v1_lifecycle_proto_goTypes = []any{
 	(*InitResponse)(nil),          // 5: hacluster.v1.InitResponse
 	(*JoinRequest)(nil),           // 6: hacluster.v1.JoinRequest
 	(*JoinProgress)(nil),          // 7: hacluster.v1.JoinProgress
-	(*LeaveRequest)(nil),          // 8: hacluster.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 9: hacluster.v1.LeaveResponse
-	(*Token)(nil),                 // 10: hacluster.v1.Token
-	(*CreateTokenRequest)(nil),    // 11: hacluster.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 12: hacluster.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),     // 13: hacluster.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 14: hacluster.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),    // 15: hacluster.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),   // 16: hacluster.v1.RevokeTokenResponse
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*Revision)(nil),              // 18: hacluster.v1.Revision
-	(*Finding)(nil),               // 19: hacluster.v1.Finding
+	(*JoinOutcome)(nil),           // 8: hacluster.v1.JoinOutcome
+	(*LeaveRequest)(nil),          // 9: hacluster.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 10: hacluster.v1.LeaveResponse
+	(*Token)(nil),                 // 11: hacluster.v1.Token
+	(*CreateTokenRequest)(nil),    // 12: hacluster.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 13: hacluster.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),     // 14: hacluster.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),    // 15: hacluster.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),    // 16: hacluster.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),   // 17: hacluster.v1.RevokeTokenResponse
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*Revision)(nil),              // 19: hacluster.v1.Revision
+	(*Finding)(nil),               // 20: hacluster.v1.Finding
+	(*Diagnosis)(nil),             // 21: hacluster.v1.Diagnosis
 }
 var file_hacluster_v1_lifecycle_proto_depIdxs = []int32{
 	1,  // 0: hacluster.v1.InfoResponse.mode:type_name -> hacluster.v1.InfoResponse.Mode
-	17, // 1: hacluster.v1.InfoResponse.started:type_name -> google.protobuf.Timestamp
-	10, // 2: hacluster.v1.InitResponse.token:type_name -> hacluster.v1.Token
-	18, // 3: hacluster.v1.InitResponse.revision:type_name -> hacluster.v1.Revision
-	19, // 4: hacluster.v1.InitResponse.findings:type_name -> hacluster.v1.Finding
+	18, // 1: hacluster.v1.InfoResponse.started:type_name -> google.protobuf.Timestamp
+	11, // 2: hacluster.v1.InitResponse.token:type_name -> hacluster.v1.Token
+	19, // 3: hacluster.v1.InitResponse.revision:type_name -> hacluster.v1.Revision
+	20, // 4: hacluster.v1.InitResponse.findings:type_name -> hacluster.v1.Finding
 	0,  // 5: hacluster.v1.JoinProgress.state:type_name -> hacluster.v1.StepState
 	3,  // 6: hacluster.v1.JoinProgress.joined:type_name -> hacluster.v1.InfoResponse
-	17, // 7: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
-	17, // 8: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	10, // 9: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
-	10, // 10: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
-	2,  // 11: hacluster.v1.LifecycleService.Info:input_type -> hacluster.v1.InfoRequest
-	4,  // 12: hacluster.v1.LifecycleService.Init:input_type -> hacluster.v1.InitRequest
-	6,  // 13: hacluster.v1.LifecycleService.Join:input_type -> hacluster.v1.JoinRequest
-	8,  // 14: hacluster.v1.LifecycleService.Leave:input_type -> hacluster.v1.LeaveRequest
-	11, // 15: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
-	13, // 16: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
-	15, // 17: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
-	3,  // 18: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
-	5,  // 19: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
-	7,  // 20: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
-	9,  // 21: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
-	12, // 22: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
-	14, // 23: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
-	16, // 24: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	21, // 7: hacluster.v1.JoinProgress.findings:type_name -> hacluster.v1.Diagnosis
+	3,  // 8: hacluster.v1.JoinOutcome.joined:type_name -> hacluster.v1.InfoResponse
+	21, // 9: hacluster.v1.JoinOutcome.findings:type_name -> hacluster.v1.Diagnosis
+	18, // 10: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
+	18, // 11: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	11, // 12: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
+	11, // 13: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
+	2,  // 14: hacluster.v1.LifecycleService.Info:input_type -> hacluster.v1.InfoRequest
+	4,  // 15: hacluster.v1.LifecycleService.Init:input_type -> hacluster.v1.InitRequest
+	6,  // 16: hacluster.v1.LifecycleService.Join:input_type -> hacluster.v1.JoinRequest
+	9,  // 17: hacluster.v1.LifecycleService.Leave:input_type -> hacluster.v1.LeaveRequest
+	12, // 18: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
+	14, // 19: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
+	16, // 20: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
+	3,  // 21: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
+	5,  // 22: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
+	7,  // 23: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
+	10, // 24: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
+	13, // 25: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
+	15, // 26: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
+	17, // 27: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_lifecycle_proto_init() }
@@ -1345,6 +1439,7 @@ func file_hacluster_v1_lifecycle_proto_init() {
 		return
 	}
 	file_hacluster_v1_config_proto_init()
+	file_hacluster_v1_doctor_proto_init()
 	file_hacluster_v1_error_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1352,7 +1447,7 @@ func file_hacluster_v1_lifecycle_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_lifecycle_proto_rawDesc), len(file_hacluster_v1_lifecycle_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
