@@ -17,7 +17,7 @@ func TestDoctorAsksAllMembersAtOnce(t *testing.T) {
 	if err != nil || e.GetWorst() != pb.Diagnosis_SEVERITY_OK || !hasDiagnosis(e, "l2", "all 6 ways") || !hasDiagnosis(e, "api", "all 3 nodes") {
 		t.Errorf("Examine = %v, %v", e, err)
 	}
-	l.deaf = "lb2"
+	l.deaf, l.deafFor = "lb2", 100
 	e, err = client.Examine(t.Context(), &pb.ExamineRequest{})
 	if err != nil || e.GetWorst() != pb.Diagnosis_SEVERITY_ERROR || !hasDiagnosis(e, "l2", "from lb1 to lb2") || !hasDiagnosis(e, "l2", "from lb3 to lb2") {
 		t.Errorf("Examine with a deaf node = %v, %v", e, err)

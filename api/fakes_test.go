@@ -47,14 +47,17 @@ const document = `vrrp_instance vi_1 {
 // lan is a cluster whose nodes share one history and answer each other in
 // memory.
 type lan struct {
-	deaf    string // hears nobody
-	mu      sync.Mutex
-	state   cluster.State
-	history []store.Revision
-	nodes   map[string]*node
-	disarm  *disarm.Machine // of all nodes
-	stories []incident.Story
-	traced  map[string][]*splitbrain.Traced // by node
+	deaf     string // hears nobody,
+	deafFor  int    // in so many examinations of any node
+	examined int
+	joins    string // is no member yet
+	mu       sync.Mutex
+	state    cluster.State
+	history  []store.Revision
+	nodes    map[string]*node
+	disarm   *disarm.Machine // of all nodes
+	stories  []incident.Story
+	traced   map[string][]*splitbrain.Traced // by node
 }
 
 // node is one member with its Server.
@@ -189,13 +192,25 @@ func (n *node) Init(_ context.Context, o cluster.InitOptions) (store.Revision, e
 	return n.lan.history[0], nil
 }
 
-func (n *node) Join(_ context.Context, o cluster.JoinOptions) error {
+func (n *node) Join(ctx context.Context, o cluster.JoinOptions) error {
 	o.Progress(cluster.JoinStep{Name: cluster.StepParse})
 	if o.Token != "good" {
 		return errors.New("token is damaged: its checksum does not fit; copy the whole line again")
 	}
 	o.Progress(cluster.JoinStep{Name: cluster.StepParse, Done: true})
-	return nil
+	c := cluster.Candidate{Role: store.RoleVoter, Conn: n.Conn}
+	if o.Witness {
+		c.Role = store.RoleWitness
+	}
+	for _, m := range n.Members() {
+		if m.Name != n.name {
+			c.Members = append(c.Members, m)
+		}
+	}
+	c.Revision, _ = n.lan.Latest() // there is one
+	detail, err := o.Examine(ctx, c)
+	o.Progress(cluster.JoinStep{Name: cluster.StepExamine, Done: true, Detail: detail, Err: err})
+	return err
 }
 
 func (n *node) Leave(_ context.Context, last bool) ([]store.Member, error) {
@@ -239,22 +254,43 @@ func (n *node) Conn(name string) (grpc.ClientConnInterface, error) {
 	return n.lan.nodes[name].conn, nil
 }
 
-// Examine reports that the node named in deaf hears nobody.
-func (n *node) Examine(_ context.Context, session uint64) preflight.Report {
-	net := preflight.Network{Interface: "eth0", Instances: []string{"vi_1"}, VRIDs: []int{51}}
-	r := preflight.Report{Node: n.name, At: time.Now(), Networks: []preflight.Network{net}}
+// Plan is that of a node with the document, on the network that all share.
+func (n *node) Plan() preflight.Plan {
+	return preflight.Plan{
+		Node: n.name, Window: preflight.ShortWindow,
+		Networks: []preflight.Network{{Interface: "eth0", Source: netip.MustParseAddr("192.0.2.9"), Instances: []string{"vi_1"}, VRIDs: []int{51}}},
+		Findings: []preflight.Finding{{Severity: preflight.Warning, Check: "gate", Node: n.name, Summary: "no gate", Remedy: "build a kernel"}},
+	}
+}
+
+func (n *node) PlanFor(_, text string) (preflight.Plan, error) {
+	if text != document {
+		return preflight.Plan{}, errors.New("this is no document")
+	}
+	return n.Plan(), nil
+}
+
+// Examine reports that the node named in deaf hears nobody. What the others can
+// hear is who takes part in the cluster, or was named as a guest.
+func (n *node) Examine(_ context.Context, plan preflight.Plan) preflight.Report {
+	n.lan.mu.Lock()
+	defer n.lan.mu.Unlock()
+	n.lan.examined++
+	r := preflight.Report{Node: n.name, At: time.Now(), Networks: plan.Networks}
+	if n.lan.joins != "" {
+		r.Findings = plan.Findings
+	}
 	for other := range n.lan.nodes {
-		if other != n.name && n.name != n.lan.deaf && session != 0 {
-			for _, kind := range []preflight.Kind{preflight.Multicast, preflight.Unicast} {
-				r.Heard = append(r.Heard, preflight.Heard{From: other, Interface: "eth0", Kind: kind})
-			}
+		guest := slices.ContainsFunc(plan.Peers, func(p preflight.Peer) bool { return p.Name == other })
+		deaf := n.name == n.lan.deaf && n.lan.examined <= n.lan.deafFor
+		if other == n.name || deaf || plan.Session == 0 || other == n.lan.joins && !guest {
+			continue
+		}
+		for _, kind := range []preflight.Kind{preflight.Multicast, preflight.Unicast} {
+			r.Heard = append(r.Heard, preflight.Heard{From: other, Interface: "eth0", Kind: kind})
 		}
 	}
 	return r
-}
-
-func (n *node) Machine() []preflight.Finding {
-	return []preflight.Finding{{Severity: preflight.Warning, Check: "gate", Node: n.name, Summary: "no gate", Remedy: "build a kernel"}}
 }
 
 func (n *node) Prepare(context.Context, string, string) config.Findings { return n.refuse }

@@ -6,15 +6,11 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
-
-	"google.golang.org/grpc"
 
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
-	"github.com/hacluster/hacluster/internal/preflight"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -105,76 +101,6 @@ func (l lifecycleService) Init(ctx context.Context, req *pb.InitRequest) (*pb.In
 	resp.Token = tokenToProto(token)
 	resp.Token.Secret = secret
 	return resp, nil
-}
-
-// Join implements pb.LifecycleServiceServer.
-func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingServer[pb.JoinProgress]) error {
-	if l.s.o.Cluster == nil {
-		return errStandalone
-	}
-	if st := l.s.o.Cluster.Status(); st.State == cluster.Member {
-		return fmt.Errorf("%w (cluster %q)", cluster.ErrAlreadyMember, st.ClusterName)
-	}
-	advertise, err := parseAdvertise(req.GetAdvertise())
-	if err != nil {
-		return err
-	}
-	if err := stream.Send(l.s.lookAtMachine()); err != nil {
-		return err
-	}
-	var sendErr error
-	err = l.s.o.Cluster.Join(stream.Context(), cluster.JoinOptions{
-		Token: req.GetToken(), Addrs: req.GetAddresses(), Advertise: advertise, Witness: req.GetWitness(),
-		Progress: func(step cluster.JoinStep) {
-			if sendErr == nil {
-				sendErr = stream.Send(stepToProto(step))
-			}
-		},
-	})
-	if err != nil {
-		return err
-	}
-	if sendErr != nil {
-		return sendErr
-	}
-	return stream.Send(&pb.JoinProgress{Joined: l.s.info(), Hints: joinHints(l.s.o.Cluster.Members())})
-}
-
-// lookAtMachine is the step before a join that needs nobody: what would hurt this
-// node as a member. It refuses nothing, because all of it can be mended later.
-func (s *Server) lookAtMachine() *pb.JoinProgress {
-	out := &pb.JoinProgress{Step: "look at this machine", State: pb.StepState_STEP_STATE_DONE}
-	var wrong []string
-	for _, f := range s.o.Examiner.Machine() {
-		if f.Severity == preflight.Warning || f.Severity == preflight.Error {
-			wrong = append(wrong, f.Summary+" ("+f.Remedy+")")
-		}
-	}
-	if out.Detail = strings.Join(wrong, "; "); len(wrong) == 0 {
-		out.Detail = "haclusterctl doctor tests the networks to the others"
-	}
-	return out
-}
-
-// joinHints is what the operator should know of a cluster that has grown to
-// these members.
-func joinHints(members []store.Member) []string {
-	if len(members) != 2 || !members[0].Role.Votes() || !members[1].Role.Votes() {
-		return nil
-	}
-	return []string{"the cluster has two voters: when one fails, the configuration is read-only until it returns. " +
-		"A third node changes that, or a witness (haclusterctl join --witness), and makes policy quorum possible"}
-}
-
-func stepToProto(step cluster.JoinStep) *pb.JoinProgress {
-	out := &pb.JoinProgress{Step: step.Name, Detail: step.Detail, State: pb.StepState_STEP_STATE_RUNNING}
-	switch {
-	case step.Err != nil:
-		out.State, out.Detail = pb.StepState_STEP_STATE_FAILED, step.Err.Error()
-	case step.Done:
-		out.State = pb.StepState_STEP_STATE_DONE
-	}
-	return out
 }
 
 // Leave implements pb.LifecycleServiceServer.

@@ -3,20 +3,22 @@ package node
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/hacluster/hacluster/cluster/mesh"
 	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/preflight"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
-// examineFor is how long a node listens to the test datagrams of the others. The
-// requests reach them well within the first pause.
+// examineFor is how long the doctor lets nodes listen to each other. The requests
+// reach them well within the first pause.
 const examineFor = 2500 * time.Millisecond
 
 // examiner looks at this node for the doctor: it puts together what the node runs
@@ -25,6 +27,9 @@ type examiner struct {
 	node  string
 	state func() desired.State
 	plane func() *plane // set before anybody asks
+
+	// compile reads a document as this node would run it.
+	compile func(file, text string) (*config.Config, config.Findings)
 
 	// Of a member; nil when the daemon runs alone.
 	peers   func() splitbrain.PeerView
@@ -38,46 +43,56 @@ func (m *member) examiner() *examiner {
 		node:    m.o.Name,
 		state:   func() desired.State { return m.state.get().state },
 		plane:   func() *plane { return m.plane },
+		compile: m.runner.compile,
 		peers:   m.peerView,
 		gossip:  func() []mesh.MemberState { return m.cluster.MeshMembers() },
 		members: func() []store.Member { return m.cluster.Members() },
 	}
 }
 
-// Examine implements api.Examiner.
-func (e *examiner) Examine(ctx context.Context, session uint64) preflight.Report {
-	plan := preflight.Plan{Node: e.node, Session: session, Networks: e.networks(), Window: examineFor}
-	var peers splitbrain.PeerView
-	witness := make(map[string]bool)
-	if e.peers != nil {
-		peers = e.peers()
-		for _, m := range e.members() {
-			witness[m.Name] = m.Role == store.RoleWitness
-		}
-	}
-	for _, m := range peers.Members {
-		plan.Peers = append(plan.Peers, preflight.Peer{Name: m.Name, Addrs: m.Addrs})
-	}
-	r := preflight.Examine(ctx, plan)
-	r.Witness = witness[e.node]
-	if e.peers != nil {
-		r.Links = e.links(e.peers())
-	}
-	r.Findings = append(r.Findings, e.Machine()...)
-	return r
-}
-
-// networks lists the interfaces and families of the virtual routers.
-func (e *examiner) networks() []preflight.Network {
+// Plan implements api.Examiner.
+func (e *examiner) Plan() preflight.Plan {
 	sources := make(map[string]netip.Addr)
 	for _, u := range e.plane().engine.Status() {
 		for _, inst := range u.Instances {
 			sources[inst.Name] = inst.Source
 		}
 	}
+	plan := preflight.Plan{
+		Node: e.node, Window: examineFor, Findings: e.machine(e.state()),
+		Networks: networks(e.state(), func(i *vrrp.InstanceSpec) netip.Addr { return sources[i.Name] }),
+	}
+	if e.peers == nil {
+		return plan
+	}
+	for _, m := range e.peers().Members {
+		p := preflight.Peer{Name: m.Name, Addrs: m.Addrs}
+		for _, mac := range m.MACs {
+			p.MACs = append(p.MACs, net.HardwareAddr(mac[:]).String())
+		}
+		plan.Peers = append(plan.Peers, p)
+	}
+	return plan
+}
+
+// Examine implements api.Examiner.
+func (e *examiner) Examine(ctx context.Context, plan preflight.Plan) preflight.Report {
+	r := preflight.Examine(ctx, plan)
+	if e.peers != nil {
+		for _, m := range e.members() {
+			r.Witness = r.Witness || m.Name == e.node && m.Role == store.RoleWitness
+		}
+		r.Links = e.links(e.peers())
+	}
+	return r
+}
+
+// networks lists the interfaces and families of the virtual routers.
+func networks(state desired.State, source func(*vrrp.InstanceSpec) netip.Addr) []preflight.Network {
 	var out []preflight.Network
-	for _, u := range e.state().Units {
-		for _, inst := range u.Spec.Instances {
+	for _, u := range state.Units {
+		for j := range u.Spec.Instances {
+			inst := &u.Spec.Instances[j]
 			v6 := inst.Family == vrrp.IPv6
 			i := slices.IndexFunc(out, func(n preflight.Network) bool { return n.Interface == inst.Interface && n.IPv6 == v6 })
 			if i < 0 {
@@ -88,12 +103,16 @@ func (e *examiner) networks() []preflight.Network {
 			n.Unicast = n.Unicast && inst.Wire.Unicast
 			n.Instances, n.VRIDs = append(n.Instances, inst.Name), append(n.VRIDs, int(inst.VRID))
 			if !n.Source.IsValid() {
-				n.Source = sources[inst.Name]
+				n.Source = source(inst)
 			}
 			for _, a := range slices.Concat(inst.Addresses, inst.Excluded) {
 				if ip := a.Prefix.Addr(); ip.Is6() == v6 && a.Interface == inst.Interface {
 					n.VIPs = append(n.VIPs, ip)
 				}
+			}
+			n.AllowForeign = append(n.AllowForeign, u.SplitBrain.AllowForeign...)
+			for _, p := range inst.Wire.Peers {
+				n.AllowForeign = append(n.AllowForeign, p.Addr)
 			}
 		}
 	}
@@ -125,10 +144,10 @@ func (e *examiner) links(peers splitbrain.PeerView) []preflight.Link {
 	return out
 }
 
-// Machine implements api.Examiner.
-func (e *examiner) Machine() []preflight.Finding {
+// machine looks at this machine for what it runs, or would run.
+func (e *examiner) machine(state desired.State) []preflight.Finding {
 	var interfaces []string
-	for _, n := range e.networks() {
+	for _, n := range networks(state, func(*vrrp.InstanceSpec) netip.Addr { return netip.Addr{} }) {
 		if !slices.Contains(interfaces, n.Interface) {
 			interfaces = append(interfaces, n.Interface)
 		}
@@ -143,9 +162,9 @@ func (e *examiner) Machine() []preflight.Finding {
 	} else {
 		out = append(out, preflight.Finding{Severity: preflight.OK, Check: "gate", Node: e.node, Summary: "the kernel gate of " + e.node + " is available"})
 	}
-	if err := checkRival(e.state()); err != nil {
+	if err := checkRival(state); err != nil {
 		out = append(out, preflight.Finding{
-			Severity: preflight.Error, Check: "keepalived", Node: e.node, Summary: err.Error(),
+			Severity: preflight.Error, Check: "keepalived", Node: e.node, TwoHolders: true, Summary: err.Error(),
 			Remedy: "one program may run a virtual router on a machine",
 		})
 	}

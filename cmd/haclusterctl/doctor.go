@@ -34,7 +34,7 @@ Exit status: 0 nothing is wrong, 1 a warning or an error was found.`,
 				if a.json() {
 					err = a.printJSON(e)
 				} else {
-					a.printExamination(e)
+					a.printDiagnoses(e.GetFindings())
 				}
 				if err == nil && e.GetWorst() >= pb.Diagnosis_SEVERITY_WARNING {
 					err = &exitError{code: exitRefused}
@@ -47,8 +47,8 @@ Exit status: 0 nothing is wrong, 1 a warning or an error was found.`,
 	return cmd
 }
 
-func (a *app) printExamination(e *pb.Examination) {
-	for _, d := range e.GetFindings() {
+func (a *app) printDiagnoses(found []*pb.Diagnosis) {
+	for _, d := range found {
 		style, name := green, "ok"
 		switch d.GetSeverity() {
 		case pb.Diagnosis_SEVERITY_NOTE:

@@ -152,6 +152,16 @@ func (d *daemon) Join(req *pb.JoinRequest, stream grpc.ServerStreamingServer[pb.
 	}
 	send("check token", pb.StepState_STEP_STATE_DONE, "")
 	send("reach a member", pb.StepState_STEP_STATE_DONE, "192.0.2.11:7112")
+	if d.is("deaf") {
+		found := examined()
+		stream.Send(&pb.JoinProgress{Step: "test the networks", State: pb.StepState_STEP_STATE_RUNNING, Findings: found})
+		if !req.GetAcceptFindings() {
+			send("test the networks", pb.StepState_STEP_STATE_FAILED, "deaf")
+			return refusal(codes.FailedPrecondition, pb.ErrorReason_ERROR_REASON_REFUSED, "test the networks: one finding by which two machines may answer for one address", "put it right and join again, or say --accept-findings")
+		}
+		send("test the networks", pb.StepState_STEP_STATE_DONE, "accepted: one finding")
+		return stream.Send(&pb.JoinProgress{Joined: &pb.InfoResponse{Node: "lb02", Cluster: "web"}, Findings: found})
+	}
 	return stream.Send(&pb.JoinProgress{Joined: &pb.InfoResponse{Node: "lb02", Cluster: "web"}})
 }
 
@@ -437,14 +447,18 @@ func (i incidents) Replay(context.Context, *pb.ReplayIncidentRequest) (*pb.Repla
 }
 
 func (d doctors) Examine(context.Context, *pb.ExamineRequest) (*pb.Examination, error) {
-	ok := &pb.Diagnosis{Severity: pb.Diagnosis_SEVERITY_OK, Check: "clock", Summary: "the clocks are within 2ms"}
+	found := examined()
 	if !d.d.is("deaf") {
-		return &pb.Examination{Findings: []*pb.Diagnosis{ok}, Worst: ok.GetSeverity()}, nil
+		found = found[1:]
 	}
-	deaf := &pb.Diagnosis{
-		Severity: pb.Diagnosis_SEVERITY_ERROR, Check: "l2", Node: "lb02",
+	return &pb.Examination{Findings: found, Worst: found[0].GetSeverity()}, nil
+}
+
+// examined is what is found where lb02 is deaf.
+func examined() []*pb.Diagnosis {
+	return []*pb.Diagnosis{{
+		Severity: pb.Diagnosis_SEVERITY_ERROR, Check: "l2", Node: "lb02", TwoHolders: true,
 		Summary:  "IP protocol 112 does not pass from lb01 to lb02 on eth0 (vi_1)",
 		Evidence: []string{"3 test datagrams from lb01 to lb02"}, Remedy: "let protocol 112 pass",
-	}
-	return &pb.Examination{Findings: []*pb.Diagnosis{deaf, ok}, Worst: deaf.GetSeverity()}, nil
+	}, {Severity: pb.Diagnosis_SEVERITY_OK, Check: "clock", Summary: "the clocks are within 2ms"}}
 }

@@ -1,0 +1,65 @@
+package node
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/internal/preflight"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// maxListen bounds for how long adverts of others are listened to.
+const maxListen = 5 * time.Second
+
+// PlanFor implements api.Examiner: a node that is about to join runs nothing yet,
+// and tests the networks of what it would run.
+func (e *examiner) PlanFor(file, text string) (preflight.Plan, error) {
+	state, err := e.would(file, text)
+	if err != nil {
+		return preflight.Plan{}, err
+	}
+	plan := preflight.Plan{Node: e.node, Networks: networks(state, primary), Window: preflight.ShortWindow, Findings: e.machine(state)}
+	// A router with our number most likely has our interval as well.
+	for _, u := range state.Units {
+		for _, i := range u.Spec.Instances {
+			plan.Window = max(plan.Window, min(i.AdvertInterval*5/4, maxListen))
+		}
+	}
+	return plan, nil
+}
+
+// would is what this node would run of a document.
+func (e *examiner) would(file, text string) (desired.State, error) {
+	cfg, findings := e.compile(file, text)
+	if err := findings.Err(); err != nil {
+		return desired.State{}, err
+	}
+	return desired.For(cfg), nil
+}
+
+// primary is the address from which an instance would send: see vrrp's sourceOf.
+func primary(i *vrrp.InstanceSpec) netip.Addr {
+	if i.Wire.Source.IsValid() {
+		return i.Wire.Source
+	}
+	ifi, err := net.InterfaceByName(i.Interface)
+	if err != nil {
+		return netip.Addr{} // which the machine's findings say
+	}
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return netip.Addr{}
+	}
+	for _, text := range addrs {
+		p, err := netip.ParsePrefix(text.String())
+		if err != nil {
+			continue
+		}
+		if a := p.Addr(); i.Family == vrrp.IPv4 && a.Is4() || i.Family == vrrp.IPv6 && a.Is6() && a.IsLinkLocalUnicast() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
