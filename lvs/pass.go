@@ -20,16 +20,16 @@ func (r *Reconciler) pass(ctx context.Context, now time.Time) {
 
 	r.claim(keys)
 	ops := r.plan(now, keys)
+	var refused []Refusal
 	if len(ops) > 0 {
 		r.warnOfDrift(ops, asked)
-		refused, err := r.opts.Kernel.Write(ctx, ops)
-		if err != nil {
+		if refused, err = r.opts.Kernel.Write(ctx, ops); err != nil {
 			r.lost(ctx, now, err)
 			return
 		}
 		r.written(ops, refused)
-		r.setBack(now, keys, refused)
 	}
+	r.setBack(now, keys, refused)
 	r.failures, r.status.Err = 0, nil
 	r.publish(keys)
 }

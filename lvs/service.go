@@ -56,9 +56,9 @@ type Persistence struct {
 	Engine string
 }
 
-// maskOther stands for an observed mask that is no prefix. Nothing wanted has
+// MaskOther stands for an observed mask that is no prefix. Nothing wanted has
 // it.
-const maskOther uint8 = 255
+const MaskOther uint8 = 255
 
 // Server is a real server of a service. It is known by its Address and compares
 // with ==, but see sameServer.
