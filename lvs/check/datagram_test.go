@@ -22,10 +22,10 @@ func TestUDP(t *testing.T) {
 		up    bool
 		want  string
 	}{
-		{name: "silence is up", check: UDP{Target: silent}, up: true, want: "no ICMP error within 300ms"},
+		{name: "silence is up", check: UDP{Target: silent}, up: true, want: "no ICMP error within 1s"},
 		{name: "nobody listens", check: UDP{Target: nobody(t)}, want: "connection refused"},
 		{name: "a reply is up", check: UDP{Target: echo}, up: true, want: "the server replies"},
-		{name: "silence when a reply is required", check: UDP{Target: silent, RequireReply: true}, want: "no reply within 300ms"},
+		{name: "silence when a reply is required", check: UDP{Target: silent, RequireReply: true}, want: "no reply within 1s"},
 		{name: "random payload", check: UDP{Target: echo, RequireReply: true, MinReply: 32, MaxReply: 32}, up: true},
 		{name: "reply as wanted", check: UDP{Target: echo, Payload: payload, RequireReply: true, Reply: []byte("pin"), MaxReply: DefaultMaxReply}, up: true, want: "as wanted"},
 		{name: "reply longer than wanted bytes", check: UDP{Target: echo, Payload: payload, RequireReply: true, Reply: []byte("ping-pong"), MaxReply: DefaultMaxReply}, up: true},
@@ -36,7 +36,10 @@ func TestUDP(t *testing.T) {
 		{name: "too long", check: UDP{Target: echo, Payload: payload, RequireReply: true, MaxReply: 3}, want: "longer than max_reply_length 3"},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { want(t, test.check, test.up, test.want) })
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			want(t, test.check, test.up, test.want)
+		})
 	}
 }
 
@@ -74,14 +77,17 @@ func TestDNS(t *testing.T) {
 	}{
 		{"error code", DNS{Target: answer(func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure })}, "answers SERVFAIL (code 2) for . SOA"},
 		{"unknown code", DNS{Target: answer(func(m *dns.Msg) { m.Rcode = 14 })}, "answers unknown (code 14)"},
-		{"answer to another query", DNS{Target: answer(func(m *dns.Msg) { m.Id++ }).within(brief)}, "no answer within 300ms"},
-		{"a query", DNS{Target: answer(func(m *dns.Msg) { m.Response = false }).within(brief)}, "no answer within 300ms"},
-		{"not DNS", DNS{Target: servePackets(t, func([]byte) []byte { return []byte("nonsense") }).within(brief)}, "no answer within 300ms"},
+		{"answer to another query", DNS{Target: answer(func(m *dns.Msg) { m.Id++ }).within(brief)}, "no answer within 1s"},
+		{"a query", DNS{Target: answer(func(m *dns.Msg) { m.Response = false }).within(brief)}, "no answer within 1s"},
+		{"not DNS", DNS{Target: servePackets(t, func([]byte) []byte { return []byte("nonsense") }).within(brief)}, "no answer within 1s"},
 		{"nobody listens", DNS{Target: nobody(t)}, "connection refused"},
 		{"no name", DNS{Target: fine, Name: strings.Repeat("x", 64) + ".example"}, "ask for xxx"},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { wantDown(t, test.check, test.want) })
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			wantDown(t, test.check, test.want)
+		})
 	}
 }
 

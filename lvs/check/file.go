@@ -61,7 +61,7 @@ func (c File) judge(n int, seen string) Result {
 	if product == -math.MaxInt32 {
 		return down(c, "%s, which is the least weight there is", seen)
 	}
-	r := up(c, "%s, which adds %+d to the weight", seen, product)
+	r := up(c, "%s, and adds %+d to the weight", seen, product)
 	r.Weight = Weight{Op: WeightAdjust, Value: product}
 	return r
 }

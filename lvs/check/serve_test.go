@@ -14,7 +14,7 @@ import (
 // brief what it gives one that should time out.
 const (
 	patience = 20 * time.Second
-	brief    = 300 * time.Millisecond
+	brief    = time.Second
 )
 
 // serve answers each connection to a port of loopback with f until the test
@@ -116,6 +116,7 @@ func want(t *testing.T, c Checker, up bool, words string) Result {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	r := c.Check(ctx)
+	t.Log(r.Reason)
 	if r.Up != up || !strings.HasPrefix(r.Reason, c.String()+": ") || !strings.Contains(r.Reason, words) {
 		t.Errorf("up %v: %s\nwant %v, %s: … %s", r.Up, r.Reason, up, c, words)
 	}

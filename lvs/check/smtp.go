@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // SMTP is SMTP_CHECK: a server is up when it greets (220), takes HELO (250) and
@@ -30,15 +30,14 @@ const (
 // String implements Checker.
 func (c SMTP) String() string { return SMTPCheck.String() + " " + c.Target.Addr.String() }
 
-// Check implements Checker. Its bound is the timeout for the connection, and the
-// same again for each of the three replies.
+// Check implements Checker. Its bound is the timeout for the connection, and four
+// times that for each of the three replies, with no gap longer than the timeout.
 func (c SMTP) Check(ctx context.Context) Result {
-	conn, err := c.Target.dial(ctx, "tcp")
+	conn, err := c.Target.connect(ctx)
 	if err != nil {
 		return down(c, "%s", c.Target.explain(err))
 	}
 	defer conn.Close()
-	defer watch(ctx, conn)()
 	in := bufio.NewReaderSize(conn, smtpLineLimit)
 	for _, step := range []struct {
 		name, send string
@@ -48,8 +47,11 @@ func (c SMTP) Check(ctx context.Context) Result {
 		{name: "HELO", send: "HELO " + c.helo(conn.LocalAddr()), want: 250},
 		{name: "QUIT", send: "QUIT", want: 221},
 	} {
-		code, text, err := c.step(ctx, conn, in, step.send)
+		conn.begin()
+		code, text, err := ask(conn, in, step.send)
 		switch {
+		case ctx.Err() != nil:
+			return down(c, "%s", c.Target.explain(context.Cause(ctx)))
 		case err != nil:
 			return down(c, "%s: %s", step.name, c.Target.explain(err))
 		case code != step.want:
@@ -59,24 +61,14 @@ func (c SMTP) Check(ctx context.Context) Result {
 	return up(c, "greets and takes HELO")
 }
 
-// step sends a line, if there is one, and reads the reply.
-func (c SMTP) step(ctx context.Context, conn net.Conn, in *bufio.Reader, line string) (code int, text string, err error) {
-	if err := conn.SetDeadline(time.Now().Add(c.Target.timeout())); err != nil {
-		return 0, "", err
-	}
-	if ctx.Err() != nil { // it may have ended before the deadline was set
-		return 0, "", context.Cause(ctx)
-	}
+// ask sends a line, if there is one, and reads the reply.
+func ask(conn io.Writer, in *bufio.Reader, line string) (code int, text string, err error) {
 	if line != "" {
-		if _, err := conn.Write([]byte(line + "\r\n")); err != nil {
+		if _, err := io.WriteString(conn, line+"\r\n"); err != nil {
 			return 0, "", err
 		}
 	}
-	code, text, err = readReply(in)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return code, text, err
+	return readReply(in)
 }
 
 // readReply reads a reply of one or several lines and returns its code and its

@@ -45,10 +45,11 @@ func TestSMTP(t *testing.T) {
 		{name: "gone at once", server: func(net.Conn) {}, want: "greeting: the server closed the connection"},
 		{name: "a line without end", server: func(c net.Conn) { flood(c, "220 x") }, want: "greeting: the server sends a line of more than 2048 bytes"},
 		{name: "lines without end", server: func(c net.Conn) { flood(c, "220-x\r\n") }, want: "greeting: the server sends a reply of more than 100 lines"},
-		{name: "silent", server: hold, timeout: true, want: "greeting: no answer within 300ms"},
+		{name: "silent", server: hold, timeout: true, want: "greeting: the server accepts the connection, but its answer is not there within 1s"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			target := serve(t, test.server)
 			if test.timeout {
 				target = target.within(brief)

@@ -171,6 +171,9 @@ func watch(ctx context.Context, c interface{ SetDeadline(time.Time) error }) (st
 
 // explain says in words what an error of the network means.
 func (t Target) explain(err error) string {
+	if late, ok := errors.AsType[hangs](err); ok {
+		return late.Error()
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "the check was stopped"

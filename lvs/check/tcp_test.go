@@ -28,7 +28,7 @@ func TestTCPSaysWhyAServerIsDown(t *testing.T) {
 		want   string
 	}{
 		{"nobody listens", nobody(t), "connection refused: the host answers, but nothing listens"},
-		{"nobody answers", full.within(brief), "no answer within 300ms"},
+		{"nobody answers", full.within(brief), "no answer within 1s"},
 		{"no such source", Target{Addr: full.Addr, Bind: netip.MustParseAddrPort("192.0.2.77:0")}, "cannot use source address 192.0.2.77:0: this machine does not have it"},
 		{"source of the other family", Target{Addr: full.Addr, Bind: netip.MustParseAddrPort("[::1]:0")}, "::1 is not of the family of 127.0.0.1"},
 		{"no such interface", Target{Addr: full.Addr, Interface: "nolink0"}, "no interface nolink0"},
