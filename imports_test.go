@@ -58,7 +58,8 @@ var mayImport = map[string][]string{
 	"api":      join(below, join(leaves, "desired", "observed", "alert", "proto")...),
 	// Under node stands what knows several leaves and is one idea each.
 	"node/arbitrate": join(below, join(leaves, "desired", "observed")...),
-	"node":           join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate")...),
+	"node/fencing":   join(below, join(leaves, "desired", "node/arbitrate")...),
+	"node":           join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/fencing")...),
 
 	"cmd/haclusterd":   join(below, "node", "config"),
 	"cmd/haclusterctl": {"proto", "config", "internal/version"},

@@ -21,6 +21,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/node/arbitrate"
+	"github.com/hacluster/hacluster/node/fencing"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
@@ -51,10 +52,9 @@ type member struct {
 	disarm    latest[*disarm.Machine]
 	records   latest[*incident.Machine]
 	incidents latest[*incident.Reporter]
-	fencing   latest[*fencing]
+	fencing   latest[*fencing.Fencing]
 	elect     latest[*cluster.Electorates]
 	voter     latest[*cluster.VoterMemory]
-	voices    latest[splitbrain.PeerView] // the newest
 
 	traces *incident.Traces
 
@@ -327,7 +327,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Probe:    m.probes.shell.Send,
 		Verified: m.verified,
 	})
-	arbiter.SetMACs(m.probes.macs())
+	arbiter.SetMACs(hardware())
 	m.paths, m.kin = nil, vrrp.Kin{} // this membership's session knows none yet
 	arbiter.SetLeaseBound(bound)
 	m.voter.set(voter)
@@ -343,7 +343,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	succession := &cluster.Succession{
 		Cluster: m.cluster, Machine: m.elect.get(), Bound: voter.Bound,
 		Set:     func(e cluster.Electorate) { arbiter.SetElectorate(splitbrain.Electorate(e)) },
-		Reports: func(epoch uint64, voters []string) bool { p := m.voices.get(); return p.Reports(epoch, voters) },
+		Reports: func(epoch uint64, voters []string) bool { p := m.peerView(); return p.Reports(epoch, voters) },
 	}
 	parts.start(ctx, nil, succession.Run)
 	m.startSafety(ctx, parts, arbiter, boot)
@@ -395,11 +395,10 @@ func (m *member) receive(r mesh.Receipt) {
 
 // peersChanged runs on the arbiter's goroutine.
 func (m *member) peersChanged(p splitbrain.PeerView) {
-	m.voices.set(p)
 	m.view.Peers(p)
 	m.restarts.Note(p, m.view.Record)
 	if f := m.fencing.get(); f != nil {
-		f.setPeers(p)
+		f.PeersChanged()
 	}
 	m.tellKin(p)
 	// A member's adverts come from the networks of its virtual addresses:

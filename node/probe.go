@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -100,7 +101,7 @@ func (p *probes) run(ctx context.Context) error {
 		}
 		p.evict(strays)
 		if a := p.m.arbiter.get(); a != nil {
-			a.SetMACs(p.macs())
+			a.SetMACs(hardware())
 			state := p.m.state.get().state
 			a.SetAddrs(p.addrs(state.Mesh.Interface))
 			p.findGateways(state)
@@ -134,18 +135,23 @@ func (p *probes) addrs(iface string) []netip.Addr {
 	return addrs
 }
 
-// macs are the hardware addresses by which this node may answer.
-func (p *probes) macs() []splitbrain.MAC {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var macs []splitbrain.MAC
-	for _, l := range p.links {
-		if mac := l.HardwareAddr; len(mac) == 6 && !l.Loopback && !slices.Contains(macs, splitbrain.MAC(mac)) {
-			macs = append(macs, splitbrain.MAC(mac))
+// hardware are the addresses by which this node may answer, in order.
+func hardware() []splitbrain.MAC {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil // nothing can be proved of this node then
+	}
+	var out []splitbrain.MAC
+	for _, ifi := range interfaces {
+		if len(ifi.HardwareAddr) != 6 || ifi.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		if mac := splitbrain.MAC(ifi.HardwareAddr); !slices.Contains(out, mac) {
+			out = append(out, mac)
 		}
 	}
-	slices.SortFunc(macs, func(a, b splitbrain.MAC) int { return slices.Compare(a[:], b[:]) })
-	return macs
+	slices.SortFunc(out, func(a, b splitbrain.MAC) int { return slices.Compare(a[:], b[:]) })
+	return out
 }
 
 // findGateways looks up the way out of each network that a unit serves on.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hacluster/hacluster/alert"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/node/fencing"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
@@ -15,17 +16,17 @@ import (
 // startSafety starts what shows people how safe the cluster is, and what they
 // decide about it. It ends with the membership.
 func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitbrain.Arbiter, boot splitbrain.BootID) {
-	f := newFencing(fenceOptions{
-		log: m.log.With("component", "fence"), node: m.o.Name, boot: boot, arbiter: arbiter,
-		alert:    func(a splitbrain.Alert) { m.view.Alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
-		members:  m.cluster.Members,
-		units:    m.plane.engine.Status,
-		state:    func() desired.State { return m.state.get().state },
-		prover:   prober{m},
-		disarmed: func() bool { _, _, standing := m.disarm.get().Standing(); return standing },
+	f := fencing.New(fencing.Options{
+		Log: m.log.With("component", "fence"), Node: m.o.Name, Boot: boot, Arbiter: arbiter,
+		Alert:    func(a splitbrain.Alert) { m.view.Alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
+		Members:  m.cluster.Members,
+		Units:    m.plane.engine.Status,
+		State:    func() desired.State { return m.state.get().state },
+		Peers:    m.peerView,
+		Disarmed: func() bool { _, _, standing := m.disarm.get().Standing(); return standing },
 	})
 	m.fencing.set(f)
-	parts.start(ctx, nil, f.run)
+	parts.start(ctx, nil, f.Run)
 	i := incident.NewReporter(incident.ReporterOptions{
 		Node: m.o.Name, Boot: uint64(boot), Log: m.log, View: m.view, Machine: m.records.get(), Traces: m.traces,
 		Leader: func() string { return m.cluster.Status().Leader }, Apply: m.cluster.Apply,
@@ -43,6 +44,9 @@ func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitb
 	parts.start(ctx, nil, i.Look)
 	parts.start(ctx, nil, i.Give)
 }
+
+// peerView is what the members say; nothing while this node is in no cluster.
+func (m *member) peerView() splitbrain.PeerView { return m.view.Known().Peers }
 
 // stories are what this membership knows.
 func (m *member) stories() []incident.Story {
