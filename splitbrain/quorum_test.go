@@ -181,7 +181,7 @@ func TestAChangeOfPolicyMovesNothing(t *testing.T) {
 	}
 }
 
-// S4, R6e: a holder that is cut off from Raft hears of the electorate by records.
+// S4a, R6e: a holder that is cut off from Raft hears of the electorate by records.
 func TestTheElectorateTravelsInRecords(t *testing.T) {
 	w := reigning(t, "n1", "n2", "n3")
 	next := Electorate{Epoch: 2, Voters: []string{"n1", "n2"}}

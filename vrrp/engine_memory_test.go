@@ -22,7 +22,8 @@ type memoryLAN struct {
 	sockets []*memorySocket
 	cut     map[string]bool // hosts that nobody hears
 	sent    []sentDatagram
-	quiet   bool // do not record
+	quiet   bool   // do not record
+	onSend  func() // called before a batch leaves
 }
 
 type sentDatagram struct {
@@ -37,6 +38,12 @@ func (lan *memoryLAN) setCut(host string, cut bool) {
 	lan.mu.Lock()
 	defer lan.mu.Unlock()
 	lan.cut[host] = cut
+}
+
+func (lan *memoryLAN) setOnSend(f func()) {
+	lan.mu.Lock()
+	defer lan.mu.Unlock()
+	lan.onSend = f
 }
 
 // lastSent is when a host last sent an advert that was not a goodbye.
@@ -141,6 +148,11 @@ func (s *memorySocket) deliver(p Packet) {
 
 func (s *memorySocket) Send(batch []Datagram, _ func(int, error)) {
 	s.lan.mu.Lock()
+	if hook := s.lan.onSend; hook != nil {
+		s.lan.mu.Unlock()
+		hook()
+		s.lan.mu.Lock()
+	}
 	defer s.lan.mu.Unlock()
 	for _, d := range batch {
 		if !s.lan.quiet {

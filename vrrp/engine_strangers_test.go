@@ -9,8 +9,9 @@ import (
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
 
-// A router that is no member sends with the highest priority: does it take the
-// virtual router away?
+// S63, R10: a router that is no member sends with the highest priority: does it take
+// the virtual router away? To ignore one that shares an address would make a second
+// master for ever, and to follow one that shares none is no business of ours.
 func TestStrangersAreJudgedByTheirAddresses(t *testing.T) {
 	const stranger = "192.0.2.66"
 	ours, theirs := "10.0.0.51", "203.0.113.7"
