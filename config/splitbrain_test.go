@@ -95,6 +95,7 @@ func TestSecretsOfFenceAgentsAreHidden(t *testing.T) {
 	}
 }
 
+// S17, S69: no lease is shorter than the protocol and the machine can keep.
 func TestALeaseFollowsTheAdvertInterval(t *testing.T) {
 	mesh := config.SplitBrain{KernelLease: true}
 	for _, tt := range []struct {
@@ -128,6 +129,21 @@ func TestQuorumIsRefusedWithoutACluster(t *testing.T) {
 	}
 	if err := compiled(t, strings.Replace(fenced, "quorum", "mesh", 1)).Alone().Err(); err != nil {
 		t.Errorf("Alone = %v for policy mesh, want none", err)
+	}
+}
+
+// S19, R6: an owner has its address before the daemon runs, and asks nobody.
+func TestQuorumIsRefusedToTheOwnerOfAnAddress(t *testing.T) {
+	owner := func(policy string) error {
+		text := strings.Replace(strings.Replace(fenced, "quorum", policy, 1), "interface eth0", "interface eth0\n    priority 255", 1)
+		_, findings := config.Compile(syntax.Parse("f", text), "lb01")
+		return findings.Err()
+	}
+	if err := owner("quorum"); err == nil || !strings.Contains(err.Error(), "priority 255 is for the owner of an address") {
+		t.Errorf("policy quorum with priority 255: %v, want it refused", err)
+	}
+	if err := owner("mesh"); err != nil {
+		t.Errorf("policy mesh with priority 255: %v, want none", err)
 	}
 }
 

@@ -118,6 +118,7 @@ func TestAnInstanceInNoGroupIsAUnit(t *testing.T) {
 	equal(t, "split brain", u.SplitBrain, desired.SplitBrain{Policy: "mesh", Lease: 2 * time.Second, KernelLease: true, FollowForeign: true})
 }
 
+// S10, S46: a group is one unit, and its first member stands for it.
 func TestAGroupIsOneUnitInTheOrderOfItsMembers(t *testing.T) {
 	s := state(t, "lb01")
 	if len(s.Units) != 2 {

@@ -8,7 +8,7 @@ import (
 	"github.com/hacluster/hacluster/e2e/lab"
 )
 
-// F19, of the clocks that count: machines have booted at different times, so no
+// F19, S71, of the clocks that count: machines have booted at different times, so no
 // two have the same monotonic clock. Nobody compares them; and what the kernel
 // does by its own clock, to a daemon that sees another one, comes in time.
 func TestF19MachinesBootedAtOtherTimes(t *testing.T) {

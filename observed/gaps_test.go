@@ -8,6 +8,8 @@ import (
 	"github.com/hacluster/hacluster/vrrp"
 )
 
+// S67, S69: where one holder cannot be promised, the status says for how long there may
+// be two.
 func TestGapsSayHowLongTwoMayAnswer(t *testing.T) {
 	guard := func(advert, lease time.Duration, missing string, change func(*Guard)) Guard {
 		g := Guard{Policy: "mesh", Unit: vrrp.UnitStatus{
@@ -30,6 +32,8 @@ func TestGapsSayHowLongTwoMayAnswer(t *testing.T) {
 		{"the gate is off", []Guard{guard(time.Second, 0, "", nil)}, "vi_1: kernel_lease is off: a holder"},
 		{"two adverts are waited for", []Guard{guard(time.Second, 2*time.Second, "", func(g *Guard) { g.DownTimerAdverts = 2 })},
 			"vi_1: the gate stays open for 2s, and 2 adverts are waited for: two may answer for up to 220ms after a holder hangs"},
+		{"three adverts of 10 ms", []Guard{guard(10*time.Millisecond, 20*time.Millisecond, "", nil)},
+			"vi_1: the gate stays open for 20ms, and 3 adverts are waited for: two may answer for up to 10ms after a holder hangs"},
 		{"with quorum the lease closes it", []Guard{guard(time.Second, 2*time.Second, "", func(g *Guard) { g.DownTimerAdverts, g.Policy = 2, "quorum" })}, ""},
 		{"with quorum the lease outlasts the addresses", []Guard{guard(250*time.Millisecond, 0, "no BPF", func(g *Guard) { g.Policy = "quorum" })},
 			"vi_1: no kernel gate (no BPF): a holder that is killed answers until its addresses expire, before another one takes over"},

@@ -96,7 +96,7 @@ func TestF1AdvertsBlockedEverywhereMovesNothing(t *testing.T) {
 	w.want(t, "n1", 0, 0, splitbrain.VRRPChannelLost)
 }
 
-// The bar of F1: a holder that dies or hangs while its adverts are blocked is
+// S38a, S40: the bar of F1: a holder that dies or hangs while its adverts are blocked is
 // followed within 1.1 Master_Down_Intervals + 0.5 s, and never early: the VIP
 // of a dead process lasts for 2 × Advert_Int at most.
 func TestF1HolderDiesWhileAdvertsAreBlocked(t *testing.T) {
@@ -191,7 +191,7 @@ func TestF6RingOfOneWayLossesKeepsOneHolder(t *testing.T) {
 	}
 }
 
-// A total partition of two nodes gives two holders under policy mesh; it ends
+// S47: a total partition of two nodes gives two holders under policy mesh; it ends
 // within a heartbeat and two round trips of the heal, the better tenure wins.
 func TestF7ConflictEndsAtTheHeal(t *testing.T) {
 	for phase := time.Duration(0); phase < 200*time.Millisecond; phase += 7 * time.Millisecond {
@@ -218,7 +218,7 @@ func TestF7ConflictEndsAtTheHeal(t *testing.T) {
 	}
 }
 
-// After a partition only one direction of the mesh comes back. Only the one who
+// S45: after a partition only one direction of the mesh comes back. Only the one who
 // hears knows of the conflict, so it lets go, whatever the order.
 func TestConflictKnownToOneSideIsEndedByIt(t *testing.T) {
 	w := steady(t, func(c *config) { c.nodes = 2 })
@@ -239,6 +239,7 @@ func TestConflictKnownToOneSideIsEndedByIt(t *testing.T) {
 	}
 }
 
+// S70, R8: with preemption a holder that comes back gets the unit back, once.
 func TestF10StoppedHolderIsFollowedAndReturnsOnceAtMost(t *testing.T) {
 	w := steady(t, nil)
 	w.at(10*time.Second, func() { w.nodes[0].pause("with its supervisor"); w.check.relink() })
@@ -343,7 +344,7 @@ func TestPowerOnTogetherGivesOneHolder(t *testing.T) {
 	}
 }
 
-// 20 % loss on both channels for a long time moves nothing.
+// S38, T17: 20 % loss on both channels for a long time moves nothing.
 func TestLossOfOneInFiveMovesNothing(t *testing.T) {
 	w := steady(t, nil)
 	for ch := range channels {

@@ -226,6 +226,8 @@ func TestGateOfAGroupClosesWithTheFirstOfItsAdvertsToExpire(t *testing.T) {
 	})
 }
 
+// S26, R7a: a gate that has closed is a lost tenure. Opened again it would serve beside
+// whoever took over.
 func TestHolderThatHungFindsItsGateClosedAndLetsGo(t *testing.T) {
 	tests := []struct {
 		name string
@@ -256,8 +258,8 @@ func TestHolderThatHungFindsItsGateClosedAndLetsGo(t *testing.T) {
 	}
 }
 
-// Between its decision and the opening the process may stand still: the tenure is
-// void, because others may have spoken meanwhile.
+// S25a, R7a: between its decision and the opening the process may stand still: the
+// tenure is void, because others may have spoken meanwhile.
 func TestTenureThatBeganBeforeAPauseIsVoid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := gatedNode(t, newMemoryLAN(), plainKernel)

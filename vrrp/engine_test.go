@@ -110,6 +110,7 @@ func TestAdvertsLeaveBeforeAddressesAreClaimedAndAnnounced(t *testing.T) {
 	})
 }
 
+// S30, F22: what a person removes comes back, while the tenure lasts.
 func TestAddressRemovedByHandComesBackWithoutAFlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lan := newMemoryLAN()
@@ -320,6 +321,7 @@ func TestAnAdvertThatIsDueGoesBeforeAPassOverTheAddresses(t *testing.T) {
 	})
 }
 
+// S30: what the kernel removed itself, because this process stood still, does not.
 func TestMasterWhoseAddressesLapsedBecomesBackup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lan := newMemoryLAN()

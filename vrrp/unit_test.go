@@ -177,6 +177,7 @@ func TestTakeOverOfAHeldUnitWaitsForItsDelay(t *testing.T) {
 	}
 }
 
+// S34, F26: a planned restart keeps what a crash would take back.
 func TestAnHeirGoesOnWithTheTenureAndTellsNobody(t *testing.T) {
 	spec := InstanceSpec{
 		Name: "VI_1", Interface: "eth0", Family: IPv4, VRID: 51, Version: 3, Priority: 100,

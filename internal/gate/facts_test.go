@@ -43,7 +43,7 @@ func (p *pair) wantLeaves(w *wire, what string, frame []byte, arrived func([]byt
 	}
 }
 
-// T1: what a packet socket sends leaves below the firewall's output hook.
+// S23, T1: what a packet socket sends leaves below the firewall's output hook.
 func TestAnnouncementsByPacketSocketDoNotLeave(t *testing.T) {
 	p := newPair(t)
 	s := p.closed(Guarded{})
@@ -77,30 +77,16 @@ func TestSocketThatLiesAboutItsProtocolIsSeenThrough(t *testing.T) {
 	p.wantLeaves(w, "an announcement", eth(broadcast, w.mac, 0x0806, arp(2, w.mac, vip4, vip4)), isARP(vip4), false)
 }
 
-// T2: any packet from the address makes the kernel ask for the next hop in its
+// S24, T2: any packet from the address makes the kernel ask for the next hop in its
 // name, and neighbours learn from the question.
 func TestPacketsFromAClosedAddressDisturbNobody(t *testing.T) {
 	p := newPair(t)
 	s := p.closed(Guarded{})
 	stranger := netip.MustParseAddr("192.0.2.77") // nobody: the kernel must ask
-	send := func(family int, from, to unix.Sockaddr) {
-		must(t, p.do(func() error {
-			fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-			if err != nil {
-				return err
-			}
-			defer unix.Close(fd)
-			if err := unix.Bind(fd, from); err != nil {
-				return err
-			}
-			_ = unix.Sendto(fd, []byte("x"), 0, to) // a drop is told as an error
-			return nil
-		}))
-	}
 	talk := func() {
-		send(unix.AF_INET, &unix.SockaddrInet4{Addr: vip4.As4()}, &unix.SockaddrInet4{Port: 9, Addr: stranger.As4()})
-		send(unix.AF_INET, &unix.SockaddrInet4{Addr: vip4.As4()}, &unix.SockaddrInet4{Port: 9, Addr: peer4.As4()})
-		send(unix.AF_INET6, &unix.SockaddrInet6{Addr: vip6.As16()}, &unix.SockaddrInet6{Port: 9, Addr: peer6.As16()})
+		p.sendFrom(unix.AF_INET, &unix.SockaddrInet4{Addr: vip4.As4()}, &unix.SockaddrInet4{Port: 9, Addr: stranger.As4()})
+		p.sendFrom(unix.AF_INET, &unix.SockaddrInet4{Addr: vip4.As4()}, &unix.SockaddrInet4{Port: 9, Addr: peer4.As4()})
+		p.sendFrom(unix.AF_INET6, &unix.SockaddrInet6{Addr: vip6.As16()}, &unix.SockaddrInet6{Port: 9, Addr: peer6.As16()})
 	}
 	heard := func() int {
 		return p.far.count(isARP(vip4)) + p.far.count(isFrom4(unix.IPPROTO_UDP, vip4)) + p.far.count(isFrom6(unix.IPPROTO_UDP, vip6)) +
@@ -118,7 +104,24 @@ func TestPacketsFromAClosedAddressDisturbNobody(t *testing.T) {
 	})
 }
 
-// T5: a port of the address that another table sends elsewhere (containers,
+// sendFrom sends a UDP datagram from an address of the machine, or has it dropped.
+func (p *pair) sendFrom(family int, from, to unix.Sockaddr) {
+	p.t.Helper()
+	must(p.t, p.do(func() error {
+		fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := unix.Bind(fd, from); err != nil {
+			return err
+		}
+		_ = unix.Sendto(fd, []byte("x"), 0, to) // a drop is told as an error
+		return nil
+	}))
+}
+
+// S24, T5: a port of the address that another table sends elsewhere (containers,
 // kube-proxy) never reaches the input hook under the address's name.
 func TestDNATDoesNotPassTheGateBy(t *testing.T) {
 	p := newPair(t)
@@ -201,7 +204,7 @@ func (p *pair) udpEcho(port int) int {
 	return fd
 }
 
-// T7: the address on a macvlan of its own MAC, as virtual MACs are made.
+// S24, T7: the address on a macvlan of its own MAC, as virtual MACs are made.
 func TestAddressOnAMacvlanIsGuardedToo(t *testing.T) {
 	p := &pair{machine: newMachine(t), peer: newMachine(t)}
 	cable(p.machine, "eth0", p.peer, "eth0")
@@ -231,7 +234,7 @@ func TestAddressOnAMacvlanIsGuardedToo(t *testing.T) {
 		eth(broadcast, mac, 0x0806, arp(1, mac, vip4, vip4)), fromVMAC, false)
 }
 
-// T13: adverts of the unit's routers are stopped by VRID, link and family; the
+// S23, S25a, T13: adverts of the unit's routers are stopped by VRID, link and family; the
 // farewell, and those of other routers, pass.
 func TestAdvertsOfAClosedUnitDoNotLeaveButItsFarewell(t *testing.T) {
 	p := newPair(t)

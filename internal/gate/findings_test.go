@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 )
 
 // What the findings of the project's review say of a gate made of nftables' timed
@@ -56,4 +57,31 @@ func TestEachSlotIsProlongedByItself(t *testing.T) {
 	mac, w := p.link("eth0").Attrs().HardwareAddr, p.far
 	w.wantAnswer("echo to what ran out", eth(mac, w.mac, 0x0800, echo4(peer4, vip4)), isFrom4(1, vip4), false)
 	w.wantAnswer("echo6 to what was prolonged", eth(mac, w.mac, 0x86dd, echo6(peer6, vip6)), isFrom6(58, vip6), true)
+}
+
+// S24, T2: where the next hop is known already, no question in the name of the
+// address comes before a packet: that has to be stopped itself.
+func TestPacketsFromAClosedAddressDoNotLeaveToAKnownNeighbour(t *testing.T) {
+	p := newPair(t)
+	s := p.closed(Guarded{})
+	p.wantOwn("eth0") // which makes the neighbour known, by both families
+	for _, f := range []struct {
+		name     string
+		family   int
+		from, to unix.Sockaddr
+		arrived  func([]byte) bool
+	}{
+		{"IPv4", unix.AF_INET, &unix.SockaddrInet4{Addr: vip4.As4()}, &unix.SockaddrInet4{Port: 9, Addr: peer4.As4()}, isFrom4(unix.IPPROTO_UDP, vip4)},
+		{"IPv6", unix.AF_INET6, &unix.SockaddrInet6{Addr: vip6.As16()}, &unix.SockaddrInet6{Port: 9, Addr: peer6.As16()}, isFrom6(unix.IPPROTO_UDP, vip6)},
+	} {
+		s.Close()
+		p.sendFrom(f.family, f.from, f.to)
+		time.Sleep(settle)
+		if n := p.far.count(f.arrived); n > 0 {
+			t.Errorf("%s: %d packets of a closed address arrived", f.name, n)
+		}
+		s.Open(Now()+time.Hour, Now()+2*time.Hour)
+		p.sendFrom(f.family, f.from, f.to)
+		eventually(t, time.Second, f.name+": a packet of an open address arrives", func() bool { return p.far.count(f.arrived) > 0 })
+	}
 }

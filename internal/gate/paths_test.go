@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A router whose own slot is closed forwards packets to and from the machine that
-// holds the address now.
+// S25: a router whose own slot is closed forwards packets to and from the machine that
+// holds the address now, also when it knows the next hop already.
 func TestForwardedPacketsAreNotTouched(t *testing.T) {
 	client, router, holder := newMachine(t), newMachine(t), newMachine(t)
 	cable(client, "eth0", router, "eth0")
@@ -51,8 +51,10 @@ func TestForwardedPacketsAreNotTouched(t *testing.T) {
 
 	far, mac := client.wire("eth0"), router.link("eth0").Attrs().HardwareAddr
 	v4, v6 := netip.MustParseAddr(remote4), netip.MustParseAddr(remote6)
-	far.wantAnswer("echo through the router", eth(mac, far.mac, 0x0800, echo4(peer4, v4)), isFrom4(1, v4), true)
-	far.wantAnswer("echo6 through the router", eth(mac, far.mac, 0x86dd, echo6(peer6, v6)), isFrom6(58, v6), true)
+	for _, hop := range []string{"unknown", "known"} {
+		far.wantAnswer("echo through the router, next hop "+hop, eth(mac, far.mac, 0x0800, echo4(peer4, v4)), isFrom4(1, v4), true)
+		far.wantAnswer("echo6 through the router, next hop "+hop, eth(mac, far.mac, 0x86dd, echo6(peer6, v6)), isFrom6(58, v6), true)
+	}
 
 	// Were it here, it would not answer.
 	router.addr("eth1", remote4+"/32")
@@ -61,7 +63,7 @@ func TestForwardedPacketsAreNotTouched(t *testing.T) {
 	far.wantAnswer("echo6 to the router", eth(mac, far.mac, 0x86dd, echo6(peer6, v6)), isFrom6(58, v6), false)
 }
 
-// A hypervisor bridges the holder's frames; its own slot of the same address is
+// S25: a hypervisor bridges the holder's frames; its own slot of the same address is
 // closed.
 func TestBridgedFramesAreNotTouched(t *testing.T) {
 	host, client, guest := newMachine(t), newMachine(t), newMachine(t)

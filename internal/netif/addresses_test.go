@@ -83,6 +83,8 @@ func TestRenewPutsBackWhatOthersRemoved(t *testing.T) {
 	wantPrefixes(t, "v0", "192.0.2.100/24")
 }
 
+// S30, F22: the kernel's own removal and a person's look alike, so an address is put
+// back only for as long as its last renewal lasts.
 func TestRenewLeavesLapsedOwnersAlone(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
@@ -287,6 +289,7 @@ func TestScrubRemovesWhatAnEarlierProcessLeft(t *testing.T) {
 	}
 }
 
+// S36, F18: a journal that cannot be written stops nothing.
 func TestFullRunDirectoryDoesNotStopATakeOver(t *testing.T) {
 	newNamespace(t)
 	dir := t.TempDir()

@@ -35,7 +35,7 @@ func wantEvicted(t *testing.T, got []Evicted, want ...Evicted) {
 	}
 }
 
-// R12, F21: somebody adds a virtual address to a member that does not hold it.
+// S35, R12, F21: somebody adds a virtual address to a member that does not hold it.
 func TestGuardedAddressThatIsNotHeldIsRemoved(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())
@@ -55,6 +55,7 @@ func TestGuardedAddressThatIsNotHeldIsRemoved(t *testing.T) {
 	wantEvicted(t, evicted(t, a))
 }
 
+// S35, S74, R12: of what others own nothing else is touched.
 func TestGuardLeavesWhatIsHeldAndWhatDoesNotAnswer(t *testing.T) {
 	newNamespace(t)
 	a := newAddresses(t, t.TempDir())

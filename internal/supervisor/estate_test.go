@@ -19,7 +19,7 @@ type memoryGate struct {
 
 func (g memoryGate) CloseAll() error { return g.err }
 
-// R9.2, R7c: what does not answer any more is gone, and what may still answer is
+// S31, R9.2, R7c: what does not answer any more is gone, and what may still answer is
 // not, however soon it ends by itself.
 func TestAClosedGateIsProofWhereAddressesCannotBeRemoved(t *testing.T) {
 	address := []Address{{Interface: "eth0", Prefix: vip}}

@@ -413,6 +413,7 @@ func TestWhatWasDepositedCountsWhateverComesNext(t *testing.T) {
 	}
 }
 
+// S32, R7c: who hangs does not die, and would hold for as long as it likes.
 func TestASilentWorkerIsKilledAfterItsLimit(t *testing.T) {
 	s := newStage(t, "hangs")
 	s.want("holds")
@@ -503,6 +504,7 @@ func TestSignalsAreHandedOnAndThePoliteEndIsNoDeath(t *testing.T) {
 	}
 }
 
+// S33, R7c: nobody is left to clean up, so the worker ends in order.
 func TestTheWorkerSeesTheSupervisorsEnd(t *testing.T) {
 	s := newStage(t, "polite")
 	s.want("systemd READY=1")
@@ -525,6 +527,7 @@ func TestEveryWorkerGetsTheFilesOfTheGateWhichADeathCloses(t *testing.T) {
 	s.want("written through the gate's file")
 }
 
+// S34, F26: what a dead worker held is removed; what one hands over is not.
 func TestAPlannedRestartHandsOverStateAndWillAndSaysNothing(t *testing.T) {
 	s := newStage(t, "holds")
 	first := s.pid(s.want("worker"))

@@ -38,7 +38,7 @@ func TestProbeHasTheZeroSender(t *testing.T) {
 	}
 }
 
-// T8: from the unspecified address the answer would be a multicast that turns
+// S66, T8: from the unspecified address the answer would be a multicast that turns
 // all caches.
 func TestSolicitationComesFromTheLinkLocalAddress(t *testing.T) {
 	b, err := solicitation(hw, ll, v6)

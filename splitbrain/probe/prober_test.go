@@ -146,6 +146,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// S66: by IPv6 only the link-local source gets an answer, and that to itself alone.
 func TestProbeIsAnsweredByWhoHasTheAddress(t *testing.T) {
 	b := newBench(t)
 	for _, a := range []netip.Addr{v4, v6} {
