@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -95,11 +96,18 @@ func (n *notifier) transition(t vrrp.Transition) {
 	n.moved(t)
 	s := n.of(t.Unit, t.Instance)
 	key := t.Unit + "/" + t.Instance
-	if c := s.byState[t.To]; c != nil {
-		n.queue.Put(key, *c)
+	var env []string
+	if t.Ballot != 0 {
+		env = []string{"HACLUSTER_BALLOT=" + strconv.FormatUint(t.Ballot, 10)}
+	}
+	if s.byState[t.To] != nil {
+		c := *s.byState[t.To]
+		c.Env = env
+		n.queue.Put(key, c)
 	}
 	if s.any != nil {
 		c := *s.any
+		c.Env = env
 		name, state := t.Instance, t.To.String()
 		if t.Instance == "" {
 			name = t.Unit

@@ -121,7 +121,7 @@ func (d *decider) tellLease(tenure uint64) {
 	if told.Tenure == tenure && (l.Until.Sub(told.Until) < d.Unit.lease()/20 || told.Until >= l.Until) && l.Raw < told.Until {
 		return
 	}
-	m.lease = Lease{Tenure: tenure, Until: l.Until}
+	m.lease = Lease{Tenure: tenure, Until: l.Until, Ballot: l.Ballot}
 	d.say(m.lease)
 }
 

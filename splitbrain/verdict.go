@@ -55,6 +55,7 @@ type (
 	Lease struct {
 		Tenure uint64
 		Until  kclock.Instant
+		Ballot Ballot // for people and their scripts
 	}
 
 	// Reannounce makes a MASTER announce its addresses again: another holder

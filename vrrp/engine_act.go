@@ -87,12 +87,17 @@ func (l *loop) perform(o op) {
 			l.announces.add(i, a.Repeat)
 		}
 	case Notify:
-		l.opts.Log.Info("state changed", "unit", u.spec.Name, "instance", a.Instance,
-			"from", a.From.String(), "to", a.To.String(), "priority", a.Priority, "reason", a.Reason)
+		attrs := []any{"unit", u.spec.Name, "instance", a.Instance,
+			"from", a.From.String(), "to", a.To.String(), "priority", a.Priority, "reason", a.Reason}
+		ballot := u.ballot()
+		if ballot != 0 {
+			attrs = append(attrs, "ballot", ballot)
+		}
+		l.opts.Log.Info("state changed", attrs...)
 		if l.opts.Notify != nil {
 			l.opts.Notify(Transition{
 				At: l.now, Unit: u.spec.Name, Instance: a.Instance,
-				From: a.From, To: a.To, Priority: a.Priority, Reason: a.Reason,
+				From: a.From, To: a.To, Priority: a.Priority, Reason: a.Reason, Ballot: ballot,
 			})
 		}
 	case NoteLowerPriority:

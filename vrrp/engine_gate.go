@@ -258,6 +258,14 @@ func (l *loop) grant(u *unitShell, lease Lease) {
 	l.openByEvent(u)
 }
 
+// ballot is that of the lease by which the unit holds, or held last: 0 for none.
+func (u *unitShell) ballot() uint64 {
+	if !u.spec.asks() || u.gate.granted.Tenure != u.machine.tenure.Seq {
+		return 0
+	}
+	return u.gate.granted.Ballot
+}
+
 // freeClosed gives back the slots whose addresses are known to be gone.
 func (l *loop) freeClosed() {
 	if len(l.closing) == 0 {

@@ -438,8 +438,11 @@ func TestLeaseOpensTheGateForItsTenureOnly(t *testing.T) {
 			t.Errorf("Wants = %v, want %v: silence alone makes no MASTER", w, WantHeld)
 		}
 
-		tell(Lease{Tenure: 1, Until: a.gate.in(1500 * time.Millisecond)}, TakeOver{Reason: "granted"})
+		tell(Lease{Tenure: 1, Until: a.gate.in(1500 * time.Millisecond), Ballot: 7}, TakeOver{Reason: "granted"})
 		a.wantState("vi_51", Master)
+		if b := a.lastTransition(Master).Ballot; b != 7 {
+			t.Errorf("scripts are told of ballot %d, want 7", b)
+		}
 		if left := a.gate.left(); left != 1500*time.Millisecond {
 			t.Errorf("the gate closes in %v, want 1.5s", left)
 		}

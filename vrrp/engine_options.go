@@ -92,6 +92,7 @@ type Transition struct {
 	From, To State
 	Priority Priority
 	Reason   string
+	Ballot   uint64 // of the lease by which the unit holds, or held last; 0: by none
 }
 
 // LowerPriority is an advert of lower priority heard by a MASTER.

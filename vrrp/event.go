@@ -135,6 +135,7 @@ type (
 	Lease struct {
 		Tenure uint64
 		Until  kclock.Instant
+		Ballot uint64 // of the lease, for people and their scripts
 	}
 
 	// Reannounce is a verdict: another holder has let go, and neighbours may

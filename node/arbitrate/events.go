@@ -22,7 +22,7 @@ func Deliveries(verdicts []splitbrain.UnitVerdict) []vrrp.Delivery {
 		case splitbrain.Members:
 			ev = vrrp.Members{Addrs: d.Addrs}
 		case splitbrain.Lease:
-			ev = vrrp.Lease{Tenure: d.Tenure, Until: d.Until}
+			ev = vrrp.Lease{Tenure: d.Tenure, Until: d.Until, Ballot: uint64(d.Ballot)}
 		case splitbrain.Reannounce:
 			ev = vrrp.Reannounce{}
 		default:
