@@ -52,9 +52,14 @@ const (
 	// httpHeaderLimit bounds the status line and header, with those of
 	// interim answers.
 	httpHeaderLimit = 64 << 10
-	// httpBodyLimit bounds the body: a digest of a longer one is refused, and
-	// a pattern is not searched beyond.
+	// httpInterimLimit bounds the interim answers (100, 103) before the answer.
+	httpInterimLimit = 8
+	// httpBodyLimit bounds what is read of the body: a digest of a longer one
+	// is refused.
 	httpBodyLimit = 16 << 20
+	// httpPatternLimit is how much of the body a pattern is searched in, from
+	// regex_min_offset on: that costs a second of a processor for 10 MB.
+	httpPatternLimit = 1 << 20
 )
 
 // String implements Checker.

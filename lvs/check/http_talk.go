@@ -20,7 +20,7 @@ func (c HTTP) talk1(conn net.Conn, u URL) (seen string, err error) {
 	}
 	bounded := limit(conn, httpHeaderLimit, "a header")
 	in := bufio.NewReader(bounded)
-	for {
+	for range httpInterimLimit + 1 {
 		response, err := http.ReadResponse(in, &http.Request{Method: http.MethodGet})
 		switch {
 		case err != nil && bounded.left <= 0:
@@ -36,6 +36,7 @@ func (c HTTP) talk1(conn net.Conn, u URL) (seen string, err error) {
 		// The body is not closed: that would read the rest of it.
 		return u.judge(response.StatusCode, response.Body)
 	}
+	return "", fmt.Errorf("the server sends more than %d interim answers", httpInterimLimit)
 }
 
 // headerError says in words what is wrong with a header.

@@ -76,7 +76,7 @@ func TestSMTPHelo(t *testing.T) {
 
 // flood writes a text over and over until the other end is gone.
 func flood(c net.Conn, text string) {
-	b := []byte(strings.Repeat(text, 1000))
+	b := []byte(strings.Repeat(text, 1+1<<16/len(text)))
 	for {
 		if _, err := c.Write(b); err != nil {
 			return

@@ -50,6 +50,11 @@ func secure(config *tls.Config, f func(net.Conn)) func(net.Conn) {
 	}
 }
 
+// serverConfig is that of a server whose certificate is valid.
+func serverConfig(t testing.TB) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{valid(t)}}
+}
+
 // valid is a certificate of www.example that is valid now.
 func valid(t testing.TB) tls.Certificate {
 	return certificate(t, "www.example", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))

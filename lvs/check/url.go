@@ -19,7 +19,8 @@ type URL struct {
 	// Status are the status codes that are right; none: 200 to 299.
 	Status []StatusRange
 	Digest string // MD5 of the body in hexadecimal, as genhash says it; "": any
-	// Pattern must be found in the body, or with NoMatch must not; nil: any.
+	// Pattern must be found in the first MiB of the body, or with NoMatch must
+	// not; nil: any.
 	Pattern *regexp.Regexp
 	NoMatch bool
 	// MinOffset bytes of the body are not searched. MaxOffset is where a match
@@ -113,7 +114,7 @@ func (u URL) search(body io.Reader) (found bool, err error) {
 		}
 		return false, err
 	}
-	keep := &errorReader{r: body}
+	keep := &errorReader{r: io.LimitReader(body, httpPatternLimit)}
 	at := u.Pattern.FindReaderIndex(bufio.NewReader(keep))
 	if at == nil {
 		return false, keep.err
