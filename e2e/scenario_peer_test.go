@@ -8,7 +8,7 @@ import (
 	"github.com/hacluster/hacluster/e2e/lab"
 )
 
-// F29, with F9, F10 and F12: a keepalived shares the virtual router with a cluster of two. hacluster
+// F29, with F9, F10 and F12, and S67: a keepalived shares the virtual router with a cluster of two. hacluster
 // promises there only what can be kept alone: it is never worse than three
 // keepalived under the same fault at the same time.
 func TestF29WithKeepalivedAsPeerIsNeverWorse(t *testing.T) {

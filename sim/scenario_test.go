@@ -156,7 +156,7 @@ func TestF2DeafBackupStaysBackup(t *testing.T) {
 	w.want(t, "n1", 0, 0, splitbrain.VRRPChannelLost)
 }
 
-// Both channels are cut between n1 and n2; n3 reaches both.
+// S41: both channels are cut between n1 and n2; n3 reaches both.
 func TestF5PartialPartitionKeepsOneHolder(t *testing.T) {
 	for holder := range 3 {
 		w := steady(t, nil)
@@ -177,7 +177,7 @@ func channelAlerts(bridge int) []splitbrain.AlertKind {
 	return []splitbrain.AlertKind{splitbrain.MeshChannelLost, splitbrain.VRRPChannelLost}
 }
 
-// n1 hears n2, n2 hears n3, n3 hears n1, on both channels.
+// S41: n1 hears n2, n2 hears n3, n3 hears n1, on both channels.
 func TestF6RingOfOneWayLossesKeepsOneHolder(t *testing.T) {
 	for _, turn := range []int{1, 2} {
 		w := steady(t, nil)

@@ -217,6 +217,8 @@ func requested(change func(*View)) *View {
 	return v
 }
 
+// S57, R4: a request names the tenure that it asks to end, and who asks must be able to
+// serve.
 func TestHolderHandsOverToWhoAsks(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -280,6 +282,8 @@ func asked(change func(*View)) *View {
 	return v
 }
 
+// S55, R4: a late answer is none. The others have taken over meanwhile, and another
+// that claims is one of them.
 func TestRequesterTakesOverOnlyByAMatchingYoungAnswer(t *testing.T) {
 	wait := []Verdict{Hold{Until: now.Add(700 * ms)}}
 	third := peer(Master)
@@ -306,6 +310,8 @@ func TestRequesterTakesOverOnlyByAMatchingYoungAnswer(t *testing.T) {
 	}
 }
 
+// S56, S62, R4, R9: a record that says released is the proof by itself, whoever it was
+// for, and those that could serve act on it one after the other.
 func TestReleaseStartsTheOrderOfSuccession(t *testing.T) {
 	better := peer(Backup)
 	better.Node, better.Boot = "n3", 3

@@ -42,7 +42,7 @@ func TestALeaseIsCountedFromBeforeItsRequest(t *testing.T) {
 	wantUntil(t, h, noon.Add(1680*ms))
 }
 
-// R6b allows for a kernel clock that is slewed by 10 %, raw clocks that differ by
+// S5: R6b allows for a kernel clock that is slewed by 10 %, raw clocks that differ by
 // 2 %, and a gate that closes 20 ms late.
 func TestTheMarginOfALeaseIsEnoughForTheClocks(t *testing.T) {
 	for _, lease := range []time.Duration{MinLease, sec, 2 * sec, MaxLease} {

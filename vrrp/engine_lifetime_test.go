@@ -13,7 +13,7 @@ import (
 // up to 1.05 s late, by a clock that is slewed by 10 %.
 func gone() time.Duration { return 2050 * time.Millisecond * 11 / 10 }
 
-// R7b: for every lease that may be asked for without a gate.
+// S29, R7b: for every lease that may be asked for without a gate.
 func TestAddressesAreGoneBeforeTheVotersGrantAnother(t *testing.T) {
 	for _, lease := range []time.Duration{2500 * time.Millisecond, 3 * time.Second, 10 * time.Second, time.Minute} {
 		until := lease*85/100 - 20*time.Millisecond // after the request was built

@@ -302,6 +302,7 @@ func TestMemberThatComesBackIsAliveAgain(t *testing.T) {
 	})
 }
 
+// S47: after a long partition gossip needs seconds, and heartbeats need none.
 func TestHeartbeatsGoToAMemberThatGossipThinksDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lan := clustertest.NewLAN(1)
@@ -404,6 +405,7 @@ func TestOnlyConfiguredNodesBecomeMembers(t *testing.T) {
 	})
 }
 
+// S72: heartbeats carry leases, so no step of a rotation may cut one.
 func TestKeysRotateWithoutAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes := meshOf(t, clustertest.NewLAN(1), 3, gossip4, heartbeat4)

@@ -141,7 +141,7 @@ func TestKilledOwnersSlotClosesAndEndsByItself(t *testing.T) {
 	}
 }
 
-// A process that is stopped between reading the clock and storing the deadline
+// S21: a process that is stopped between reading the clock and storing the deadline
 // opens nothing when it goes on.
 func TestStoppedProcessProlongsNothing(t *testing.T) {
 	p := newPair(t)

@@ -27,6 +27,7 @@ func (m *machine) filters(link string, parent uint32) int {
 	return len(list)
 }
 
+// S26: nobody opens the gate for longer than a moment, and an alert follows.
 func TestWhatSomebodyRemovesIsPutBack(t *testing.T) {
 	m, peer := newMachine(t), newMachine(t)
 	cable(m, "eth0", peer, "eth0")
