@@ -15,6 +15,7 @@ func nothingMoves() Promise { return Promise{Dark: Slack} }
 func lostChannel(words ...string) Promise {
 	p := nothingMoves()
 	p.Alert, p.Words, p.AlertWithin, p.On = "vrrp_channel_lost", words, 5*time.Second, []int{1}
+	p.Verdict, p.Because = AtRisk, "held by lb01; VI_1: adverts of lb01 do not reach"
 	return p
 }
 
@@ -43,7 +44,7 @@ func lostLimit(row Scenario, successor Index) time.Duration {
 // channels are faults of one channel while the others are well: F1 to F3, F16
 // and F17.
 func channels() []Scenario {
-	dies := Promise{Dark: lostLimit(Scenario{}, 1), Holder: Any, Returned: Any, Moves: 2}
+	dies := Promise{Dark: lostLimit(Scenario{}, 1), Holder: Any, Returned: Any, Moves: 2, Verdict: AtRisk, Because: "held by lb0"}
 	return []Scenario{{
 		ID: "F1", Title: "protocol 112 dropped everywhere", Core: true,
 		Fault: blockVRRP, Lasts: 8 * time.Second,
@@ -101,6 +102,11 @@ func channels() []Scenario {
 		After: 4 * time.Second,
 		Promise: map[Subject]Promise{Mesh: {
 			Dark: Slack, Alert: "mesh_channel_lost", On: []int{1}, AlertWithin: 8 * time.Second,
+			Verdict: AtRisk,
+		}, Quorum: {
+			Dark: Unbounded, Holder: None, Returned: Any, HealDark: 3 * time.Second, Moves: 2,
+			Alert: "quorum_lost", On: []int{0}, AlertWithin: 5 * time.Second,
+			Verdict: Dark, Because: "held by nobody",
 		}},
 	}, {
 		ID: "F17", Title: "control network down",
@@ -116,7 +122,7 @@ func channels() []Scenario {
 			}
 		},
 		After:   3 * time.Second,
-		Promise: Both(nothingMoves()),
+		Promise: Both(Promise{Dark: Slack, Verdict: AtRisk, Because: "the configuration is read-only"}),
 	}, {
 		ID: "F17", Title: "control network down and protocol 112 dropped",
 		Fault: func(w *World) {

@@ -39,13 +39,13 @@ func machines() []Scenario {
 		Lasts: 8 * time.Second,
 		Heal:  func(w *World) { w.Gateway.DeleteAddr(lab.Service, netip.PrefixFrom(VIP, 32)) }, After: 3 * time.Second,
 		Promise: Both(Promise{E: Unbounded, HealE: roundTrips, Dark: Slack, Holder: Any,
-			Alert: "duplicate_address", On: []int{1}, AlertWithin: 6 * time.Second}),
+			Alert: "duplicate_address", On: []int{1}, AlertWithin: 6 * time.Second, Verdict: AtRisk, Because: "no member of this cluster, answers for"}),
 	}, {
 		ID: "F21", Title: "somebody adds the address on a member",
 		Fault: func(w *World) { w.Nodes[2].AddAddr(lab.Service, netip.PrefixFrom(VIP, 24)) },
 		Lasts: 5 * time.Second,
 		Promise: Both(Promise{E: 100 * time.Millisecond, Dark: Slack,
-			Alert: "stray_address", On: []int{2}, AlertWithin: 5 * time.Second}),
+			Alert: "stray_address", On: []int{2}, AlertWithin: 5 * time.Second, Verdict: AtRisk, Because: "was removed"}),
 	}, {
 		ID: "F22", Title: "somebody deletes the address on the holder",
 		Fault: func(w *World) {
@@ -56,7 +56,7 @@ func machines() []Scenario {
 			}
 		},
 		Lasts:   3 * time.Second,
-		Promise: Both(nothingMoves()),
+		Promise: Both(Promise{Dark: Slack, Verdict: Safe}),
 	}, {
 		ID: "F27", Title: "whole cluster powers on at once",
 		Fault: func(w *World) {
@@ -65,7 +65,7 @@ func machines() []Scenario {
 			w.restart(0, 1, 2)
 		},
 		Lasts:   10 * time.Second,
-		Promise: Both(Promise{Dark: Scenario{}.MasterDown(0) + startUp + Slack}),
+		Promise: Both(Promise{Dark: Scenario{}.MasterDown(0) + startUp + Slack, Verdict: Safe}),
 	}, {
 		ID: "F27", Title: "one node powers on alone",
 		Fault: func(w *World) {
@@ -74,7 +74,8 @@ func machines() []Scenario {
 			w.Struck = time.Now()
 			w.restart(2)
 		},
-		Lasts:   8 * time.Second,
-		Promise: map[Subject]Promise{Mesh: {Dark: Scenario{}.MasterDown(2) + startUp + Slack, Holder: 2, Moves: 1}},
+		Lasts: 8 * time.Second,
+		Promise: map[Subject]Promise{Mesh: {Dark: Scenario{}.MasterDown(2) + startUp + Slack, Holder: 2, Moves: 1, Verdict: AtRisk, Because: "no other node can take it (lb01, lb02 are not heard)", Asked: 2},
+			Quorum: {Dark: Unbounded, Holder: None, Verdict: Dark, Because: "lb03 is BACKUP, lb01, lb02 are not heard", Asked: 2}},
 	}}
 }

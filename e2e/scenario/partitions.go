@@ -16,6 +16,7 @@ func partitions() []Scenario {
 	// Two that were apart may both hold when they hear each other again, for what
 	// G1 says: a heartbeat and two round trips.
 	apart := succession()
+	keeps := Promise{Dark: Slack, Verdict: AtRisk, Because: "held by lb01; VI_1: adverts of lb01 do not reach lb02"}
 	apart.HealE = Heartbeat + roundTrips
 	return []Scenario{{
 		ID: "F4", Title: "holder isolated on every channel", Core: true,
@@ -29,7 +30,7 @@ func partitions() []Scenario {
 		Fault: func(w *World) { w.LAN.Part(w.Nodes[:1], w.Nodes[1:2], everywhere...) },
 		Lasts: 10 * time.Second,
 		Heal:  heal, After: 3 * time.Second,
-		Promise: Beside(Both(nothingMoves())),
+		Promise: Beside(Both(keeps)),
 	}, {
 		ID: "F6", Title: "ring of one-way losses",
 		Fault: func(w *World) { // each hears the next one only
@@ -39,7 +40,7 @@ func partitions() []Scenario {
 		},
 		Lasts: 10 * time.Second,
 		Heal:  heal, After: 3 * time.Second,
-		Promise: Beside(Both(nothingMoves())),
+		Promise: Beside(Both(keeps)),
 	}, {
 		ID: "F7", Title: "two nodes cut apart, both reach the gateway", Core: true,
 		Shape: Shape{Nodes: 2, Gateway: true},
@@ -49,6 +50,7 @@ func partitions() []Scenario {
 		Promise: Beside(map[Subject]Promise{Mesh: {
 			E: Unbounded, Dark: Slack, Holder: Any, HealE: Heartbeat + roundTrips, Moves: 1,
 			Alert: "split_brain", On: []int{0, 1}, AlertWithin: 2 * time.Second, AtHeal: true,
+			Verdict: AtRisk, Because: "no other node can take it (lb01 is not heard)",
 		}}),
 	}, {
 		ID: "F7", Title: "two nodes cut apart, both reach gateway and witness", Core: true,
@@ -57,7 +59,7 @@ func partitions() []Scenario {
 		Lasts:   10 * time.Second,
 		Heal:    heal,
 		After:   3 * time.Second,
-		Promise: Both(nothingMoves()),
+		Promise: Both(keeps),
 	}}
 }
 

@@ -10,14 +10,14 @@ import (
 // succession is a holder that fell silent without a word: the second serves
 // within Master_Down_Interval and a heartbeat (G2).
 func succession() Promise {
-	return Promise{Dark: Scenario{}.MasterDown(1) + Heartbeat + Slack, Holder: 1, Returned: Any, Moves: 2}
+	return Promise{Dark: Scenario{}.MasterDown(1) + Heartbeat + Slack, Holder: 1, Returned: Any, Moves: 2, Verdict: AtRisk}
 }
 
 // powerLost is a holder that is off from one moment to the next: the second
 // serves within 50 ms of Master_Down_Interval, counted from the last advert.
 func powerLost(advert time.Duration) Promise {
 	down := Scenario{Advert: advert}.MasterDown(1)
-	return Promise{Dark: down + 50*time.Millisecond + Slack, Takeover: down + 50*time.Millisecond, Holder: 1, Moves: 1}
+	return Promise{Dark: down + 50*time.Millisecond + Slack, Takeover: down + 50*time.Millisecond, Holder: 1, Moves: 1, Verdict: AtRisk}
 }
 
 // losePower takes a machine off both networks and ends its processes, which
@@ -42,7 +42,7 @@ func processes() []Scenario {
 		ID: "F8", Title: "worker killed", Core: true,
 		Fault:   func(w *World) { w.Processes[0].SignalWorker(syscall.SIGKILL) },
 		Lasts:   6 * time.Second, // the new worker does not preempt for three Master_Down_Intervals (R8)
-		Promise: Beside(Both(Promise{Dark: 200*time.Millisecond + Slack, Holder: 1, Moves: 1})),
+		Promise: Beside(Both(Promise{Dark: 200*time.Millisecond + Slack, Holder: 1, Moves: 1, Verdict: Safe})),
 	}, {
 		ID: "F9", Title: "supervisor and worker killed together", Core: true,
 		Fault:   func(w *World) { w.Processes[0].KillAll() },
@@ -53,7 +53,7 @@ func processes() []Scenario {
 		Advert:  100 * time.Millisecond,
 		Fault:   func(w *World) { w.Processes[0].KillAll() },
 		Lasts:   3 * time.Second,
-		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Moves: 2})), // the third may be first by milliseconds
+		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Moves: 2, Verdict: AtRisk})), // the third may be first by milliseconds
 	}, {
 		ID: "F10", Title: "all processes stopped, adverts each 100 ms",
 		Advert:  100 * time.Millisecond,
@@ -61,7 +61,7 @@ func processes() []Scenario {
 		Lasts:   3 * time.Second,
 		Heal:    func(w *World) { w.Processes[0].SignalAll(syscall.SIGCONT) },
 		After:   3 * time.Second,
-		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Returned: Any, Moves: 2})),
+		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Returned: Any, Moves: 2, Verdict: AtRisk})),
 	}, {
 		ID: "F9", Title: "holder loses power", Core: true,
 		Fault:   losePower,
@@ -86,7 +86,7 @@ func processes() []Scenario {
 		Lasts: 4 * time.Second,
 		// The supervisor waits for as long as the last advert held the gate open,
 		// which was sent up to an interval before the worker stood still.
-		Promise: Both(Promise{Dark: time.Second + 200*time.Millisecond + Slack, Holder: 1, Moves: 1}),
+		Promise: Both(Promise{Dark: time.Second + 200*time.Millisecond + Slack, Holder: 1, Moves: 1, Verdict: Safe}),
 	}, {
 		ID: "F11", Title: "machine paused for 20 s, then resumed",
 		Fault: func(w *World) {

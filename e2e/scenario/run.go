@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -78,6 +79,7 @@ func once(t lab.T, row Scenario, subject Subject, r *Result) {
 	lab.During(row.Lasts - time.Since(w.Struck))
 	if judged {
 		w.wantHolder(promise.Holder)
+		w.wantVerdict(promise)
 	}
 	ended := time.Now()
 	struck := w.Watch.Between(w.Struck, ended)
@@ -114,7 +116,7 @@ func once(t lab.T, row Scenario, subject Subject, r *Result) {
 		}
 	}
 	whole := w.Watch.Since(w.Struck.Add(-100*time.Millisecond)).Series(VIP, lab.ByEcho) // begins with who held at the strike
-	r.Moves = len(whole.Nodes()) - 1
+	r.Moves = max(0, len(whole.Nodes())-1)
 	if judged && promise.E != Unbounded && r.Moves > promise.Moves {
 		t.Errorf("%v moved %d times, want at most %d: %v", VIP, r.Moves, promise.Moves, whole)
 	}
@@ -141,6 +143,20 @@ func (w *World) wantHolder(i Index) {
 	default:
 		w.Watch.WantHolder(w.Nodes[i], VIP, 3*time.Second)
 	}
+}
+
+// wantVerdict waits until a member's status judges as promised. People take a
+// member that fell silent for dead after seconds.
+func (w *World) wantVerdict(p Promise) {
+	w.T.Helper()
+	if p.Verdict == "" {
+		return
+	}
+	asked := w.Daemons[cmp.Or(p.Asked, 1)]
+	lab.Want(w.T, 6*time.Second, fmt.Sprintf("status on %s says %s … %s", asked.Name, p.Verdict, p.Because), func() (string, bool) {
+		first, _, _ := strings.Cut(asked.Ctl("status").Stdout, "\n")
+		return first, strings.HasPrefix(first, string(p.Verdict)+"  ") && strings.Contains(first, p.Because)
+	})
 }
 
 // answering are the nodes that have answered lately, by either kind of probe.

@@ -87,7 +87,25 @@ type Promise struct {
 	On          []int
 	AlertWithin time.Duration
 	AtHeal      bool // it counts from the heal on, not from the strike
+
+	// Verdict is what haclusterctl status begins with at the end of the fault, and
+	// Because what is in its reason, on the member Asked; zero is the second one,
+	// who takes over.
+	Verdict Verdict
+	Because string
+	Asked   Index
 }
+
+// Verdict is the judgement that haclusterctl status begins with.
+type Verdict string
+
+// Verdicts.
+const (
+	Safe     Verdict = "SAFE"
+	AtRisk   Verdict = "AT RISK"
+	Violated Verdict = "VIOLATED"
+	Dark     Verdict = "DARK"
+)
 
 // Index is a member's place in the order of priorities, from 0.
 type Index int
