@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,52 @@ func newTrio(t *testing.T, mesh lab.Network, conf string) *trio {
 	// has let stand still proves its health for three Master_Down_Intervals.
 	s.watch.WantHolder(s.a, vip, electionTime+3*masterDown(150))
 	return s
+}
+
+// quorumWords are what an instance says to have policy quorum.
+const quorumWords = "split_brain {\n\t\tpolicy quorum\n\t}"
+
+// eachPolicy tells a story under each policy. words are what an instance says to
+// have it; mesh needs none.
+func eachPolicy(t *testing.T, story func(t *testing.T, words string)) {
+	for _, policy := range []struct{ name, words string }{{"mesh", ""}, {"quorum", quorumWords}} {
+		t.Run(policy.name, func(t *testing.T) {
+			t.Parallel()
+			story(t, policy.words)
+		})
+	}
+}
+
+// newTrioOf is newTrio under the policy of the words, beside which the instance has
+// some lines.
+func newTrioOf(t *testing.T, words, lines string) *trio {
+	t.Helper()
+	s := newTrio(t, lab.Control, trioConf(lines))
+	if words != "" {
+		adopt(t, trioConf(lines+"\n\t"+words), s.daemons()...)
+	}
+	return s
+}
+
+// adopt makes a document with policy quorum the members' own: they have to vote
+// first, so init cannot take it. It moves nothing.
+func adopt(t *testing.T, conf string, daemons ...*lab.Daemon) {
+	t.Helper()
+	for _, d := range daemons {
+		d.WantElectorate(len(daemons), 20*time.Second)
+	}
+	daemons[0].MustCtl("config", "apply", daemons[0].Node.WriteFile("quorum.conf", conf), "--yes")
+	lab.During(time.Second) // each unit has its lease
+}
+
+// nextRevision is the number that the next revision gets.
+func nextRevision(t *testing.T, d *lab.Daemon) string {
+	t.Helper()
+	n, err := historyOf(d)[0].Number.Int64()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.FormatInt(n+1, 10)
 }
 
 func (s *trio) nodes() []*lab.Node     { return []*lab.Node{s.a, s.b, s.c} }

@@ -12,9 +12,10 @@ import (
 // F15: Raft has no majority, since its port is blocked everywhere, while the
 // network of the address is well. The address stays, and fails over; the
 // configuration cannot be changed, and that is said.
-func TestF15RaftWithoutAMajority(t *testing.T) {
-	t.Parallel()
-	s := newTrio(t, lab.Control, trioConf(""))
+func TestF15RaftWithoutAMajority(t *testing.T) { eachPolicy(t, raftWithoutAMajority) }
+
+func raftWithoutAMajority(t *testing.T, words string) {
+	s := newTrioOf(t, words, "")
 	blocked := time.Now()
 	for _, n := range s.nodes() {
 		n.Block(lab.API, lab.Both)
@@ -23,7 +24,7 @@ func TestF15RaftWithoutAMajority(t *testing.T) {
 		text := s.db.MustCtl("status")
 		return text, strings.Contains(text, "read-only")
 	})
-	edit := s.b.WriteFile("edit.conf", trioConf("garp_master_delay 3"))
+	edit := s.b.WriteFile("edit.conf", trioConf("garp_master_delay 3\n\t"+words))
 	if r := s.db.Ctl("config", "apply", edit, "--timeout", "5s"); r.Exit == 0 || r.Exit == 4 {
 		t.Errorf("an edit without a majority: %v; want it refused", r)
 	}
@@ -52,16 +53,18 @@ func TestF15RaftWithoutAMajority(t *testing.T) {
 // F23: a revision adds an address while one node hears nothing of it, so the
 // lists of addresses in adverts and records differ. There is no second master,
 // and the node that was left out takes over no address that it lacks.
-func TestF23AddressesDifferWhileARevisionRollsOut(t *testing.T) {
-	t.Parallel()
-	s := newTrio(t, lab.Control, trioConf(""))
+func TestF23AddressesDifferWhileARevisionRollsOut(t *testing.T) { eachPolicy(t, revisionRollsOut) }
+
+func revisionRollsOut(t *testing.T, words string) {
+	s := newTrioOf(t, words, "")
+	next := nextRevision(t, s.da)
 	s.c.Block(lab.API, lab.Both) // heartbeats and adverts go on
 	rolled := time.Now()
-	edit := s.a.WriteFile("edit.conf", strings.Replace(trioConf(""), vip.String(), vip.String()+"\n\t\t"+vip2.String(), 1))
+	edit := s.a.WriteFile("edit.conf", strings.Replace(trioConf(words), vip.String(), vip.String()+"\n\t\t"+vip2.String(), 1))
 	if r := s.da.Ctl("config", "apply", edit, "--timeout", "10s"); r.Exit != 4 {
 		t.Errorf("apply with lb03 out of reach: %v; want exit 4", r)
 	}
-	wantRevision(t, "2", s.da, s.db)
+	wantRevision(t, next, s.da, s.db)
 	s.a.WantAddr(vip2, 3*time.Second)
 	lab.During(5 * time.Second)
 	s.watch.WantHolder(s.a, vip, time.Second)
@@ -71,7 +74,7 @@ func TestF23AddressesDifferWhileARevisionRollsOut(t *testing.T) {
 	wantReigns(t, view, 4, 51, s.a)
 
 	s.c.Unblock(lab.API)
-	wantRevision(t, "2", s.dc)
+	wantRevision(t, next, s.dc)
 	lab.During(2 * time.Second)
 	s.watch.Since(rolled).WantNeverTwo(0, vip)
 	wantReigns(t, s.watch.Since(rolled), 4, 51, s.a)
@@ -79,8 +82,9 @@ func TestF23AddressesDifferWhileARevisionRollsOut(t *testing.T) {
 
 // F24: all members have one priority. The order is that of their addresses, and
 // there are never two holders, not when all start at once either.
-func TestF24EqualPriorities(t *testing.T) {
-	t.Parallel()
+func TestF24EqualPriorities(t *testing.T) { eachPolicy(t, equalPriorities) }
+
+func equalPriorities(t *testing.T, words string) {
 	lan := lab.New(t)
 	nodes := []*lab.Node{lan.Node("lb01"), lan.Node("lb02"), lan.Node("lb03")}
 	watch := lan.Watch(vip)
@@ -88,8 +92,11 @@ func TestF24EqualPriorities(t *testing.T) {
 	for _, n := range nodes {
 		daemons = append(daemons, n.StartMember(lab.Control))
 	}
-	conf := strings.NewReplacer("@lb01 priority 150", "priority 100", "@lb02 priority 120", "", "@lb03 priority 100", "").Replace(trioConf(""))
-	lab.Form(t, conf, daemons...)
+	equal := strings.NewReplacer("@lb01 priority 150", "priority 100", "@lb02 priority 120", "", "@lb03 priority 100", "")
+	lab.Form(t, equal.Replace(trioConf("")), daemons...)
+	if words != "" {
+		adopt(t, equal.Replace(trioConf(words)), daemons...)
+	}
 	holder := -1
 	lab.Want(t, electionTime+3*masterDown(100), "somebody holds", func() (string, bool) {
 		for i, n := range nodes {
@@ -134,9 +141,8 @@ func TestF25MismatchWithAPeerIsNamed(t *testing.T) {
 		{"version", "", "", 3, "version"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := newTrio(t, lab.Control, trioConf(tt.ours))
+		story := func(t *testing.T, words string) {
+			s := newTrioOf(t, words, tt.ours)
 			peer := s.lan.Node("peer")
 			came := time.Now()
 			peer.StartKeepalived(fmt.Sprintf(`
@@ -158,6 +164,7 @@ vrrp_instance VI_1 {
 			if reigns := s.watch.Since(came).Reigns(4, 51); len(reigns) == 0 || !s.a.Has(vip) {
 				t.Errorf("lb01 let go for an advert that must not count: %v", reigns)
 			}
-		})
+		}
+		t.Run(tt.name, func(t *testing.T) { eachPolicy(t, story) })
 	}
 }

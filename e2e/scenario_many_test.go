@@ -17,8 +17,8 @@ const manyVRIDs = 255
 func manyAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 0, byte(i)}) }
 
 // manyConf is all of them: the odd ones are lb01's by priority, the even ones
-// lb02's.
-func manyConf() string {
+// lb02's. The words go into each.
+func manyConf(words string) string {
 	var b strings.Builder
 	b.WriteString("global_defs {\n\tvrrp_version 3\n}\n")
 	for i := 1; i <= manyVRIDs; i++ {
@@ -27,7 +27,7 @@ func manyConf() string {
 			first, second = second, first
 		}
 		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n\tinterface eth0\n\tvirtual_router_id %d\n\t@%s priority 150\n\t@%s priority 120\n\t@lb03 priority 100\n"+
-			"\tvirtual_ipaddress {\n\t\t%v\n\t}\n}\n", i, i, first, second, manyAddr(i))
+			"\t%s\n\tvirtual_ipaddress {\n\t\t%v\n\t}\n}\n", i, i, first, second, words, manyAddr(i))
 	}
 	return b.String()
 }
@@ -36,13 +36,21 @@ func manyConf() string {
 // are served again, nobody holds one twice, and the death is told once.
 func TestF28HalfOf255InstancesMove(t *testing.T) {
 	// Not beside other tests: 765 virtual routers start at the same time.
+	t.Run("mesh", func(t *testing.T) { halfOfManyMove(t, "") })
+	t.Run("quorum", func(t *testing.T) { halfOfManyMove(t, quorumWords) })
+}
+
+func halfOfManyMove(t *testing.T, words string) {
 	lan := lab.New(t)
 	a, b, c := lan.Node("lb01"), lan.Node("lb02"), lan.Node("lb03")
 	// The prober asks for a few of them; who has the others the kernel tells.
 	asked := []netip.Addr{manyAddr(1), manyAddr(2), manyAddr(129), manyAddr(254), manyAddr(255)}
 	watch := lan.Watch(asked...)
 	da, db, dc := a.StartMember(lab.Control), b.StartMember(lab.Control), c.StartMember(lab.Control)
-	lab.Form(t, manyConf(), da, db, dc)
+	lab.Form(t, manyConf(""), da, db, dc)
+	if words != "" {
+		adopt(t, manyConf(words), da, db, dc)
+	}
 	wantHeld(t, 60*time.Second, map[*lab.Node]func(int) bool{
 		a: func(i int) bool { return i%2 == 1 },
 		b: func(i int) bool { return i%2 == 0 },
