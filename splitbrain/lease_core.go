@@ -95,17 +95,23 @@ func (c *Core) vote(now time.Time, raw kclock.Instant) {
 		l.voter = newVoter(c.node, raw)
 	}
 	v := l.voter
+	// Between two records nothing changes here until the voter is due.
+	due := len(l.inbox)+len(l.ended) > 0 || !l.wake.IsZero() && !now.Before(l.wake)
 	if v.elect.Epoch != l.elect.stored.Epoch {
-		v.elect = l.elect.stored
+		v.elect, due = l.elect.stored, true
 		c.contactChanged(now)
 	}
 	if l.bound != v.bound {
 		v.setBound(l.bound)
+		due = true
 	}
 	if l.setBack {
-		l.setBack = false
+		l.setBack, due = false, true
 		v.forget(raw)
 		c.dropLeases(raw)
+	}
+	if !due {
+		return
 	}
 	news := false
 	for i := range l.inbox {

@@ -51,9 +51,8 @@ func (c *Core) send(now time.Time, raw kclock.Instant, out *Output) {
 	c.table.Sent(c.seq, now)
 	c.credit = later(c.credit, now).Add(c.spacing())
 	c.sentAt, c.urgent = now, false
-	out.Record = r
+	out.Record, out.To = r, c.table.names
 	for _, m := range c.table.members {
-		out.To = append(out.To, m.Name)
 		for _, author := range c.table.members {
 			if now.Sub(author.at) < 3*c.interval/2 || !c.counts(now, author) ||
 				!c.table.lacks(m, author, 5*c.interval/2, now) {

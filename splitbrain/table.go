@@ -25,6 +25,7 @@ type Table struct {
 	boot    BootID
 	cluster uint64
 	members []*member // by name
+	names   []string  // theirs; a new slice with each change
 	sent    [sentSlots]sentRecord
 
 	// listed says which claims of MASTER list an address. Entries that are no
@@ -133,6 +134,10 @@ func (t *Table) SetMembers(members []Member) {
 	}
 	slices.SortFunc(next, func(a, b *member) int { return cmp.Compare(a.Name, b.Name) })
 	t.members = slices.CompactFunc(next, func(a, b *member) bool { return a.Name == b.Name })
+	t.names = make([]string, 0, len(t.members))
+	for _, m := range t.members {
+		t.names = append(t.names, m.Name)
+	}
 }
 
 // Sent notes when a record of ours was made, so that acknowledgements of it
