@@ -29,6 +29,7 @@ type node struct {
 	boot    splitbrain.BootID
 	told    splitbrain.UnitView
 	stepped bool // the unit was, since then
+	inbox   inbox
 	unitTimer,
 	coreTimer timer
 	will   splitbrain.Record // deposited with the supervisor
@@ -114,7 +115,7 @@ func (n *node) start() {
 	n.boot = splitbrain.BootID(w.rng.Uint64() | 1)
 	n.core = splitbrain.NewCore(n.name, n.boot, 1, w.heartbeat, n.now())
 	n.told, n.willed = splitbrain.UnitView{}, false
-	n.unitTimer, n.coreTimer = timer{}, timer{}
+	n.inbox, n.unitTimer, n.coreTimer = inbox{}, timer{}, timer{}
 	var members []splitbrain.Member
 	for _, m := range w.nodes {
 		if m != n {
@@ -143,7 +144,6 @@ func (n *node) receive(what deed) {
 	switch {
 	case n.running:
 		what.do(n, 0)
-		n.settle()
 	case n.up && len(n.buffered) < maxBuffered:
 		n.buffered = append(n.buffered, what)
 	}
@@ -236,76 +236,7 @@ func (a *advert) do(n *node, _ uint64) {
 		Unit: unitName, From: a.From, Priority: uint8(a.Priority), VIPs: n.vips(), At: n.now(),
 	})
 	n.event(a.Advert)
-}
-
-// settle tells the arbiter of changes, and the unit of verdicts, until both
-// are quiet, and arms the timers.
-func (n *node) settle() {
-	w := n.w
-	for n.running {
-		if n.stepped {
-			n.stepped = false
-			if view := n.view(); !same(&view, &n.told) {
-				n.told = view
-				n.core.SetUnits([]splitbrain.UnitView{view})
-			}
-		}
-		out := n.core.Step(n.now(), n.clock.instant(w.now))
-		if out.NewWill || !n.willed {
-			n.will, n.willed = n.core.Will(n.now()), true
-		}
-		n.elect(out.Store)
-		n.send(&out)
-		for _, v := range out.Verdicts {
-			n.verdict(v.Verdict)
-		}
-		if len(out.Verdicts) == 0 {
-			break
-		}
-	}
-	n.arm()
-}
-
-func (n *node) arm() {
-	w := n.w
-	if !n.running {
-		return
-	}
-	if n.unit != nil {
-		if due := n.unit.Deadline(); !due.IsZero() && !due.Equal(n.unitTimer.due) {
-			n.unitTimer = timer{due, w.schedule(later(n.clock.truly(due), w.now), n, unitDue{})}
-		}
-	}
-	if due := n.core.Deadline(); !due.Equal(n.coreTimer.due) {
-		n.coreTimer = timer{due, w.schedule(later(n.clock.truly(due), w.now), n, coreDue{})}
-	}
-}
-
-// timer is when something is due, and the event that it is then. Events of what
-// was due before are void.
-type timer struct {
-	due   time.Time // by the node's clock; zero: never
-	event uint64
-}
-
-type (
-	unitDue struct{}
-	coreDue struct{}
-)
-
-func (unitDue) do(n *node, event uint64) {
-	if n.unitTimer.event == event {
-		n.unitTimer = timer{}
-		n.event(vrrp.Tick{})
-		n.settle()
-	}
-}
-
-func (coreDue) do(n *node, event uint64) {
-	if n.coreTimer.event == event {
-		n.coreTimer = timer{}
-		n.settle()
-	}
+	n.attend()
 }
 
 func later(a, b time.Time) time.Time {
@@ -357,7 +288,7 @@ type told struct{ vrrp.Event }
 
 func (t *told) do(n *node, _ uint64) {
 	n.tell(t.Event)
-	n.settle()
+	n.attend()
 }
 
 // tell delivers a verdict to the engine.
@@ -371,65 +302,6 @@ func (n *node) tell(ev vrrp.Event) {
 	case !n.stops(atStore, func() { n.grant(l) }):
 		n.grant(l)
 	}
-}
-
-func (n *node) send(out *splitbrain.Output) {
-	if out.Record != nil {
-		n.spread(out.Record)
-	}
-	for i := range out.Relays {
-		for _, m := range n.w.nodes {
-			if r := &out.Relays[i]; m.name == r.To {
-				n.w.deliver(meshNet, n, m, &datagram{r.Datagram})
-			}
-		}
-	}
-	for _, a := range out.Alerts {
-		n.w.check.alerts[a.Kind]++
-		n.w.logf("%s: alert %s (%s) resolved=%v: %s", n.name, a.Kind, a.Peer, a.Resolved, a.Summary)
-	}
-}
-
-// datagram is one on its way to a node, or to several: none of them changes it.
-type datagram struct{ splitbrain.Datagram }
-
-func (d *datagram) do(n *node, _ uint64) { n.core.Receive(n.now(), &d.Datagram, "mesh") }
-
-// spread takes a record to all other nodes.
-func (n *node) spread(r *splitbrain.Record) {
-	d := &datagram{splitbrain.Datagram{Record: *r}}
-	for _, m := range n.w.nodes {
-		if m != n {
-			n.w.deliver(meshNet, n, m, d)
-		}
-	}
-}
-
-// view is what the node would make of the unit's status.
-func (n *node) view() splitbrain.UnitView {
-	if n.unit == nil {
-		return splitbrain.UnitView{}
-	}
-	s := n.unit.Status()
-	heard := s.Instances[0].LastAdvert
-	return splitbrain.UnitView{
-		Name: s.Name, State: splitbrain.State(s.State), Since: s.Since, Wants: splitbrain.Want(s.Wants),
-		Tenure:   splitbrain.Tenure{Seq: s.Tenure.Seq, Priority: uint8(s.Tenure.Priority), Primary: s.Tenure.Primary},
-		Released: s.State != vrrp.Master && s.Tenure.Seq > 0,
-		Eligible: s.State != vrrp.Fault && s.State != vrrp.Init,
-		Priority: uint8(s.Priority), Primary: s.Primary,
-		VIPs:           n.vips(),
-		Heard:          splitbrain.Advert{From: heard.From, Priority: uint8(heard.Priority), At: heard.At},
-		AdvertInterval: n.w.interval, DownTimerAdverts: 3,
-		Policy: n.w.policy, Lease: n.lease(),
-	}
-}
-
-func same(a, b *splitbrain.UnitView) bool {
-	return a.State == b.State && a.Since.Equal(b.Since) && a.Wants == b.Wants && a.Tenure == b.Tenure &&
-		a.Released == b.Released && a.Eligible == b.Eligible && a.Priority == b.Priority &&
-		a.Primary == b.Primary && a.Heard.From == b.Heard.From && a.Heard.Priority == b.Heard.Priority && a.Name == b.Name &&
-		a.Lease == b.Lease && len(a.VIPs) == len(b.VIPs)
 }
 
 // hold and drop are the kernel's side of a VIP.

@@ -17,10 +17,15 @@ type event struct {
 // are many are no closures, because most of a run's garbage would be those.
 type deed interface{ do(n *node, seq uint64) }
 
-// errand is a deed of which there are few.
+// errand is a deed of which there are few. The node's arbiter looks afterwards.
 type errand func()
 
-func (f errand) do(*node, uint64) { f() }
+func (f errand) do(n *node, _ uint64) {
+	f()
+	if n != nil {
+		n.settle()
+	}
+}
 
 type events []event
 

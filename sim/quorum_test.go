@@ -68,7 +68,6 @@ func (n *node) elect(e *splitbrain.Electorate) {
 		n.core.ElectorateStored(stored)
 		w.logf("%s: electorate %d: %v", n.name, stored.Epoch, stored.Voters)
 		w.ballot.report()
-		n.settle()
 	}))
 }
 

@@ -431,7 +431,7 @@ func (n *node) track(hard, down bool) {
 	if !n.up || n.witness {
 		return
 	}
-	f := func() {
+	n.receive(errand(func() {
 		n.w.logf("%s: hard=%v down=%v", n.name, hard, down)
 		key := trackSoft
 		if hard {
@@ -439,13 +439,7 @@ func (n *node) track(hard, down bool) {
 		}
 		n.since = n.w.now
 		n.event(vrrp.TrackResult{Key: key, Up: !down})
-	}
-	if n.running {
-		f()
-		n.settle()
-		return
-	}
-	n.buffered = append(n.buffered, errand(f))
+	}))
 }
 
 func (w *world) cutLinks(at, span time.Duration, what string, ch int, which func(i, j *node) bool) {
