@@ -125,7 +125,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		}
 	}
 	slices.Sort(writes)
-	want := []string{"Apply", "Arm", "Create", "Disarm", "Examine", "Handover", "Init", "Join", "Leave", "Revoke", "Rollback", "Set"}
+	want := []string{"Apply", "Arm", "Create", "Disarm", "Examine", "Handover", "Init", "Join", "Leave", "Restart", "Revoke", "Rollback", "Set"}
 	if !slices.Equal(writes, want) {
 		t.Errorf("methods that need root = %v, want %v", writes, want)
 	}

@@ -48,6 +48,8 @@ type Options struct {
 	// Decisions are what this node decided around an incident, as far as it has
 	// kept that.
 	Decisions func(*incident.Story) ([]*splitbrain.Traced, error)
+	// Restart begins a planned restart of the daemon.
+	Restart func() error
 	// Standalone gives the text that a standalone daemon runs.
 	Standalone func() (file, text string)
 }

@@ -135,6 +135,11 @@ func (l lifecycleService) Leave(ctx context.Context, req *pb.LeaveRequest) (*pb.
 	return resp, nil
 }
 
+// Restart implements pb.LifecycleServiceServer.
+func (l lifecycleService) Restart(context.Context, *pb.RestartRequest) (*pb.RestartResponse, error) {
+	return &pb.RestartResponse{}, l.s.o.Restart()
+}
+
 // fitsWithout refuses to take away a member that the configuration needs: without
 // its vote policy quorum may have too few.
 func (s *Server) fitsWithout(node string) error {

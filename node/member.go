@@ -106,6 +106,7 @@ func runMember(ctx context.Context, o Options) error {
 		Examiner:  m.examiner(),
 		Incidents: m.stories,
 		Decisions: m.decisions,
+		Restart:   o.Supervisor.Restart,
 		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {
 			return opened.Apply(ctx, operation, cmd)
 		},

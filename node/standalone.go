@@ -52,6 +52,7 @@ func runStandalone(ctx context.Context, o Options) error {
 		Logger:     o.Log.With("component", "api"),
 		Hub:        v.Hub,
 		Examiner:   &examiner{node: o.Name, state: s.state.get, plane: func() *plane { return s.plane }},
+		Restart:    o.Supervisor.Restart,
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
 	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })

@@ -146,7 +146,7 @@ id is printed).`,
 		"see":     {a.statusCommand(), a.vipsCommand(), a.nodesCommand(), a.eventsCommand(), a.alertsCommand(), a.incidentCommand(), a.doctorCommand()},
 		"change":  {a.configCommand(), a.handoverCommand(), a.disarmCommand(), a.armCommand()},
 		"members": {a.initCommand(), a.joinCommand(), a.tokenCommand(), a.leaveCommand()},
-		"program": {a.versionCommand(), a.completionCommand()},
+		"program": {a.restartCommand(), a.versionCommand(), a.completionCommand()},
 	} {
 		for _, c := range commands {
 			c.GroupID = id

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,6 +27,8 @@ type daemon struct {
 	mu    sync.Mutex
 	scene string
 	text  string // of the present revision
+
+	restarted atomic.Bool
 }
 
 func (d *daemon) is(scene string) bool {
@@ -127,7 +130,20 @@ func findingsOf(reason pb.ErrorReason) []*pb.Finding {
 }
 
 func (d *daemon) Info(context.Context, *pb.InfoRequest) (*pb.InfoResponse, error) {
-	return &pb.InfoResponse{Node: "lb01", Version: "9.9.9", Commit: "abc1234", Go: "go1.26", Mode: pb.InfoResponse_MODE_MEMBER, Started: at(0)}, nil
+	info := &pb.InfoResponse{Node: "lb01", Version: "9.9.9", Commit: "abc1234", Go: "go1.26", Mode: pb.InfoResponse_MODE_MEMBER, Started: at(0)}
+	if d.restarted.Swap(false) {
+		info.Version, info.Started = "9.9.10", at(9)
+	}
+	return info, nil
+}
+
+// Restart is followed by another start, unless no new one comes up.
+func (d *daemon) Restart(context.Context, *pb.RestartRequest) (*pb.RestartResponse, error) {
+	if d.is("old") {
+		return nil, status.Error(codes.Unimplemented, "unknown method Restart")
+	}
+	d.restarted.Store(true)
+	return &pb.RestartResponse{}, nil
 }
 
 func (d *daemon) Init(_ context.Context, req *pb.InitRequest) (*pb.InitResponse, error) {

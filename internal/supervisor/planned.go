@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"os"
 	"syscall"
 	"time"
 
@@ -25,6 +26,17 @@ const (
 	// maxState bounds what a worker may hand over.
 	maxState = 16 << 20
 )
+
+// Restart asks the supervisor for a planned restart, as its signal does. It returns
+// before that begins; HandOver says when it has.
+func (w *Worker) Restart() error {
+	select {
+	case <-w.gone:
+		return errors.New("planned restart: the supervisor has ended")
+	default:
+		return syscall.Kill(os.Getppid(), restartSignal)
+	}
+}
 
 // plan begins a planned restart.
 func (s *Supervisor) plan(now time.Time) {

@@ -132,7 +132,79 @@ func (x InfoResponse_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use InfoResponse_Mode.Descriptor instead.
 func (InfoResponse_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{1, 0}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{3, 0}
+}
+
+type RestartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartRequest) Reset() {
+	*x = RestartRequest{}
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartRequest) ProtoMessage() {}
+
+func (x *RestartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartRequest.ProtoReflect.Descriptor instead.
+func (*RestartRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{0}
+}
+
+type RestartResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartResponse) Reset() {
+	*x = RestartResponse{}
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartResponse) ProtoMessage() {}
+
+func (x *RestartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartResponse.ProtoReflect.Descriptor instead.
+func (*RestartResponse) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{1}
 }
 
 type InfoRequest struct {
@@ -143,7 +215,7 @@ type InfoRequest struct {
 
 func (x *InfoRequest) Reset() {
 	*x = InfoRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[0]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -155,7 +227,7 @@ func (x *InfoRequest) String() string {
 func (*InfoRequest) ProtoMessage() {}
 
 func (x *InfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[0]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -168,7 +240,7 @@ func (x *InfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoRequest.ProtoReflect.Descriptor instead.
 func (*InfoRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{0}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{2}
 }
 
 // InfoResponse describes the node that answers.
@@ -206,7 +278,7 @@ type InfoResponse struct {
 
 func (x *InfoResponse) Reset() {
 	*x = InfoResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[1]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +290,7 @@ func (x *InfoResponse) String() string {
 func (*InfoResponse) ProtoMessage() {}
 
 func (x *InfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[1]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +303,7 @@ func (x *InfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InfoResponse.ProtoReflect.Descriptor instead.
 func (*InfoResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{1}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *InfoResponse) GetNode() string {
@@ -339,7 +411,7 @@ type InitRequest struct {
 
 func (x *InitRequest) Reset() {
 	*x = InitRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[2]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +423,7 @@ func (x *InitRequest) String() string {
 func (*InitRequest) ProtoMessage() {}
 
 func (x *InitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[2]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +436,7 @@ func (x *InitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitRequest.ProtoReflect.Descriptor instead.
 func (*InitRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{2}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *InitRequest) GetCluster() string {
@@ -432,7 +504,7 @@ type InitResponse struct {
 
 func (x *InitResponse) Reset() {
 	*x = InitResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[3]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +516,7 @@ func (x *InitResponse) String() string {
 func (*InitResponse) ProtoMessage() {}
 
 func (x *InitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[3]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +529,7 @@ func (x *InitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitResponse.ProtoReflect.Descriptor instead.
 func (*InitResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{3}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *InitResponse) GetCluster() string {
@@ -528,7 +600,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[4]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +612,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[4]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +625,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{4}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *JoinRequest) GetAddresses() []string {
@@ -613,7 +685,7 @@ type JoinProgress struct {
 
 func (x *JoinProgress) Reset() {
 	*x = JoinProgress{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[5]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +697,7 @@ func (x *JoinProgress) String() string {
 func (*JoinProgress) ProtoMessage() {}
 
 func (x *JoinProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[5]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +710,7 @@ func (x *JoinProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinProgress.ProtoReflect.Descriptor instead.
 func (*JoinProgress) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{5}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *JoinProgress) GetStep() string {
@@ -698,7 +770,7 @@ type JoinOutcome struct {
 
 func (x *JoinOutcome) Reset() {
 	*x = JoinOutcome{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +782,7 @@ func (x *JoinOutcome) String() string {
 func (*JoinOutcome) ProtoMessage() {}
 
 func (x *JoinOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[6]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +795,7 @@ func (x *JoinOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinOutcome.ProtoReflect.Descriptor instead.
 func (*JoinOutcome) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{6}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *JoinOutcome) GetJoined() *InfoResponse {
@@ -758,7 +830,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +842,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[7]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +855,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{7}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LeaveRequest) GetLast() bool {
@@ -808,7 +880,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +892,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[8]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +905,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{8}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LeaveResponse) GetCluster() string {
@@ -882,7 +954,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +966,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[9]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +979,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{9}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Token) GetId() string {
@@ -982,7 +1054,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -994,7 +1066,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[10]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1007,7 +1079,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{10}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateTokenRequest) GetTtlSeconds() uint64 {
@@ -1050,7 +1122,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1134,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1147,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{11}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -1100,7 +1172,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1184,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1197,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{12}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{14}
 }
 
 type ListTokensResponse struct {
@@ -1138,7 +1210,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1222,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1235,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{13}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -1183,7 +1255,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1267,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1280,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{14}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -1226,7 +1298,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1310,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,14 +1323,16 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{15}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{17}
 }
 
 var File_hacluster_v1_lifecycle_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\n" +
-	"\x1chacluster/v1/lifecycle.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/config.proto\x1a\x19hacluster/v1/doctor.proto\x1a\x18hacluster/v1/error.proto\"\r\n" +
+	"\x1chacluster/v1/lifecycle.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19hacluster/v1/config.proto\x1a\x19hacluster/v1/doctor.proto\x1a\x18hacluster/v1/error.proto\"\x10\n" +
+	"\x0eRestartRequest\"\x11\n" +
+	"\x0fRestartResponse\"\r\n" +
 	"\vInfoRequest\"\xcc\x03\n" +
 	"\fInfoResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
@@ -1348,12 +1422,13 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\x12STEP_STATE_RUNNING\x10\x01\x12\x13\n" +
 	"\x0fSTEP_STATE_DONE\x10\x02\x12\x15\n" +
 	"\x11STEP_STATE_FAILED\x10\x03\x12\x16\n" +
-	"\x12STEP_STATE_SKIPPED\x10\x042\x93\x02\n" +
+	"\x12STEP_STATE_SKIPPED\x10\x042\xdb\x02\n" +
 	"\x10LifecycleService\x12=\n" +
 	"\x04Info\x12\x19.hacluster.v1.InfoRequest\x1a\x1a.hacluster.v1.InfoResponse\x12=\n" +
 	"\x04Init\x12\x19.hacluster.v1.InitRequest\x1a\x1a.hacluster.v1.InitResponse\x12?\n" +
 	"\x04Join\x12\x19.hacluster.v1.JoinRequest\x1a\x1a.hacluster.v1.JoinProgress0\x01\x12@\n" +
-	"\x05Leave\x12\x1a.hacluster.v1.LeaveRequest\x1a\x1b.hacluster.v1.LeaveResponse2\xf8\x01\n" +
+	"\x05Leave\x12\x1a.hacluster.v1.LeaveRequest\x1a\x1b.hacluster.v1.LeaveResponse\x12F\n" +
+	"\aRestart\x12\x1c.hacluster.v1.RestartRequest\x1a\x1d.hacluster.v1.RestartResponse2\xf8\x01\n" +
 	"\rTokensService\x12M\n" +
 	"\x06Create\x12 .hacluster.v1.CreateTokenRequest\x1a!.hacluster.v1.CreateTokenResponse\x12I\n" +
 	"\x04List\x12\x1f.hacluster.v1.ListTokensRequest\x1a .hacluster.v1.ListTokensResponse\x12M\n" +
@@ -1372,62 +1447,66 @@ func file_hacluster_v1_lifecycle_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_lifecycle_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hacluster_v1_lifecycle_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hacluster_v1_lifecycle_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_hacluster_v1_lifecycle_proto_goTypes = []any{
 	(StepState)(0),                // 0: hacluster.v1.StepState
 	(InfoResponse_Mode)(0),        // 1: hacluster.v1.InfoResponse.Mode
-	(*InfoRequest)(nil),           // 2: hacluster.v1.InfoRequest
-	(*InfoResponse)(nil),          // 3: hacluster.v1.InfoResponse
-	(*InitRequest)(nil),           // 4: hacluster.v1.InitRequest
-	(*InitResponse)(nil),          // 5: hacluster.v1.InitResponse
-	(*JoinRequest)(nil),           // 6: hacluster.v1.JoinRequest
-	(*JoinProgress)(nil),          // 7: hacluster.v1.JoinProgress
-	(*JoinOutcome)(nil),           // 8: hacluster.v1.JoinOutcome
-	(*LeaveRequest)(nil),          // 9: hacluster.v1.LeaveRequest
-	(*LeaveResponse)(nil),         // 10: hacluster.v1.LeaveResponse
-	(*Token)(nil),                 // 11: hacluster.v1.Token
-	(*CreateTokenRequest)(nil),    // 12: hacluster.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 13: hacluster.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),     // 14: hacluster.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 15: hacluster.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),    // 16: hacluster.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),   // 17: hacluster.v1.RevokeTokenResponse
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*Revision)(nil),              // 19: hacluster.v1.Revision
-	(*Finding)(nil),               // 20: hacluster.v1.Finding
-	(*Diagnosis)(nil),             // 21: hacluster.v1.Diagnosis
+	(*RestartRequest)(nil),        // 2: hacluster.v1.RestartRequest
+	(*RestartResponse)(nil),       // 3: hacluster.v1.RestartResponse
+	(*InfoRequest)(nil),           // 4: hacluster.v1.InfoRequest
+	(*InfoResponse)(nil),          // 5: hacluster.v1.InfoResponse
+	(*InitRequest)(nil),           // 6: hacluster.v1.InitRequest
+	(*InitResponse)(nil),          // 7: hacluster.v1.InitResponse
+	(*JoinRequest)(nil),           // 8: hacluster.v1.JoinRequest
+	(*JoinProgress)(nil),          // 9: hacluster.v1.JoinProgress
+	(*JoinOutcome)(nil),           // 10: hacluster.v1.JoinOutcome
+	(*LeaveRequest)(nil),          // 11: hacluster.v1.LeaveRequest
+	(*LeaveResponse)(nil),         // 12: hacluster.v1.LeaveResponse
+	(*Token)(nil),                 // 13: hacluster.v1.Token
+	(*CreateTokenRequest)(nil),    // 14: hacluster.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 15: hacluster.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),     // 16: hacluster.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),    // 17: hacluster.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),    // 18: hacluster.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),   // 19: hacluster.v1.RevokeTokenResponse
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*Revision)(nil),              // 21: hacluster.v1.Revision
+	(*Finding)(nil),               // 22: hacluster.v1.Finding
+	(*Diagnosis)(nil),             // 23: hacluster.v1.Diagnosis
 }
 var file_hacluster_v1_lifecycle_proto_depIdxs = []int32{
 	1,  // 0: hacluster.v1.InfoResponse.mode:type_name -> hacluster.v1.InfoResponse.Mode
-	18, // 1: hacluster.v1.InfoResponse.started:type_name -> google.protobuf.Timestamp
-	11, // 2: hacluster.v1.InitResponse.token:type_name -> hacluster.v1.Token
-	19, // 3: hacluster.v1.InitResponse.revision:type_name -> hacluster.v1.Revision
-	20, // 4: hacluster.v1.InitResponse.findings:type_name -> hacluster.v1.Finding
+	20, // 1: hacluster.v1.InfoResponse.started:type_name -> google.protobuf.Timestamp
+	13, // 2: hacluster.v1.InitResponse.token:type_name -> hacluster.v1.Token
+	21, // 3: hacluster.v1.InitResponse.revision:type_name -> hacluster.v1.Revision
+	22, // 4: hacluster.v1.InitResponse.findings:type_name -> hacluster.v1.Finding
 	0,  // 5: hacluster.v1.JoinProgress.state:type_name -> hacluster.v1.StepState
-	3,  // 6: hacluster.v1.JoinProgress.joined:type_name -> hacluster.v1.InfoResponse
-	21, // 7: hacluster.v1.JoinProgress.findings:type_name -> hacluster.v1.Diagnosis
-	3,  // 8: hacluster.v1.JoinOutcome.joined:type_name -> hacluster.v1.InfoResponse
-	21, // 9: hacluster.v1.JoinOutcome.findings:type_name -> hacluster.v1.Diagnosis
-	18, // 10: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
-	18, // 11: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	11, // 12: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
-	11, // 13: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
-	2,  // 14: hacluster.v1.LifecycleService.Info:input_type -> hacluster.v1.InfoRequest
-	4,  // 15: hacluster.v1.LifecycleService.Init:input_type -> hacluster.v1.InitRequest
-	6,  // 16: hacluster.v1.LifecycleService.Join:input_type -> hacluster.v1.JoinRequest
-	9,  // 17: hacluster.v1.LifecycleService.Leave:input_type -> hacluster.v1.LeaveRequest
-	12, // 18: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
-	14, // 19: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
-	16, // 20: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
-	3,  // 21: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
-	5,  // 22: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
-	7,  // 23: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
-	10, // 24: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
-	13, // 25: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
-	15, // 26: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
-	17, // 27: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
-	21, // [21:28] is the sub-list for method output_type
-	14, // [14:21] is the sub-list for method input_type
+	5,  // 6: hacluster.v1.JoinProgress.joined:type_name -> hacluster.v1.InfoResponse
+	23, // 7: hacluster.v1.JoinProgress.findings:type_name -> hacluster.v1.Diagnosis
+	5,  // 8: hacluster.v1.JoinOutcome.joined:type_name -> hacluster.v1.InfoResponse
+	23, // 9: hacluster.v1.JoinOutcome.findings:type_name -> hacluster.v1.Diagnosis
+	20, // 10: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
+	20, // 11: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	13, // 12: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
+	13, // 13: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
+	4,  // 14: hacluster.v1.LifecycleService.Info:input_type -> hacluster.v1.InfoRequest
+	6,  // 15: hacluster.v1.LifecycleService.Init:input_type -> hacluster.v1.InitRequest
+	8,  // 16: hacluster.v1.LifecycleService.Join:input_type -> hacluster.v1.JoinRequest
+	11, // 17: hacluster.v1.LifecycleService.Leave:input_type -> hacluster.v1.LeaveRequest
+	2,  // 18: hacluster.v1.LifecycleService.Restart:input_type -> hacluster.v1.RestartRequest
+	14, // 19: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
+	16, // 20: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
+	18, // 21: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
+	5,  // 22: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
+	7,  // 23: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
+	9,  // 24: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
+	12, // 25: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
+	3,  // 26: hacluster.v1.LifecycleService.Restart:output_type -> hacluster.v1.RestartResponse
+	15, // 27: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
+	17, // 28: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
+	19, // 29: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
+	22, // [22:30] is the sub-list for method output_type
+	14, // [14:22] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1447,7 +1526,7 @@ func file_hacluster_v1_lifecycle_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_lifecycle_proto_rawDesc), len(file_hacluster_v1_lifecycle_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LifecycleService_Info_FullMethodName  = "/hacluster.v1.LifecycleService/Info"
-	LifecycleService_Init_FullMethodName  = "/hacluster.v1.LifecycleService/Init"
-	LifecycleService_Join_FullMethodName  = "/hacluster.v1.LifecycleService/Join"
-	LifecycleService_Leave_FullMethodName = "/hacluster.v1.LifecycleService/Leave"
+	LifecycleService_Info_FullMethodName    = "/hacluster.v1.LifecycleService/Info"
+	LifecycleService_Init_FullMethodName    = "/hacluster.v1.LifecycleService/Init"
+	LifecycleService_Join_FullMethodName    = "/hacluster.v1.LifecycleService/Join"
+	LifecycleService_Leave_FullMethodName   = "/hacluster.v1.LifecycleService/Leave"
+	LifecycleService_Restart_FullMethodName = "/hacluster.v1.LifecycleService/Restart"
 )
 
 // LifecycleServiceClient is the client API for LifecycleService service.
@@ -41,6 +42,10 @@ type LifecycleServiceClient interface {
 	// Leave takes this node out of its cluster: VRRP says goodbye, the voters
 	// forget the node, its keys are deleted.
 	Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error)
+	// Restart begins a planned restart of this node's daemon, with the program
+	// that is on the disk: nothing is let go. It answers before that; Info tells a
+	// later start when it is done.
+	Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*RestartResponse, error)
 }
 
 type lifecycleServiceClient struct {
@@ -100,6 +105,16 @@ func (c *lifecycleServiceClient) Leave(ctx context.Context, in *LeaveRequest, op
 	return out, nil
 }
 
+func (c *lifecycleServiceClient) Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*RestartResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestartResponse)
+	err := c.cc.Invoke(ctx, LifecycleService_Restart_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LifecycleServiceServer is the server API for LifecycleService service.
 // All implementations must embed UnimplementedLifecycleServiceServer
 // for forward compatibility.
@@ -116,6 +131,10 @@ type LifecycleServiceServer interface {
 	// Leave takes this node out of its cluster: VRRP says goodbye, the voters
 	// forget the node, its keys are deleted.
 	Leave(context.Context, *LeaveRequest) (*LeaveResponse, error)
+	// Restart begins a planned restart of this node's daemon, with the program
+	// that is on the disk: nothing is let go. It answers before that; Info tells a
+	// later start when it is done.
+	Restart(context.Context, *RestartRequest) (*RestartResponse, error)
 	mustEmbedUnimplementedLifecycleServiceServer()
 }
 
@@ -137,6 +156,9 @@ func (UnimplementedLifecycleServiceServer) Join(*JoinRequest, grpc.ServerStreami
 }
 func (UnimplementedLifecycleServiceServer) Leave(context.Context, *LeaveRequest) (*LeaveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Leave not implemented")
+}
+func (UnimplementedLifecycleServiceServer) Restart(context.Context, *RestartRequest) (*RestartResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Restart not implemented")
 }
 func (UnimplementedLifecycleServiceServer) mustEmbedUnimplementedLifecycleServiceServer() {}
 func (UnimplementedLifecycleServiceServer) testEmbeddedByValue()                          {}
@@ -224,6 +246,24 @@ func _LifecycleService_Leave_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LifecycleService_Restart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestartRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LifecycleServiceServer).Restart(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LifecycleService_Restart_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LifecycleServiceServer).Restart(ctx, req.(*RestartRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LifecycleService_ServiceDesc is the grpc.ServiceDesc for LifecycleService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -242,6 +282,10 @@ var LifecycleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Leave",
 			Handler:    _LifecycleService_Leave_Handler,
+		},
+		{
+			MethodName: "Restart",
+			Handler:    _LifecycleService_Restart_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
