@@ -19,16 +19,23 @@ func advertGap(view lab.Window, family, vrid int) (longest time.Duration) {
 	return longest
 }
 
-// wantPlannedRestart asks the supervisor for a planned restart and checks that
-// another worker runs, and that nobody on the network has seen more than a pause.
+// wantPlannedRestart asks the supervisor for a planned restart and checks what
+// follows.
 func wantPlannedRestart(t *testing.T, w *lab.Watcher, d *lab.Daemon) {
+	t.Helper()
+	wantRestarted(t, w, d, func() { d.Signal(syscall.SIGUSR2) })
+}
+
+// wantRestarted begins a planned restart and checks that another worker runs, and
+// that nobody on the network has seen more than a pause.
+func wantRestarted(t *testing.T, w *lab.Watcher, d *lab.Daemon, restart func()) {
 	t.Helper()
 	begin := reigning(w, d.Node, 4, 51)
 	before, ok := d.Worker()
 	if !ok {
 		t.Fatalf("%s has no worker", d.Name)
 	}
-	d.Signal(syscall.SIGUSR2)
+	restart()
 	lab.Want(t, 10*time.Second, d.Name+" has another worker", func() (string, bool) {
 		after, ok := d.Worker()
 		return "", ok && after != before && len(d.Tree()) == 2
@@ -57,7 +64,11 @@ func TestF26PlannedRestartOfAStandaloneHolder(t *testing.T) {
 func TestF26PlannedRestartOfAMember(t *testing.T) {
 	t.Parallel()
 	s := newTrio(t, lab.Control, trioConf(""))
-	wantPlannedRestart(t, s.watch, s.da)
+	wantRestarted(t, s.watch, s.da, func() {
+		if out := s.da.MustCtl("restart"); !strings.Contains(out, "haclusterd of lb01 runs anew") {
+			t.Errorf("restart says %q", out)
+		}
+	})
 	for _, d := range s.daemons() {
 		wantPeers(t, d, 2)
 	}

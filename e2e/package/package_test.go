@@ -33,7 +33,7 @@ const (
 	// restart is RestartSec, the start itself and a loaded machine.
 	restart = 5 * time.Second
 
-	// election is three adverts of 200 ms and the skew, and a loaded machine.
+	// election is three adverts of 300 ms and the skew, and a loaded machine.
 	election = 5 * time.Second
 )
 
@@ -70,6 +70,8 @@ func TestPackageOnDebian12(t *testing.T) {
 		{"a frozen daemon is ended by the watchdog", frozen},
 		{"an upgrade keeps what was disabled", disabledStaysSo},
 		{"standalone holds the address and runs scripts unprivileged", standalone},
+		{"an upgrade moves no address", upgraded},
+		{"an upgrade restarts a daemon that cannot be asked", upgradedUnasked},
 		{"reload takes a new document and refuses a broken one", reload},
 		{"a killed holder's address goes and comes back", killedHolder},
 		{"a start beside keepalived with the same virtual router is refused", rival},
@@ -300,7 +302,7 @@ vrrp_instance VI_1 {
 	interface eth0
 	virtual_router_id 51
 	priority 100
-	advert_int 0.2
+	advert_int 0.3
 	track_script {
 		check
 	}
@@ -340,6 +342,45 @@ func standalone(g guest) {
 		g.t.Errorf("promote_secondaries = %s, want 1", got)
 	}
 	realtime(g) // after scripts were started, too
+}
+
+// upgraded installs the same program in another file: what runs is replaced.
+func upgraded(g guest) {
+	begin, pid := time.Now(), g.property("haclusterd", "MainPID")
+	out := g.must("dpkg", "--install", packageInside)
+	if !strings.Contains(out, "haclusterd of lb01 runs anew") {
+		g.t.Errorf("dpkg does not say that the new program runs:\n%s", out)
+	}
+	lab.During(2 * time.Second)
+	view := g.watch.Since(begin)
+	view.WantDarkAtMost(50*time.Millisecond, vip)
+	for _, advert := range view.Adverts(4, 51) {
+		if advert.Priority == 0 {
+			g.t.Errorf("it has said goodbye at %v", advert.At)
+		}
+	}
+	g.wantOutput(pid, "systemctl", "show", "--value", "--property=MainPID", "haclusterd")
+	if log := g.must("journalctl", "--unit=haclusterd", "--no-pager", "--output=cat"); !strings.Contains(log, "the program was replaced") {
+		g.t.Errorf("the journal does not say that another program runs:\n%s", log)
+	}
+	g.wantActive(restart)
+	realtime(g)
+}
+
+// upgradedUnasked takes the socket away for one that is elsewhere.
+func upgradedUnasked(g guest) {
+	pid := g.property("haclusterd", "MainPID")
+	g.must("mv", socket, socket+".away")
+	out := g.must("dpkg", "--install", packageInside)
+	if !strings.Contains(out, "does not answer on") {
+		g.t.Errorf("dpkg does not say why the daemon is restarted:\n%s", out)
+	}
+	if now := g.property("haclusterd", "MainPID"); now == pid {
+		g.t.Errorf("process %s goes on", pid)
+	}
+	g.must("rm", socket+".away")
+	g.wantActive(restart)
+	g.watch.WantHolder(g.node, vip, election)
 }
 
 func reload(g guest) {
