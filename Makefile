@@ -14,8 +14,10 @@ COUNT    = { $(GO) build -o dist/testcount ./internal/testcount || { echo '0 pas
 
 # Debian packages that the suite uses: a C compiler for the race detector and
 # for the model, the model checker, keepalived as the peer to work with, an agent
-# that fences, a file system to freeze, and what boots a Debian to install on.
-DEBS = gcc libc6-dev spin keepalived fence-agents e2fsprogs mount mmdebstrap systemd-container
+# that fences, a file system to freeze, what boots a Debian to install on, and
+# a kernel with IPVS in a process.
+DEBS = gcc libc6-dev spin keepalived fence-agents e2fsprogs mount mmdebstrap systemd-container \
+	user-mode-linux kmod ipvsadm
 
 # Packages whose tests need no other machine, and those that build a lab.
 UNIT = $(shell $(GO) list ./... | grep -v '/e2e')
@@ -25,7 +27,7 @@ E2E  = $(shell $(GO) list ./... | grep '/e2e')
 CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusals|Alerts)
 REPEAT ?= 5
 
-.PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e soak e2e-tcg proof \
+.PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e ipvs soak e2e-tcg proof \
 	bench-failover bench-cost bench-heartbeats bench-apply bench-gate demo package generate generate-check vuln clean
 
 help: ## list the targets
@@ -46,6 +48,7 @@ test: ## everything: build, lint, race, sim, model, e2e, fuzz; ends with `N pass
 		'tests sim $(MAKE) -s sim-json' \
 		'step model $(MAKE) -s model' \
 		'tests e2e $(MAKE) -s e2e-json' \
+		'tests ipvs $(MAKE) -s ipvs-json' \
 		'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
 
 deps: # Debian packages that the suite uses, installed only when missing
@@ -86,10 +89,10 @@ gofmt:
 	[ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 
 vet:
-	@$(GO) vet ./...
+	@$(GO) vet ./... && $(GO) vet -tags guest ./lvs/...
 
 staticcheck:
-	@$(TOOL) staticcheck ./...
+	@$(TOOL) staticcheck ./... && $(TOOL) staticcheck -tags guest ./lvs/...
 
 gofix:
 	@$(GO) fix -diff ./...
@@ -99,6 +102,16 @@ fuzz: ## each fuzz target for a few seconds, a minute together
 
 e2e: deps package ## real daemons in network namespaces (root)
 	@$(COUNT) 'tests e2e $(MAKE) -s e2e-json'
+
+ipvs: deps ## the kernel's side of LVS, in a user-mode-linux guest
+	@$(COUNT) 'tests ipvs $(MAKE) -s ipvs-json'
+
+ipvs-json:
+	@mkdir -p dist
+	@CGO_ENABLED=0 $(GO) build -o dist/boot ./e2e/lab/guest/boot
+	@CGO_ENABLED=0 $(GO) test -c -tags guest -o dist/ipvs.test ./lvs/ipvs
+	@$(GO) tool test2json -t -p $(PKG)/lvs/ipvs \
+		dist/boot -timeout 4m dist/ipvs.test -test.v=test2json -test.timeout 3m
 
 soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (root)
 	@$(COUNT) \
