@@ -60,7 +60,10 @@ var mayImport = map[string][]string{
 	// Under node stands what knows several leaves and is one idea each.
 	"node/arbitrate": join(below, join(leaves, "desired", "observed")...),
 	"node/fencing":   join(below, join(leaves, "desired", "node/arbitrate")...),
-	"node":           join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/fencing")...),
+	"node/rival":     {"config", "desired", "vrrp"},
+	"node/will":      join(below, "splitbrain", "vrrp"),
+	"node/plane":     join(below, join(leaves, "desired", "observed", "alert", "node/rival", "node/will")...),
+	"node":           join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/fencing", "node/plane", "node/rival", "node/will")...),
 
 	"cmd/haclusterd":   join(below, "node", "config"),
 	"cmd/haclusterctl": {"proto", "config", "internal/version"},

@@ -13,6 +13,8 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/preflight"
+	"github.com/hacluster/hacluster/node/plane"
+	"github.com/hacluster/hacluster/node/rival"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -26,7 +28,7 @@ const examineFor = 2500 * time.Millisecond
 type examiner struct {
 	node  string
 	state func() desired.State
-	plane func() *plane // set before anybody asks
+	plane func() *plane.Plane // set before anybody asks
 
 	// compile reads a document as this node would run it.
 	compile func(file, text string) (*config.Config, config.Findings)
@@ -42,7 +44,7 @@ func (m *member) examiner() *examiner {
 	return &examiner{
 		node:    m.o.Name,
 		state:   func() desired.State { return m.state.get().state },
-		plane:   func() *plane { return m.plane },
+		plane:   func() *plane.Plane { return m.plane },
 		compile: m.runner.compile,
 		peers:   m.peerView,
 		gossip:  func() []mesh.MemberState { return m.cluster.MeshMembers() },
@@ -53,7 +55,7 @@ func (m *member) examiner() *examiner {
 // Plan implements api.Examiner.
 func (e *examiner) Plan() preflight.Plan {
 	sources := make(map[string]netip.Addr)
-	for _, u := range e.plane().engine.Status() {
+	for _, u := range e.plane().Engine.Status() {
 		for _, inst := range u.Instances {
 			sources[inst.Name] = inst.Source
 		}
@@ -153,7 +155,7 @@ func (e *examiner) machine(state desired.State) []preflight.Finding {
 		}
 	}
 	out := preflight.Machine("/", e.node, interfaces)
-	if e.plane().gate == nil {
+	if !e.plane().HasGate() {
 		out = append(out, preflight.Finding{
 			Severity: preflight.Warning, Check: "gate", Node: e.node,
 			Summary: fmt.Sprintf("%s has no kernel gate: when its daemon hangs it answers for addresses until their lifetime ends", e.node),
@@ -162,7 +164,7 @@ func (e *examiner) machine(state desired.State) []preflight.Finding {
 	} else {
 		out = append(out, preflight.Finding{Severity: preflight.OK, Check: "gate", Node: e.node, Summary: "the kernel gate of " + e.node + " is available"})
 	}
-	if err := checkRival(state); err != nil {
+	if err := rival.Check(state); err != nil {
 		out = append(out, preflight.Finding{
 			Severity: preflight.Error, Check: "keepalived", Node: e.node, TwoHolders: true, Summary: err.Error(),
 			Remedy: "one program may run a virtual router on a machine",

@@ -22,6 +22,8 @@ import (
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/node/fencing"
+	"github.com/hacluster/hacluster/node/plane"
+	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
@@ -38,8 +40,9 @@ type member struct {
 	log     *slog.Logger
 	view    *observed.View
 	cluster *cluster.Cluster
-	plane   *plane
-	will    *will
+	plane   *plane.Plane
+	will    *will.Will
+	legacy  legacy // of the process before; membership's goroutine only
 	runner  *runner
 	probes  *probes
 	state   latest[applied]
@@ -77,7 +80,7 @@ type applied struct {
 
 // runMember runs a node that is in a cluster, or waits to come into one.
 func runMember(ctx context.Context, o Options) error {
-	m := &member{o: o, log: o.Log, will: newWill(o.Log, o.Supervisor), traces: incident.NewTraces(o.Log, o.RunDir)}
+	m := &member{o: o, log: o.Log, will: will.New(o.Log, o.Supervisor), traces: incident.NewTraces(o.Log, o.RunDir), legacy: legacyOf(o)}
 	m.view = observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
 	advertise, err := cluster.AdvertiseAddr(o.Listen, o.Advertise)
@@ -88,7 +91,7 @@ func runMember(ctx context.Context, o Options) error {
 	ready, opened := make(chan struct{}), &openedCluster{m: m}
 	m.runner = newRunner(o.Log, o.Name, m.view, m.revisionRuns)
 	refresh := &observed.Refresher{
-		Ask:  func(ctx context.Context) ([]vrrp.UnitStatus, error) { return m.plane.engine.Snapshot(ctx) },
+		Ask:  func(ctx context.Context) ([]vrrp.UnitStatus, error) { return m.plane.Engine.Snapshot(ctx) },
 		Take: m.view.Units,
 	}
 	server := api.New(api.Options{
@@ -135,9 +138,11 @@ func runMember(ctx context.Context, o Options) error {
 	}
 	alerts := alert.NewDesk(o.Log, m.view.Hub, m.tells)
 	m.probes = newProbes(m, o.Log)
-	m.plane, err = newPlane(o, alerts, m.will, planeHooks{
-		publish: m.unitsChanged, observe: m.observe, moved: m.view.Moved, alert: m.view.Alert, leases: true,
-		links: m.probes.linksChanged,
+	m.plane, err = plane.New(plane.Options{
+		Log: o.Log, RunDir: o.RunDir, Supervisor: o.Supervisor, Will: m.will, Alerts: alerts,
+		Legacy: m.legacy.Legacy, Inherited: len(o.Inherited) > 0, Leases: true,
+		Publish: m.unitsChanged, Observe: m.observe, Moved: m.view.Moved, Alert: m.view.Alert,
+		Links: m.probes.linksChanged,
 	})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
@@ -152,7 +157,7 @@ func runMember(ctx context.Context, o Options) error {
 	parts.start(ctx, nil, alerts.Run)
 	parts.start(ctx, m.sayGoodbye, m.membership)
 	parts.start(ctx, nil, m.probes.shell.Run)
-	parts.start(ctx, nil, m.plane.run)
+	parts.start(ctx, nil, m.plane.Run)
 	parts.start(ctx, nil, m.probes.run)
 	parts.start(ctx, nil, m.signals)
 	o.notifySystemd(systemdReady)
@@ -168,16 +173,23 @@ func runMember(ctx context.Context, o Options) error {
 	return o.bequeath(l) // and nothing ends but the process
 }
 
+const (
+	// freezeTime bounds the wait for what the arbiter hands over.
+	freezeTime = 2 * time.Second
+	// seqMargin is above what the arbiter may still send after it was asked.
+	seqMargin = 1000
+)
+
 // handOver stops the engine without letting go. Everything else ends with the
 // process, as in a crash, which it is made for; the heir waits for that end.
 func (m *member) handOver() (legacy, error) {
 	m.sayRestart()
 	m.cluster.StepDown()
-	l, err := m.plane.freeze()
+	frozen, err := m.plane.Freeze()
 	if err != nil {
 		return legacy{}, err
 	}
-	time.Sleep(lastWords)
+	l := legacy{Legacy: frozen}
 	if a := m.arbiter.get(); a != nil {
 		l.Boot, l.Incarnation, l.Seq = m.boot.get(), incarnation(m.cluster.Status().ClusterID), a.Sent()+seqMargin
 		ctx, cancel := context.WithTimeout(context.Background(), freezeTime)
@@ -229,12 +241,12 @@ func (o openedCluster) Leave(ctx context.Context, last bool) ([]store.Member, er
 		return nil, err
 	}
 	before := o.m.state.get()
-	if err := o.m.plane.apply(ctx, desired.State{}); err != nil {
+	if err := o.m.plane.Apply(ctx, desired.State{}); err != nil {
 		return nil, err
 	}
 	remaining, err := o.Cluster.Leave(ctx, last)
 	if err != nil {
-		return nil, errors.Join(err, o.m.plane.apply(context.WithoutCancel(ctx), before.state))
+		return nil, errors.Join(err, o.m.plane.Apply(context.WithoutCancel(ctx), before.state))
 	}
 	return remaining, nil
 }
@@ -246,7 +258,7 @@ func (m *member) signals(ctx context.Context) error {
 		case <-m.o.Reload:
 			m.log.Info("nothing to reload: the cluster's revision counts; use haclusterctl config apply")
 		case <-m.o.Dump:
-			dump(ctx, m.log, m.plane)
+			m.plane.Dump(ctx)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -287,9 +299,9 @@ func (m *member) membership(ctx context.Context) error {
 func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	boot, seq := splitbrain.NewBootID(), uint64(0)
 	var inherited []byte
-	if l := m.plane.legacy; l.Boot != 0 && l.Incarnation == incarnation(st.ClusterID) {
+	if l := m.legacy; l.Boot != 0 && l.Incarnation == incarnation(st.ClusterID) {
 		boot, seq, inherited = l.Boot, l.Seq, l.Arbiter
-		m.plane.legacy.Boot = 0 // another membership is another life
+		m.legacy.Boot = 0 // another membership is another life
 	}
 	m.boot.set(boot)
 	voter, bound := m.cluster.VoterMemory(splitbrain.MaxLease)
@@ -303,14 +315,14 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Logger:  m.log.With("component", "splitbrain"),
 		Deliver: func(v []splitbrain.UnitVerdict) {
 			// An engine that has stopped needs no verdicts.
-			_ = m.plane.engine.Deliver(context.WithoutCancel(ctx), arbitrate.Deliveries(v)...)
+			_ = m.plane.Engine.Deliver(context.WithoutCancel(ctx), arbitrate.Deliveries(v)...)
 		},
 		Send: func(members []string, payloads [][]byte) {
 			// Best effort: what is lost shows in what the others acknowledge.
 			_ = m.cluster.Send(members, payloads...)
-			m.will.refresh()
+			m.will.Refresh()
 		},
-		Will:       func(w splitbrain.Will) { m.will.say(w, m.cluster) },
+		Will:       func(w splitbrain.Will) { m.will.Say(w, m.cluster) },
 		Electorate: splitbrain.Electorate(voter.Electorate()),
 		StoreElectorate: func(e splitbrain.Electorate) {
 			// The disk may stand still: it ends with the membership, or after one
@@ -336,7 +348,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 	m.setMembers(arbiter)
 	m.runner.fromCache(ctx, m.cluster.CachedRevision)
 
-	defer m.will.forget() // the arbiter has said goodbye, or nothing was held
+	defer m.will.Forget() // the arbiter has said goodbye, or nothing was held
 	parts, own := newStages(ctx)
 	parts.start(ctx, nil, arbiter.Run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })
@@ -352,7 +364,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		changed := m.cluster.StateChanged()
 		if s := m.cluster.Status().State; s != cluster.Member && s != cluster.Failed {
 			m.arbiter.set(nil)
-			m.plane.kernel.guard(nil)
+			m.plane.Guard(nil)
 			if err := m.runner.stop(ctx); err != nil {
 				return err
 			}
@@ -434,7 +446,7 @@ func (m *member) tellKin(p splitbrain.PeerView) {
 	if !reflect.DeepEqual(kin, m.kin) {
 		m.kin = kin
 		// An engine that has stopped hears nobody.
-		_ = m.plane.engine.SetKin(context.Background(), kin)
+		_ = m.plane.Engine.SetKin(context.Background(), kin)
 	}
 }
 
@@ -457,7 +469,7 @@ func (m *member) observe(o vrrp.Observation) {
 
 // revisionRuns is told by the runner.
 func (m *member) revisionRuns(rev store.Revision, state desired.State) {
-	m.plane.kernel.guard(state.Guarded(m.cluster.Status().Advertise.Addr()))
+	m.plane.Guard(state.Guarded(m.cluster.Status().Advertise.Addr()))
 	defer m.probes.lookSoon()
 	m.state.set(applied{rev.Number, state, state.UnitOf()})
 	if a := m.arbiter.get(); a != nil {
@@ -466,7 +478,7 @@ func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 		a.SetAloneAfter(state.Mesh.AloneAfter)
 		a.SetHeartbeat(state.Mesh.HeartbeatInterval)
 		m.probes.place(state)
-		a.SetUnits(m.views(m.plane.engine.Status()))
+		a.SetUnits(m.views(m.plane.Engine.Status()))
 		m.tellFacts(a)
 	}
 	m.view.Update(func(in *observed.Input) { in.Policies = state.Policies() })

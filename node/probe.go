@@ -106,14 +106,14 @@ func (p *probes) run(ctx context.Context) error {
 			a.SetAddrs(p.addrs(state.Mesh.Interface))
 			p.findGateways(state)
 			p.place(state)
-			a.SetUnits(p.m.views(p.m.plane.engine.Status()))
+			a.SetUnits(p.m.views(p.m.plane.Engine.Status()))
 		}
 	}
 }
 
 // evict removes virtual addresses that this node has without holding them.
 func (p *probes) evict(strays *observed.Strays) {
-	found, err := p.m.plane.kernel.evict()
+	found, err := p.m.plane.Evict()
 	if err != nil {
 		p.m.log.Error("a virtual address that is not held here is not removed", "err", err)
 	}
@@ -159,7 +159,7 @@ func (p *probes) findGateways(state desired.State) {
 	found := make(map[arbitrate.WayOut]netip.Addr)
 	for _, way := range arbitrate.WaysOut(state) {
 		// An interface that does not exist has none.
-		found[way], _ = p.m.plane.kernel.gateway(way.Interface, way.Family)
+		found[way], _ = p.m.plane.Gateway(way.Interface, way.Family)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

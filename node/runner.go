@@ -11,6 +11,7 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/node/plane"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -20,7 +21,7 @@ type runner struct {
 	log   *slog.Logger
 	node  string
 	view  *observed.View
-	plane *plane // set before anything is run
+	plane *plane.Plane // set before anything is run
 	// witness says whether this node votes only; set before anything is run.
 	witness func() bool
 
@@ -69,7 +70,7 @@ func (r *runner) apply(ctx context.Context, rev store.Revision) error {
 		return err
 	}
 	state := desired.For(cfg)
-	if err := r.plane.apply(ctx, state); err != nil {
+	if err := r.plane.Apply(ctx, state); err != nil {
 		return err
 	}
 	r.applied(rev, state)
@@ -88,7 +89,7 @@ func (r *runner) stop(ctx context.Context) error {
 	r.running, r.tried, r.err = 0, 0, nil
 	r.mu.Unlock()
 	r.view.Running(0, nil)
-	return r.plane.apply(ctx, desired.State{})
+	return r.plane.Apply(ctx, desired.State{})
 }
 
 // Prepare implements api.Runner. An interface or program that is missing here

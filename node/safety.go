@@ -20,7 +20,7 @@ func (m *member) startSafety(ctx context.Context, parts *stages, arbiter *splitb
 		Log: m.log.With("component", "fence"), Node: m.o.Name, Boot: boot, Arbiter: arbiter,
 		Alert:    func(a splitbrain.Alert) { m.view.Alert(observed.FromArbiter(m.o.Name, a, time.Now())) },
 		Members:  m.cluster.Members,
-		Units:    m.plane.engine.Status,
+		Units:    m.plane.Engine.Status,
 		State:    func() desired.State { return m.state.get().state },
 		Peers:    m.peerView,
 		Disarmed: func() bool { _, _, standing := m.disarm.get().Standing(); return standing },

@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,6 +13,8 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/node/plane"
+	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -22,7 +22,7 @@ import (
 // standalone runs the document of one machine, as keepalived does.
 type standalone struct {
 	o     Options
-	plane *plane
+	plane *plane.Plane
 	text  latest[string] // of the document that runs
 	state latest[desired.State]
 }
@@ -51,36 +51,39 @@ func runStandalone(ctx context.Context, o Options) error {
 		Commit:     version.Commit,
 		Logger:     o.Log.With("component", "api"),
 		Hub:        v.Hub,
-		Examiner:   &examiner{node: o.Name, state: s.state.get, plane: func() *plane { return s.plane }},
+		Examiner:   &examiner{node: o.Name, state: s.state.get, plane: func() *plane.Plane { return s.plane }},
 		Restart:    o.Supervisor.Restart,
 		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
 	})
 	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })
-	s.plane, err = newPlane(o, alerts, newWill(o.Log, o.Supervisor), planeHooks{publish: v.Units, observe: func(vrrp.Observation) {}, moved: v.Moved, alert: v.Alert})
+	s.plane, err = plane.New(plane.Options{
+		Log: o.Log, RunDir: o.RunDir, Supervisor: o.Supervisor, Will: will.New(o.Log, o.Supervisor), Alerts: alerts,
+		Legacy: legacyOf(o).Legacy, Inherited: len(o.Inherited) > 0,
+		Publish: v.Units, Observe: func(vrrp.Observation) {}, Moved: v.Moved, Alert: v.Alert,
+	})
 	if err != nil {
 		return err
 	}
 	parts, ctx := newStages(ctx)
 	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
 	parts.start(ctx, nil, alerts.Run)
-	parts.start(ctx, nil, s.plane.run)
+	parts.start(ctx, nil, s.plane.Run)
 	parts.start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
 	select {
 	case <-ctx.Done():
 		return parts.end(context.Cause(ctx))
 	case <-o.Supervisor.HandOver():
 	}
-	l, err := s.plane.freeze()
+	l, err := s.plane.Freeze()
 	if err != nil {
 		return parts.end(err)
 	}
-	time.Sleep(lastWords)
-	return o.bequeath(l) // and nothing ends but the process
+	return o.bequeath(legacy{Legacy: l}) // and nothing ends but the process
 }
 
 // serve runs the document and answers signals.
 func (s *standalone) serve(ctx context.Context, state desired.State, text string) error {
-	if err := s.plane.apply(ctx, state); err != nil {
+	if err := s.plane.Apply(ctx, state); err != nil {
 		return err
 	}
 	s.text.set(text)
@@ -93,7 +96,7 @@ func (s *standalone) serve(ctx context.Context, state desired.State, text string
 			s.reload(ctx)
 			s.o.notifySystemd(systemdReady)
 		case <-s.o.Dump:
-			dump(ctx, s.o.Log, s.plane)
+			s.plane.Dump(ctx)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -104,7 +107,7 @@ func (s *standalone) serve(ctx context.Context, state desired.State, text string
 func (s *standalone) reload(ctx context.Context) {
 	state, text, err := s.load()
 	if err == nil {
-		err = s.plane.apply(ctx, state)
+		err = s.plane.Apply(ctx, state)
 	}
 	if err != nil {
 		s.o.Log.Error("reload refused, the configuration stays as it was", "file", s.o.Standalone, "err", err)
@@ -136,19 +139,4 @@ func (s *standalone) load() (desired.State, string, error) {
 		return desired.State{}, "", fmt.Errorf("%s\n%d words that matter are not implemented; --accept-unsupported starts without them", words[0], len(words))
 	}
 	return desired.For(cfg), string(text), nil
-}
-
-// dump writes the state of the units to the log (SIGUSR1).
-func dump(ctx context.Context, log *slog.Logger, p *plane) {
-	units, err := p.engine.Snapshot(ctx)
-	if err != nil {
-		log.Error("state is not known", "err", err)
-		return
-	}
-	text, err := json.Marshal(units)
-	if err != nil {
-		log.Error("state cannot be written", "err", err)
-		return
-	}
-	log.Info("state", "units", string(text))
 }

@@ -1,4 +1,4 @@
-package node
+package plane
 
 import (
 	"context"
@@ -38,32 +38,43 @@ func (s gateSlot) Guard(what vrrp.Guarded) error {
 // time.
 const askTimeout = 5 * time.Second
 
-// openGate takes the kernel gate from the supervisor, who can close it when this
-// process is dead, or says why there is none. Nothing of an earlier life may be left
-// but what an heir goes on with: the rest is guarded no longer.
-func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
+// openGate opens the kernel gate, or says why there is none.
+func (p *Plane) openGate() (missing string) {
+	var err error
+	if p.gate, err = p.takeGate(); err != nil {
+		p.o.Log.Warn("there is no kernel gate: a daemon that hangs keeps its addresses until their lifetime ends", "err", err)
+		return err.Error()
+	}
+	return ""
+}
+
+// engineGate is the gate for the engine.
+func (p *Plane) engineGate() vrrp.Gate {
+	if p.gate == nil {
+		return nil
+	}
+	return kernelGate{p.gate}
+}
+
+// takeGate takes the kernel gate from the supervisor, who can close it when this
+// process is dead. Nothing of an earlier life may be left but what an heir goes on
+// with: the rest is guarded no longer.
+func (p *Plane) takeGate() (*gate.Gate, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	files, err := o.Supervisor.Gate(ctx)
+	files, err := p.o.Supervisor.Gate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	g, err := gate.FromFiles(files, gate.Options{
-		Name: o.RunDir, // several daemons on one machine have each their own
-		Log:  o.Log.With("component", "gate"),
-		Restored: func(link string, err error) {
-			a := observed.GateRemoved(link, err, time.Now())
-			alert(a)
-			if err == nil {
-				a.Resolved = time.Now()
-				alert(a)
-			}
-		},
+		Name:     p.o.RunDir, // several daemons on one machine have each their own
+		Log:      p.o.Log.With("component", "gate"),
+		Restored: p.gateRestored,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Inherited) > 0 {
+	if p.o.Inherited {
 		err = keepSlots(g)
 	} else {
 		err = g.Reset()
@@ -72,6 +83,16 @@ func openGate(o Options, alert func(observed.Alert)) (*gate.Gate, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
+}
+
+// gateRestored tells people that somebody removed the gate from a link.
+func (p *Plane) gateRestored(link string, err error) {
+	a := observed.GateRemoved(link, err, time.Now())
+	p.o.Alert(a)
+	if err == nil {
+		a.Resolved = time.Now()
+		p.o.Alert(a)
+	}
 }
 
 // keepSlots lets the slots of the process before run out: an heir takes new ones,
@@ -87,4 +108,13 @@ func keepSlots(g *gate.Gate) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// takeGateDown removes the gate from the links, if nothing is left behind it.
+func (p *Plane) takeGateDown() error {
+	left, err := p.gate.Slots()
+	if err == nil && len(left) == 0 {
+		err = p.gate.Remove()
+	}
+	return errors.Join(err, p.gate.Close())
 }

@@ -1,4 +1,4 @@
-package node
+package will
 
 import (
 	"fmt"
@@ -14,41 +14,43 @@ import (
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
 
-// will keeps this process's last will with the supervisor: a clause for each
+// Will keeps this process's last will with the supervisor: a clause for each
 // instance that holds addresses, and one for each datagram of the last record.
 //
 // A clause is deposited before what it covers is claimed. When it cannot be,
 // because the supervisor hangs, the take-over goes on: the kernel's own limits
 // (the gate, the addresses' lifetimes) hold without anybody.
-type will struct {
+type Will struct {
 	log  *slog.Logger
-	keep clauses
+	keep Clauses
 
 	mu         sync.Mutex
-	seal       sealer
+	seal       Sealer
 	record     splitbrain.Will
 	generation uint64 // with which the record was sealed; 0: it is not
 	parts      int    // clauses that the record has
 	complained bool
 }
 
-// clauses is a supervisor.Worker.
-type clauses interface {
+// Clauses is a supervisor.Worker.
+type Clauses interface {
 	Put(name string, c supervisor.Clause) error
 }
 
-// sealer is a cluster.Cluster.
-type sealer interface {
+// Sealer is a cluster.Cluster.
+type Sealer interface {
 	Seal(payload []byte, members []string) (sealed []byte, to []netip.AddrPort, err error)
 	SealGeneration() uint64
 }
 
-func newWill(log *slog.Logger, keep clauses) *will {
-	return &will{log: log.With("component", "will"), keep: keep}
+// New returns a will in which nothing stands.
+func New(log *slog.Logger, keep Clauses) *Will {
+	return &Will{log: log.With("component", "will"), keep: keep}
 }
 
-// instance runs on the engine's goroutine.
-func (k *will) instance(v vrrp.Will) {
+// Instance deposits what is to be done for an instance that holds, or nothing for
+// one that does not. It runs on the engine's goroutine.
+func (k *Will) Instance(v vrrp.Will) {
 	var c supervisor.Clause
 	if len(v.Addresses) > 0 {
 		c.Silence, c.Gated = v.Silence, v.Gated
@@ -67,18 +69,18 @@ func (k *will) instance(v vrrp.Will) {
 	k.put("instance "+v.Instance, c)
 }
 
-// say replaces the last record, which is sealed by s. It runs on the arbiter's
+// Say replaces the last record, which is sealed by s. It runs on the arbiter's
 // goroutine, before a record leaves that the last one takes back.
-func (k *will) say(record splitbrain.Will, s sealer) {
+func (k *Will) Say(record splitbrain.Will, s Sealer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.record, k.seal, k.generation = record, s, 0
 	k.deposit()
 }
 
-// refresh seals the last record again when members or keys are others. It costs
+// Refresh seals the last record again when members or keys are others. It costs
 // nothing when they are not.
-func (k *will) refresh() {
+func (k *Will) Refresh() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.seal != nil && k.seal.SealGeneration() != k.generation {
@@ -86,8 +88,8 @@ func (k *will) refresh() {
 	}
 }
 
-// forget drops the last record: this node has said goodbye itself.
-func (k *will) forget() {
+// Forget drops the last record: this node has said goodbye itself.
+func (k *Will) Forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.record, k.seal = nil, nil
@@ -95,10 +97,10 @@ func (k *will) forget() {
 }
 
 // deposit needs mu. One datagram for several members is sealed once.
-func (k *will) deposit() {
+func (k *Will) deposit() {
 	k.generation = k.seal.SealGeneration()
 	if k.generation == 0 {
-		return // the mesh does not run yet; refresh comes again
+		return // the mesh does not run yet; Refresh comes again
 	}
 	var payloads []string
 	members := make(map[string][]string)
@@ -125,7 +127,7 @@ func (k *will) deposit() {
 }
 
 // shorten drops what the record before had more. It needs mu.
-func (k *will) shorten(parts int) {
+func (k *Will) shorten(parts int) {
 	for n := parts; n < k.parts; n++ {
 		k.put(fmt.Sprintf("record %d", n), supervisor.Clause{})
 	}
@@ -133,7 +135,7 @@ func (k *will) shorten(parts int) {
 }
 
 // put needs mu.
-func (k *will) put(name string, c supervisor.Clause) {
+func (k *Will) put(name string, c supervisor.Clause) {
 	if err := k.keep.Put(name, c); err != nil {
 		k.complain(err)
 		return
@@ -142,7 +144,7 @@ func (k *will) put(name string, c supervisor.Clause) {
 }
 
 // complain says once that the supervisor does not take the will. It needs mu.
-func (k *will) complain(err error) {
+func (k *Will) complain(err error) {
 	if !k.complained {
 		k.log.Error("last will not deposited: if this process dies, its addresses answer until their lifetime ends", "err", err)
 	}

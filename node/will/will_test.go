@@ -1,4 +1,4 @@
-package node
+package will
 
 import (
 	"fmt"
@@ -40,7 +40,7 @@ func (s *fakeSeal) Seal(payload []byte, members []string) ([]byte, []netip.AddrP
 
 func TestTheLastRecordIsSealedAgainWhenKeysOrMembersChange(t *testing.T) {
 	kept, seal := deposited{}, &fakeSeal{}
-	k := newWill(slog.New(slog.DiscardHandler), kept)
+	k := New(slog.New(slog.DiscardHandler), kept)
 	say := func(payloads ...string) {
 		var w splitbrain.Will
 		for _, p := range payloads {
@@ -48,7 +48,7 @@ func TestTheLastRecordIsSealedAgainWhenKeysOrMembersChange(t *testing.T) {
 				w = append(w, splitbrain.Outgoing{To: to, Payload: []byte(p)})
 			}
 		}
-		k.say(w, seal)
+		k.Say(w, seal)
 	}
 	want := func(when string, lines ...string) {
 		t.Helper()
@@ -64,23 +64,23 @@ func TestTheLastRecordIsSealedAgainWhenKeysOrMembersChange(t *testing.T) {
 	say("one", "two")
 	want("before the mesh runs")
 	seal.generation = 1
-	k.refresh()
+	k.Refresh()
 	want("when it runs", "record 0 1:one to 2", "record 1 1:two to 2")
 	seal.generation = 2
-	k.refresh()
+	k.Refresh()
 	want("with another key", "record 0 2:one to 2", "record 1 2:two to 2")
 	say("three")
 	want("a shorter record", "record 0 2:three to 2")
-	k.forget()
-	k.refresh()
+	k.Forget()
+	k.Refresh()
 	want("after the goodbye")
 }
 
 func TestAnInstanceIsCoveredWhileItHolds(t *testing.T) {
 	kept := deposited{}
-	k := newWill(slog.New(slog.DiscardHandler), kept)
+	k := New(slog.New(slog.DiscardHandler), kept)
 	addr := vrrp.Address{Prefix: netip.MustParsePrefix("192.0.2.100/24"), Interface: "eth0"}
-	k.instance(vrrp.Will{
+	k.Instance(vrrp.Will{
 		Instance: "VI_1", Addresses: []vrrp.Address{addr}, Index: 7, Silence: 2e9,
 		Farewell: []vrrp.Datagram{{Src: netip.MustParseAddr("192.0.2.1"), Dst: netip.MustParseAddr("224.0.0.18"), TTL: 255, Payload: []byte{0x31}}},
 	})
@@ -89,7 +89,7 @@ func TestAnInstanceIsCoveredWhileItHolds(t *testing.T) {
 		len(c.Words) != 1 || c.Words[0].Protocol != 112 || c.Words[0].Interface != 7 {
 		t.Errorf("deposited %+v", kept)
 	}
-	k.instance(vrrp.Will{Instance: "VI_1", Silence: 2e9})
+	k.Instance(vrrp.Will{Instance: "VI_1", Silence: 2e9})
 	if len(kept) != 0 {
 		t.Errorf("still deposited %+v", kept)
 	}

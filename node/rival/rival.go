@@ -1,4 +1,4 @@
-package node
+package rival
 
 import (
 	"fmt"
@@ -13,20 +13,20 @@ import (
 	"github.com/hacluster/hacluster/vrrp"
 )
 
-// rivalName is the program that must not run our virtual routers beside us: each
+// program is the program that must not run our virtual routers beside us: each
 // would take the other's adverts for its own.
-const rivalName = "keepalived"
+const program = "keepalived"
 
-// checkRival refuses units that a keepalived on this machine, in this network
+// Check refuses units that a keepalived on this machine, in this network
 // namespace, runs as well.
-func checkRival(state desired.State) error {
+func Check(state desired.State) error {
 	pids, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil {
 		return err
 	}
 	for _, comm := range pids {
 		name, err := os.ReadFile(comm)
-		if err != nil || strings.TrimSpace(string(name)) != rivalName {
+		if err != nil || strings.TrimSpace(string(name)) != program {
 			continue
 		}
 		dir := filepath.Dir(comm)
@@ -37,7 +37,7 @@ func checkRival(state desired.State) error {
 		if err != nil {
 			continue
 		}
-		file, id := rivalConfig(dir)
+		file, id := configOf(dir)
 		if err := clash(pid, file, id, state); err != nil {
 			return err
 		}
@@ -57,9 +57,9 @@ func sameNetwork(procDir string) bool {
 	return err == nil && os.SameFile(own, its)
 }
 
-// rivalConfig is the configuration that the keepalived of a /proc directory
+// configOf is the configuration that the keepalived of a /proc directory
 // reads, and the name that its @ lines compare with.
-func rivalConfig(procDir string) (file, id string) {
+func configOf(procDir string) (file, id string) {
 	file = "/etc/keepalived/keepalived.conf"
 	data, err := os.ReadFile(filepath.Join(procDir, "cmdline"))
 	if err != nil {
