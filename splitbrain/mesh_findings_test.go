@@ -69,7 +69,7 @@ func TestAClaimOutlivesTheGateOfAHolderThatHangs(t *testing.T) {
 	}
 }
 
-// S39, S69, R0: where adverts are quick, records are too: a claim that counted for three
+// S13, S39, S69, R0: where adverts are quick, records are too: a claim that counted for three
 // heartbeats of 200 ms would keep the address dark beyond any Master_Down_Interval.
 func TestRecordsAreAsQuickAsAdvertsAndLeasesAsk(t *testing.T) {
 	tests := []struct {

@@ -10,7 +10,7 @@ import (
 // What the findings of the project's review say of the engine and its gate, one test
 // for each that no other test answers. The table is docs/findings.md.
 
-// S21, S22, R7a: a process that works out how long it may hold, is stopped, and
+// S21, S22, S26, R7a: a process that works out how long it may hold, is stopped, and
 // then says so to the kernel, prolongs by the time that it stood; and one that renews
 // before it speaks holds by an advert that nobody heard. Wherever it stops, the gate
 // closes K after an advert that left, and a gate that has closed stays closed.

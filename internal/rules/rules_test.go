@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// S68, R6b: for every lease, with both clocks at their bounds.
 func TestHolderIsSilentBeforeItsVotersGrantAnother(t *testing.T) {
 	for lease := MinLease; lease <= MaxLease; lease += 10 * time.Millisecond {
 		// A voter counts L from when it processes the request, by a raw clock that
