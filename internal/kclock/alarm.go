@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +16,10 @@ import (
 // may set and close it meanwhile, one at a time.
 type Timerfd struct {
 	file *os.File
+	conn syscall.RawConn
+
+	try         func(fd uintptr) bool // bound once: a method value would be allocated for each call
+	expirations uint64                // what the kernel counts; of Wait, and read by nobody
 
 	// The same moment on both clocks: what turns a time.Time, whose reading of
 	// CLOCK_MONOTONIC is private, into an absolute deadline.
@@ -31,12 +37,17 @@ func NewTimerfd() (*Timerfd, error) {
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return &Timerfd{
+	a := &Timerfd{
 		// A non-blocking descriptor makes os.File use the runtime's poller.
 		file:     os.NewFile(uintptr(fd), "timerfd"),
 		base:     base,
 		baseMono: mono,
-	}, nil
+	}
+	a.try = a.expired
+	if a.conn, err = a.file.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("create timerfd: %w", err), a.file.Close())
+	}
+	return a, nil
 }
 
 // readBoth reads both clocks at the same moment, as well as that can be done:
@@ -70,13 +81,10 @@ func (a *Timerfd) Set(at time.Time) {
 		mono := max(a.baseMono+at.Sub(a.base), 1)
 		spec.Value = unix.NsecToTimespec(int64(mono))
 	}
-	conn, err := a.file.SyscallConn()
-	if err != nil {
-		return // closed
-	}
-	_ = conn.Control(func(fd uintptr) {
-		if err := unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME, &spec, nil); err != nil {
-			panic(fmt.Sprintf("kclock: set timerfd to %v: %v", at, err)) // only a malformed argument can cause it
+	_ = a.conn.Control(func(fd uintptr) { // it fails only after Close
+		_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, fd, unix.TFD_TIMER_ABSTIME, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+		if errno != 0 {
+			panic(fmt.Sprintf("kclock: set timerfd to %v: %v", at, errno)) // only a malformed argument can cause it
 		}
 	})
 }
@@ -84,9 +92,20 @@ func (a *Timerfd) Set(at time.Time) {
 // Wait waits until the alarm goes off. It returns false after Close. An alarm
 // that has gone off before Set replaced its deadline is not waited for again.
 func (a *Timerfd) Wait() bool {
-	var expirations [8]byte
-	_, err := a.file.Read(expirations[:])
-	return err == nil // only Close makes this read fail
+	return a.conn.Read(a.try) == nil // only Close makes this fail
+}
+
+// expired reads the timer, and says whether it has gone off; otherwise the poller
+// waits. The descriptor never blocks, so the call is not announced to the
+// scheduler, which would wake its monitor thread: for a master, whose alarm goes
+// off a hundred times a second, that thread costs more than all the rest.
+func (a *Timerfd) expired(fd uintptr) bool {
+	for {
+		_, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&a.expirations)), unsafe.Sizeof(a.expirations))
+		if errno != unix.EINTR {
+			return errno != unix.EAGAIN
+		}
+	}
 }
 
 // Close ends the alarm, and Wait with it. It may be called more than once.
