@@ -30,6 +30,8 @@ const (
 
 // Section types.
 const (
+	sectionPadding = 0 // to be skipped
+
 	sectionAck     = 1
 	sectionAddrs   = 2
 	sectionFacts   = 3
@@ -81,8 +83,8 @@ func Encode(r *Record) ([][]byte, error) {
 	}
 	open()
 	r.items(func(section byte, body []byte) {
-		if len(cur)+1+binary.MaxVarintLen16+len(body) > MaxPayload-wrapperSize {
-			parts = append(parts, cur)
+		if len(cur)+1+binary.MaxVarintLen16+len(body)+minPadding > fullPart {
+			parts = append(parts, pad(cur))
 			open()
 		}
 		cur = appendSection(cur, section, body)
@@ -92,6 +94,28 @@ func Encode(r *Record) ([][]byte, error) {
 		return nil, fmt.Errorf("heartbeat of %s: %d datagrams; at most %d", r.Node, len(parts), MaxParts)
 	}
 	return parts, nil
+}
+
+// fullPart is the length of all datagrams of a record but the last one: a relay
+// can add its wrapper, and those of one length pass the network stack together.
+const fullPart = MaxPayload - wrapperSize
+
+// minPadding is the shortest section: a type and a length below 128.
+const minPadding = 2
+
+// pad fills a datagram up to fullPart with a section that nobody reads. Behind its
+// length, there must be zeros.
+func pad(b []byte) []byte {
+	switch n := fullPart - len(b) - minPadding; {
+	case n < 0:
+		return b
+	case n < 0x80:
+		b = append(b, sectionPadding, byte(n))
+	default:
+		n-- // the length takes two bytes, also where one would do
+		b = append(b, sectionPadding, byte(n)|0x80, byte(n>>7))
+	}
+	return b[:fullPart]
 }
 
 // EncodeRelay makes the datagram by which d.Via passes on the record, or part

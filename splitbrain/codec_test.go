@@ -259,3 +259,54 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Datagrams of one length pass the network stack together.
+func TestAllPartsButTheLastHaveOneLength(t *testing.T) {
+	for length := 1; length <= MaxUnitName; length++ {
+		r := Record{Cluster: 1, Node: "n1", Boot: 2, Seq: 3}
+		for range 60 {
+			r.Claims = append(r.Claims, Claim{Unit: strings.Repeat("u", length), VIPs: []netip.Addr{addr("192.0.2.100")}})
+		}
+		parts, err := Encode(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims := 0
+		for i, p := range parts {
+			if i < len(parts)-1 && len(p) != fullPart || len(p) > fullPart {
+				t.Fatalf("names of %d bytes: part %d of %d has %d bytes, want %d", length, i, len(parts), len(p), fullPart)
+			}
+			d, err := Decode(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			claims += len(d.Record.Claims)
+		}
+		if claims != len(r.Claims) {
+			t.Fatalf("names of %d bytes: %d claims came of %d", length, claims, len(r.Claims))
+		}
+	}
+}
+
+func TestPaddingFillsAnyGap(t *testing.T) {
+	r := Record{Cluster: 1, Node: "n1", Boot: 2, Seq: 3}
+	parts, err := Encode(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := len(parts[0]); n <= fullPart-minPadding; n++ {
+		b := append(make([]byte, 0, MaxPayload), parts[0]...)
+		for gap := n - len(b); gap > 0; gap = n - len(b) {
+			b = appendSection(b, sectionPadding, make([]byte, max(min(gap-2, 100), 0)))
+			if len(b) > n {
+				break // a gap of one byte
+			}
+		}
+		if b = pad(b); len(b) != fullPart {
+			t.Fatalf("padded to %d bytes, want %d", len(b), fullPart)
+		}
+		if _, err := Decode(b); err != nil {
+			t.Fatalf("padded from %d bytes: %v", n, err)
+		}
+	}
+}
