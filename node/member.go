@@ -401,7 +401,7 @@ func (m *member) receive(r mesh.Receipt) {
 	if a == nil {
 		return
 	}
-	if err := a.Receive(r.Payload, r.Path, r.At); err != nil {
+	if err := a.Receive(r.Payload, r.Path, r.At, r.More); err != nil {
 		m.log.Debug("heartbeat dropped", "from", r.From, "err", err)
 	}
 }

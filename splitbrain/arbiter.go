@@ -236,17 +236,21 @@ func (a *Arbiter) Fenced(life FencedLife) {
 	a.put(func(in *inbox) { in.fenced = append(in.fenced, life) })
 }
 
-// Receive takes a datagram that came on the given path at the given time. It
+// Receive takes a datagram that came on the given path at the given time; more
+// says that another one follows at once, so that the two are judged together. It
 // keeps no reference to payload. The error says why it was dropped.
-func (a *Arbiter) Receive(payload []byte, path string, at time.Time) error {
+func (a *Arbiter) Receive(payload []byte, path string, at time.Time, more bool) error {
 	d, err := Decode(payload)
-	a.gather(func(in *inbox) {
-		if err != nil || len(in.datagrams) >= maxQueued {
-			in.dropped++
-			return
-		}
-		in.datagrams = append(in.datagrams, received{d, path, at})
-	})
+	a.mu.Lock()
+	if err != nil || len(a.inbox.datagrams) >= maxQueued {
+		a.inbox.dropped++
+	} else {
+		a.inbox.datagrams = append(a.inbox.datagrams, received{d, path, at})
+	}
+	a.mu.Unlock()
+	if !more {
+		a.signal()
+	}
 	return err
 }
 
@@ -285,13 +289,18 @@ func (a *Arbiter) SetAloneAfter(d time.Duration) {
 	a.put(func(in *inbox) { in.alone = d })
 }
 
-// Sighted takes answers to probes, and announcements of addresses.
+// Sighted takes answers to probes, and announcements of addresses. They come in
+// numbers: those that follow the first ones wait for each other for a moment.
 func (a *Arbiter) Sighted(s ...Sighting) {
-	a.gather(func(in *inbox) {
-		if len(in.sightings)+len(s) <= maxQueued {
-			in.sightings = append(in.sightings, s...)
-		}
-	})
+	a.mu.Lock()
+	if len(a.inbox.sightings)+len(s) <= maxQueued {
+		a.inbox.sightings = append(a.inbox.sightings, s...)
+	}
+	gathers := a.gathers
+	a.mu.Unlock()
+	if !gathers {
+		a.signal()
+	}
 }
 
 // Unsent takes back probes that could not be sent.
@@ -356,17 +365,6 @@ func (a *Arbiter) put(f func(*inbox)) {
 	f(&a.inbox)
 	a.mu.Unlock()
 	a.signal()
-}
-
-// gather is put for what often comes in numbers.
-func (a *Arbiter) gather(f func(*inbox)) {
-	a.mu.Lock()
-	f(&a.inbox)
-	gathers := a.gathers
-	a.mu.Unlock()
-	if !gathers {
-		a.signal()
-	}
 }
 
 func (a *Arbiter) signal() {

@@ -79,7 +79,7 @@ func (l *lan) sendOne(to string, payload []byte) {
 		return
 	}
 	n := l.nodes[to]
-	time.AfterFunc(ms, func() { n.arbiter.Receive(payload, "eth0", time.Now()) })
+	time.AfterFunc(ms, func() { n.arbiter.Receive(payload, "eth0", time.Now(), false) })
 }
 
 // in runs f in a bubble with a LAN, and ends the arbiters after it.
@@ -206,7 +206,7 @@ func TestLeaveEndsWithItsContext(t *testing.T) {
 
 func TestReceiveRefusesWhatIsNoRecord(t *testing.T) {
 	a := New(Options{Node: "n1", Boot: 1})
-	if err := a.Receive([]byte("GET / HTTP/1.1"), "eth0", time.Now()); !errors.Is(err, ErrNotRecord) {
+	if err := a.Receive([]byte("GET / HTTP/1.1"), "eth0", time.Now(), false); !errors.Is(err, ErrNotRecord) {
 		t.Errorf("Receive = %v, want %v", err, ErrNotRecord)
 	}
 }

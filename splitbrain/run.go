@@ -12,8 +12,8 @@ const publishEvery = time.Second
 // publishSpacing keeps a burst of changes from being published one by one.
 const publishSpacing = 20 * time.Millisecond
 
-// gatherFor is how long datagrams and sightings wait for others after one has
-// come: a record of many units has many, and they are judged together.
+// gatherFor is how long sightings wait for others after one has come: many
+// addresses are asked at once, and what they answer is judged together.
 const gatherFor = 2 * time.Millisecond
 
 // Run works until ctx is done. It may be called once.
@@ -116,7 +116,7 @@ func (a *Arbiter) sleep(ctx context.Context, timer *time.Timer, until time.Time)
 func (a *Arbiter) gathered() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.inbox.datagrams)+len(a.inbox.sightings) > 0 {
+	if len(a.inbox.sightings) > 0 {
 		return true // take ends it
 	}
 	a.gathers = false
@@ -129,7 +129,7 @@ func (a *Arbiter) take() (in inbox, gathers bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	in, a.inbox = a.inbox, inbox{}
-	a.gathers = !a.gathers && len(in.datagrams)+len(in.sightings) > 0
+	a.gathers = !a.gathers && len(in.sightings) > 0
 	return in, a.gathers
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -135,12 +136,42 @@ func (m *Mesh) Generation() uint64 {
 
 var errNoPath = errors.New("no path took it")
 
+// A record of many units is many datagrams. Where the network delivers them one by
+// one the reader waits for a moment after the first of them, and reads the others
+// together.
+const (
+	readPace  = 2 * time.Millisecond
+	oneOfMany = MaxPayload / 2 // a datagram of so many bytes is not alone
+)
+
+// batchReader is a PacketConn that reads many datagrams at once, at least one. The
+// result is valid until the next call; net.ErrClosed after Close.
+type batchReader interface {
+	ReadAll() ([]Receipt, error)
+}
+
+// oneByOne makes a batchReader of a PacketConn that is none.
+type oneByOne struct {
+	conn PacketConn
+	buf  [maxSealed + 1]byte // one more, so that what is too long shows
+	out  [1]Receipt
+}
+
+func (o *oneByOne) ReadAll() ([]Receipt, error) {
+	n, from, path, err := o.conn.ReadFrom(o.buf[:])
+	o.out[0] = Receipt{From: from, Path: path, Payload: o.buf[:n]}
+	return o.out[:], err
+}
+
 // receive hands heartbeats on until the socket is closed.
 func (m *Mesh) receive(conn PacketConn) {
-	buf := make([]byte, maxSealed+1) // one more, so that what is too long shows
-	room := make([]byte, 0, MaxPayload)
+	reader, batches := conn.(batchReader)
+	if !batches {
+		reader = &oneByOne{conn: conn}
+	}
+	var opened []byte
 	for {
-		n, from, path, err := conn.ReadFrom(buf)
+		arrived, err := reader.ReadAll()
 		at := time.Now()
 		if errors.Is(err, net.ErrClosed) {
 			return
@@ -151,14 +182,34 @@ func (m *Mesh) receive(conn PacketConn) {
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		m.mu.Lock()
-		payload, ok := m.sealer.open(room, buf[:n])
-		m.mu.Unlock()
+		opened = m.openAll(opened[:0], arrived)
+		arrived = slices.DeleteFunc(arrived, func(r Receipt) bool { return r.Payload == nil })
+		for i, r := range arrived {
+			r.At, r.More = at, i+1 < len(arrived)
+			m.o.Receive(r)
+		}
+		if batches && len(arrived) == 1 && len(arrived[0].Payload) >= oneOfMany {
+			time.Sleep(readPace)
+		}
+	}
+}
+
+// openAll replaces each payload by what was sealed in it, nil for what was not
+// sealed for this cluster. The payloads are appended to b.
+func (m *Mesh) openAll(b []byte, arrived []Receipt) []byte {
+	b = slices.Grow(b, len(arrived)*MaxPayload)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range arrived {
+		payload, ok := m.sealer.open(b[len(b):], arrived[i].Payload)
 		if !ok {
 			m.rejected.Add(1)
+			arrived[i].Payload = nil
 			continue
 		}
 		m.received.Add(1)
-		m.o.Receive(Receipt{From: from, Path: path, Payload: payload, At: at})
+		b = b[:len(b)+len(payload)]
+		arrived[i].Payload = payload
 	}
+	return b
 }

@@ -68,6 +68,7 @@ type Receipt struct {
 	Path    string // local interface on which it came in; empty: not known
 	Payload []byte
 	At      time.Time
+	More    bool // another one has come, and is handed on next
 }
 
 // Member is one other member as it is configured.

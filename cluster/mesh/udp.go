@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -25,28 +26,32 @@ func ListenUDP(addr netip.AddrPort) (PacketConn, error) {
 	}
 	// With the interface of each datagram; a socket for both families reports
 	// those of IPv4 in the IPv6 form too.
-	c := &udpConn{UDPConn: conn, ipv4: addr.Addr().Is4(), oob: make([]byte, 128), names: make(map[int]string)}
+	c := &udpConn{UDPConn: conn, ipv4: addr.Addr().Is4(), oob: make([]byte, oobSize), names: make(map[int]string)}
 	if c.ipv4 {
-		p := ipv4.NewPacketConn(conn)
-		c.pack, err = p, p.SetControlMessage(ipv4.FlagInterface, true)
+		err = ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagInterface, true)
 	} else {
-		p := ipv6.NewPacketConn(conn)
-		c.pack, err = p, p.SetControlMessage(ipv6.FlagInterface, true)
+		err = ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagInterface, true)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ask for the interface on udp %v: %w", addr, err), conn.Close())
 	}
+	if c.raw, err = conn.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen on udp %v: %w", addr, err), conn.Close())
+	}
+	c.out = newOutbound(c.raw)
 	return c, nil
 }
 
 type udpConn struct {
 	*net.UDPConn
 	ipv4 bool
-	pack interface {
-		WriteBatch([]ipv6.Message, int) (int, error)
-	}
+	raw  syscall.RawConn
+
+	sending sync.Mutex
+	out     *outbound // guarded by sending
 
 	mu    sync.Mutex // of what follows, for readers
+	in    *inbound   // nil before the first ReadAll
 	oob   []byte
 	names map[int]string // of interfaces
 }
@@ -97,26 +102,6 @@ func (c *udpConn) name(index int) string {
 func (c *udpConn) WriteTo(b []byte, to netip.AddrPort) error {
 	_, err := c.WriteToUDPAddrPort(b, to)
 	return err
-}
-
-// WriteAll implements batchWriter: in steady state it is one system call.
-func (c *udpConn) WriteAll(datagrams [][]byte, to []netip.AddrPort) (failed int, err error) {
-	batch := make([]ipv6.Message, 0, len(datagrams)*len(to))
-	for _, addr := range to {
-		peer := net.UDPAddrFromAddrPort(addr)
-		for i := range datagrams {
-			batch = append(batch, ipv6.Message{Buffers: datagrams[i : i+1], Addr: peer})
-		}
-	}
-	for len(batch) > 0 {
-		n, e := c.pack.WriteBatch(batch, 0)
-		if e != nil {
-			// It is the first one that failed.
-			n, failed, err = 1, failed+1, e
-		}
-		batch = batch[n:]
-	}
-	return failed, err
 }
 
 // LocalAddr implements PacketConn.
