@@ -18,7 +18,11 @@ type Checker interface {
 
 // Result is what one attempt found.
 type Result struct {
-	Up     bool
+	Up bool
+	// Void is an attempt that could not be made, because of this machine or
+	// of its configuration: it says nothing of the server, and Up does not
+	// count.
+	Void   bool
 	Weight Weight // what it says of the server's weight; counts when Up
 	// Reason is what was seen, for a person who does not know the
 	// configuration by heart. It names the target.
@@ -63,4 +67,10 @@ func up(c Checker, format string, args ...any) Result {
 
 func down(c Checker, format string, args ...any) Result {
 	return Result{Reason: c.String() + ": " + fmt.Sprintf(format, args...)}
+}
+
+func void(c Checker, format string, args ...any) Result {
+	r := down(c, format, args...)
+	r.Void = true
+	return r
 }

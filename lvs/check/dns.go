@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/miekg/dns"
@@ -34,19 +35,19 @@ func (c DNS) Check(ctx context.Context) Result {
 	query.Id, query.RecursionDesired = dns.Id(), true
 	packet, err := query.Pack()
 	if err != nil {
-		return down(c, "ask for %s: %v", q.Name, err)
+		return void(c, "ask for %s: %v", q.Name, err)
 	}
 	conn, err := c.Target.dial(ctx, "udp")
 	if err != nil {
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(c.Target.timeout())); err != nil {
-		return down(c, "%v", err)
+		return c.Target.failed(c, "", err)
 	}
 	defer watch(ctx, conn)()
 	if _, err := conn.Write(packet); err != nil {
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	}
 	buffer := make([]byte, dns.DefaultMsgSize)
 	for {
@@ -55,7 +56,7 @@ func (c DNS) Check(ctx context.Context) Result {
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			return down(c, "ask for %s %s: %s", q.Name, dns.TypeToString[q.Qtype], c.Target.explain(err))
+			return c.Target.failed(c, fmt.Sprintf("ask for %s %s: ", q.Name, dns.TypeToString[q.Qtype]), err)
 		}
 		if rcode, ok := answerTo(query.Id, buffer[:n]); ok {
 			return c.judge(q, rcode)

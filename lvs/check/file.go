@@ -36,7 +36,7 @@ func (c File) Check(context.Context) Result {
 	case errors.Is(err, fs.ErrNotExist):
 		return c.judge(0, "there is no such file, which counts as 0")
 	case err != nil:
-		return down(c, "%v", err)
+		return void(c, "%v", err)
 	}
 	n, ok := parseNumber(text)
 	if !ok {

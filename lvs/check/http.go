@@ -83,7 +83,7 @@ func (c HTTP) Check(ctx context.Context) Result {
 	for _, u := range c.URLs {
 		var err error
 		if seen, err = c.fetch(ctx, u); err != nil {
-			return down(c, "%s: %s", c.address(u), c.Target.explain(err))
+			return c.Target.failed(c, c.address(u)+": ", err)
 		}
 	}
 	if len(c.URLs) == 1 {

@@ -42,7 +42,7 @@ func TestMisc(t *testing.T) {
 		wantDown(t, Misc{Command: run.Command{Argv: []string{"sleep", "60"}, Timeout: 100 * time.Millisecond}}, "timed out after")
 	})
 	t.Run("no such program", func(t *testing.T) {
-		wantDown(t, Misc{Command: run.Command{Argv: []string{"/no/such/program"}}}, "not started")
+		wantVoid(t, Misc{Command: run.Command{Argv: []string{"/no/such/program"}}}, "not started")
 	})
 	t.Run("a script that others may change", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "check")
@@ -52,7 +52,7 @@ func TestMisc(t *testing.T) {
 		if err := os.Chmod(path, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		wantDown(t, Misc{Command: run.Command{Argv: []string{path}, Secure: true, Timeout: patience}}, "is not secure")
+		wantVoid(t, Misc{Command: run.Command{Argv: []string{path}, Secure: true, Timeout: patience}}, "is not secure")
 	})
 }
 
@@ -92,13 +92,13 @@ func TestFile(t *testing.T) {
 		})
 	}
 	t.Run("no file", func(t *testing.T) { wantUp(t, File{Path: filepath.Join(dir, "none")}, "no such file") })
-	t.Run("a directory", func(t *testing.T) { wantDown(t, File{Path: dir}, "not a regular file") })
+	t.Run("a directory", func(t *testing.T) { wantVoid(t, File{Path: dir}, "not a regular file") })
 	t.Run("a pipe that nobody writes", func(t *testing.T) {
 		path := filepath.Join(dir, "pipe")
 		if err := unix.Mkfifo(path, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		wantDown(t, File{Path: path}, "not a regular file")
+		wantVoid(t, File{Path: path}, "not a regular file")
 	})
 }
 

@@ -7,7 +7,9 @@ import (
 	"github.com/hacluster/hacluster/internal/run"
 )
 
-// Misc is MISC_CHECK: a server is up when a program exits with status 0.
+// Misc is MISC_CHECK: a server is up when a program exits with status 0. One that
+// cannot be started says nothing of a server; keepalived leaves such a check
+// out.
 type Misc struct {
 	// Command is misc_path, user and misc_timeout (by default delay_loop);
 	// its Timeout should be above 0, or a program that hangs runs for ever.
@@ -33,6 +35,8 @@ func (c Misc) Check(ctx context.Context) Result {
 		found := up(c, "%s, so weight %d", r, r.Status-2)
 		found.Weight = Weight{Op: WeightSet, Value: r.Status - 2}
 		return found
+	case r.Outcome == run.LaunchFailed:
+		return void(c, "%s", r)
 	}
 	if said, _, _ := strings.Cut(strings.TrimSpace(r.Output), "\n"); said != "" {
 		return down(c, "%s, it says %.200q", r, said)

@@ -27,7 +27,7 @@ func (c Ping) String() string { return PingCheck.String() + " " + c.Target.Addr.
 func (c Ping) Check(ctx context.Context) Result {
 	took, err := c.echo(ctx)
 	if err != nil {
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	}
 	return up(c, "answered after %s", took.Round(10*time.Microsecond))
 }

@@ -30,10 +30,11 @@ type Verdict struct {
 }
 
 // DefaultLimit and DefaultProgramLimit are how many attempts run at once where
-// Options do not say. At the first, with a connect_timeout of 5 s, 1,600 checks
-// per second may hang on servers that are silent before others are late.
+// Options do not say. At the first, with a connect_timeout of 5 s, 3,200 checks
+// per second may hang on servers that are silent before others are late; each of
+// them takes a descriptor and about 10 KB.
 const (
-	DefaultLimit        = 8192
+	DefaultLimit        = 16384
 	DefaultProgramLimit = 256
 )
 
@@ -113,6 +114,7 @@ type entry struct {
 	turn    time.Time // of the rhythm: due but for retries
 	index   int       // in turns; -1: not there
 	waiting bool      // in its lane for others to end
+	void    bool      // the last attempt could not be made
 	attempt *attempt  // under way
 }
 
@@ -122,12 +124,6 @@ type attempt struct {
 	lane   *lane
 	cancel context.CancelFunc
 	result Result
-}
-
-// lane bounds the attempts of one class.
-type lane struct {
-	limit, running int
-	queue          []*entry // may hold some that do not wait any more
 }
 
 // Run runs the checks until ctx is done, then waits for the end of all attempts.
@@ -203,6 +199,12 @@ func (s *Scheduler) finish(ctx context.Context, a *attempt, now time.Time) {
 	}
 	e.attempt = nil
 	r := a.result
+	if r.Void {
+		s.nothingFound(e, r, now)
+		s.nextTurn(e, now)
+		return
+	}
+	e.void = false
 	wasUp := e.damper.up
 	changed, again := e.damper.add(r.Up)
 	if r.Up && r.Weight.Op != WeightKeep && r.Weight != e.weight {
@@ -216,7 +218,23 @@ func (s *Scheduler) finish(ctx context.Context, a *attempt, now time.Time) {
 		s.schedule(e, now.Add(e.spec.DelayBeforeRetry))
 		return
 	}
-	// A turn that the attempt ran over is left out.
+	s.nextTurn(e, now)
+}
+
+// nothingFound keeps the verdict in doubt, and says so once.
+func (s *Scheduler) nothingFound(e *entry, r Result, now time.Time) {
+	if e.void {
+		return
+	}
+	e.void = true
+	e.damper.doubt()
+	s.o.Logger.Warn("check cannot be made", "check", e.spec.Key, "reason", r.Reason)
+	s.report(e, r.Reason, now)
+}
+
+// nextTurn schedules the next attempt of the rhythm. A turn that the last one ran
+// over is left out.
+func (s *Scheduler) nextTurn(e *entry, now time.Time) {
 	e.turn = e.turn.Add(e.spec.DelayLoop * (1 + now.Sub(e.turn)/e.spec.DelayLoop))
 	s.schedule(e, e.turn)
 }
@@ -276,7 +294,7 @@ func (s *Scheduler) change(e *entry, spec Spec, now time.Time) {
 	e.spec = spec
 	e.damper.set(spec.Settings)
 	if other {
-		e.lane, e.weight = s.lane(spec.Checker), Weight{}
+		e.lane, e.weight, e.void = s.lane(spec.Checker), Weight{}, false
 		e.damper.doubt()
 		s.report(e, spec.Checker.String()+": not checked yet since the check was changed", now)
 	}
@@ -329,41 +347,4 @@ func (s *Scheduler) schedule(e *entry, due time.Time) {
 		return
 	}
 	heap.Push(&s.turns, e)
-}
-
-// program is a checker that starts one.
-type program interface{ program() }
-
-func (s *Scheduler) lane(c Checker) *lane {
-	if _, ok := c.(program); ok {
-		return &s.lanes[1]
-	}
-	return &s.lanes[0]
-}
-
-// turns is a heap of the checks that wait for their turn, the next one first.
-type turns []*entry
-
-func (t turns) Len() int           { return len(t) }
-func (t turns) Less(i, j int) bool { return t[i].due.Before(t[j].due) }
-func (t turns) Swap(i, j int) {
-	t[i], t[j] = t[j], t[i]
-	t[i].index, t[j].index = i, j
-}
-
-// Push adds an entry; only package heap calls it.
-func (t *turns) Push(x any) {
-	e := x.(*entry)
-	e.index = len(*t)
-	*t = append(*t, e)
-}
-
-// Pop takes the last entry; only package heap calls it.
-func (t *turns) Pop() any {
-	last := len(*t) - 1
-	e := (*t)[last]
-	(*t)[last] = nil
-	*t = (*t)[:last]
-	e.index = -1
-	return e
 }

@@ -346,6 +346,44 @@ func TestChangeOfWeightIsReportedOnce(t *testing.T) {
 	})
 }
 
+// broken is a checker whose attempts cannot be made for a while.
+type broken struct{ Until time.Time }
+
+func (broken) String() string { return "BROKEN" }
+
+func (c broken) Check(context.Context) Result {
+	if time.Now().Before(c.Until) {
+		return void(c, "no descriptors")
+	}
+	return down(c, "bad")
+}
+
+func TestAttemptThatCannotBeMadeKeepsTheVerdictInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		var log strings.Builder
+		s := NewScheduler(Options{
+			Report: func(v Verdict) { got = append(got, fmt.Sprintf("up %v, known %v: %s", v.Up, v.Known, v.Reason)) },
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		s.Set([]Spec{{Key: "web", Checker: broken{time.Now().Add(time.Hour - 500*time.Millisecond)}, Settings: Settings{DelayLoop: sec, DelayBeforeRetry: sec, Retry: 1}}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour+1500*time.Millisecond)
+		defer cancel()
+		_ = s.Run(ctx)
+		want := []string{
+			"up true, known false: BROKEN: not checked yet",
+			"up true, known false: BROKEN: no descriptors",
+			"up false, known true: BROKEN: bad",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("verdicts:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if n := strings.Count(log.String(), "check cannot be made"); n != 1 {
+			t.Errorf("logged %d times, want once", n)
+		}
+	})
+}
+
 func TestEndOfTheSchedulerIsNoFailure(t *testing.T) {
 	hang := func(string, int) (time.Duration, bool) { return time.Hour, true }
 	var b *bench

@@ -111,6 +111,14 @@ func wantDown(t *testing.T, c Checker, words string) Result {
 	return want(t, c, false, words)
 }
 
+// wantVoid makes an attempt that cannot be made.
+func wantVoid(t *testing.T, c Checker, words string) {
+	t.Helper()
+	if r := wantDown(t, c, words); !r.Void {
+		t.Errorf("%s: counts as a failure of the server", r.Reason)
+	}
+}
+
 func want(t *testing.T, c Checker, up bool, words string) Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)

@@ -35,7 +35,7 @@ func (c SMTP) String() string { return SMTPCheck.String() + " " + c.Target.Addr.
 func (c SMTP) Check(ctx context.Context) Result {
 	conn, err := c.Target.connect(ctx)
 	if err != nil {
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	}
 	defer conn.Close()
 	in := bufio.NewReaderSize(conn, smtpLineLimit)
@@ -51,9 +51,9 @@ func (c SMTP) Check(ctx context.Context) Result {
 		code, text, err := ask(conn, in, step.send)
 		switch {
 		case ctx.Err() != nil:
-			return down(c, "%s", c.Target.explain(context.Cause(ctx)))
+			return c.Target.failed(c, "", context.Cause(ctx))
 		case err != nil:
-			return down(c, "%s: %s", step.name, c.Target.explain(err))
+			return c.Target.failed(c, step.name+": ", err)
 		case code != step.want:
 			return down(c, "%s: the server says %q, want %d", step.name, text, step.want)
 		}

@@ -2,9 +2,7 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -82,6 +80,11 @@ func (t Target) dial(ctx context.Context, network string) (net.Conn, error) {
 			return err
 		},
 	}
+	for _, a := range []netip.AddrPort{t.Addr, t.Bind} {
+		if _, err := t.sockaddr(a); err != nil {
+			return nil, err // package net is less clear
+		}
+	}
 	if t.Bind.Addr().IsValid() || t.Bind.Port() != 0 {
 		if network == "udp" {
 			d.LocalAddr = net.UDPAddrFromAddrPort(t.Bind)
@@ -147,13 +150,13 @@ func (t Target) sockaddr(a netip.AddrPort) (unix.Sockaddr, error) {
 		if zone := ip.Zone(); zone != "" {
 			link, err := net.InterfaceByName(zone)
 			if err != nil {
-				return nil, fmt.Errorf("this machine has no interface %s, the zone of %s", zone, ip)
+				return nil, fmt.Errorf("zone %s of %s: %w", zone, ip, unix.ENODEV)
 			}
 			s.ZoneId = uint32(link.Index)
 		}
 		return s, nil
 	default:
-		return nil, fmt.Errorf("%s is not of the family of %s", ip, t.Addr.Addr())
+		return nil, familyError{ip, t.Addr.Addr()}
 	}
 }
 
@@ -167,48 +170,4 @@ var past = time.Unix(1, 0)
 // when it is done.
 func watch(ctx context.Context, c interface{ SetDeadline(time.Time) error }) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
-}
-
-// explain says in words what an error of the network means.
-func (t Target) explain(err error) string {
-	if late, ok := errors.AsType[hangs](err); ok {
-		return late.Error()
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "the check was stopped"
-	case isTimeout(err):
-		return fmt.Sprintf("no answer within %s: the host is off, hangs, or a firewall drops packets", t.timeout())
-	case errors.Is(err, unix.ECONNREFUSED):
-		return "connection refused: the host answers, but nothing listens on this port"
-	case errors.Is(err, unix.ECONNRESET):
-		return "connection reset by the server"
-	case errors.Is(err, unix.EHOSTUNREACH):
-		return "no route to host: nobody answers for this address on the network, or a router or firewall refused"
-	case errors.Is(err, unix.ENETUNREACH):
-		return "network is unreachable: this machine has no route to it"
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Sprintf("cannot use source address %s: this machine does not have it, or all its ports are in use", t.Bind)
-	case errors.Is(err, unix.ENODEV):
-		return fmt.Sprintf("this machine has no interface %s", t.Interface)
-	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
-		return "this machine has no free file descriptors, so nothing is known of the server: raise LimitNOFILE"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the server closed the connection"
-	default:
-		return innermost(err).Error()
-	}
-}
-
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.As(err, &t) && t.Timeout()
-}
-
-// innermost leaves out what package net adds: the addresses are said already.
-func innermost(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Err
-	}
-	return err
 }

@@ -21,7 +21,7 @@ func (c TCP) String() string { return TCPCheck.String() + " " + c.Target.Addr.St
 // Check implements Checker. Its bound is the timeout.
 func (c TCP) Check(ctx context.Context) Result {
 	if err := c.connect(ctx); err != nil {
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	}
 	return up(c, "the server accepts connections")
 }

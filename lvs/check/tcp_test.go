@@ -21,21 +21,41 @@ func TestTCPOverIPv6(t *testing.T) {
 }
 
 func TestTCPSaysWhyAServerIsDown(t *testing.T) {
-	full := fullBacklog(t)
+	wantDown(t, TCP{nobody(t)}, "connection refused: the host answers, but nothing listens")
+	wantDown(t, TCP{fullBacklog(t).within(brief)}, "no answer within 1s")
+}
+
+func TestWhatThisMachineLacksSaysNothingOfTheServer(t *testing.T) {
+	at := serve(t, func(net.Conn) {}).Addr
 	tests := []struct {
 		name   string
 		target Target
 		want   string
 	}{
-		{"nobody listens", nobody(t), "connection refused: the host answers, but nothing listens"},
-		{"nobody answers", full.within(brief), "no answer within 1s"},
-		{"no such source", Target{Addr: full.Addr, Bind: netip.MustParseAddrPort("192.0.2.77:0")}, "cannot use source address 192.0.2.77:0: this machine does not have it"},
-		{"source of the other family", Target{Addr: full.Addr, Bind: netip.MustParseAddrPort("[::1]:0")}, "::1 is not of the family of 127.0.0.1"},
-		{"no such interface", Target{Addr: full.Addr, Interface: "nolink0"}, "no interface nolink0"},
-		{"no such zone", Target{Addr: netip.MustParseAddrPort("[fe80::1%nolink0]:80")}, "no interface nolink0, the zone of fe80::1%nolink0"},
+		{"no such source", Target{Addr: at, Bind: netip.MustParseAddrPort("192.0.2.77:0")}, "cannot use source address 192.0.2.77:0: this machine does not have it"},
+		{"source in use", Target{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Bind: at}, "cannot use source " + at.String()},
+		{"source of the other family", Target{Addr: at, Bind: netip.MustParseAddrPort("[::1]:0")}, "source ::1 is not of the family of 127.0.0.1"},
+		{"no such interface", Target{Addr: at, Interface: "nolink0"}, "this machine has no interface nolink0"},
+		{"no such zone", Target{Addr: netip.MustParseAddrPort("[fe80::1%nolink0]:80")}, "this machine has no interface nolink0"},
+		{"no zone", Target{Addr: netip.MustParseAddrPort("[fe80::1]:80")}, "name it with bind_if"},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { wantDown(t, TCP{test.target}, test.want) })
+		t.Run(test.name, func(t *testing.T) {
+			for _, c := range []Checker{TCP{test.target}, SMTP{Target: test.target}, UDP{Target: test.target}} {
+				if _, udp := c.(UDP); udp && test.name == "source in use" {
+					continue // TCP's ports are others
+				}
+				wantVoid(t, c, test.want)
+			}
+		})
+	}
+}
+
+func TestRefusalIsTheServers(t *testing.T) {
+	for _, c := range []Checker{TCP{nobody(t)}, SMTP{Target: nobody(t)}, UDP{Target: nobody(t)}, DNS{Target: nobody(t)}} {
+		if r := wantDown(t, c, "connection refused"); r.Void {
+			t.Errorf("%s: says nothing of the server", r.Reason)
+		}
 	}
 }
 

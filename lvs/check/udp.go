@@ -30,11 +30,11 @@ func (c UDP) String() string { return UDPCheck.String() + " " + c.Target.Addr.St
 func (c UDP) Check(ctx context.Context) Result {
 	conn, err := c.Target.dial(ctx, "udp")
 	if err != nil {
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(c.Target.timeout())); err != nil {
-		return down(c, "%v", err)
+		return c.Target.failed(c, "", err)
 	}
 	defer watch(ctx, conn)()
 	payload := c.Payload
@@ -43,19 +43,19 @@ func (c UDP) Check(ctx context.Context) Result {
 		_, _ = rand.Read(payload) // never fails
 	}
 	if _, err := conn.Write(payload); err != nil {
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	}
 	reply := make([]byte, c.MaxReply+1)
 	n, err := conn.Read(reply)
 	switch {
 	case ctx.Err() != nil:
-		return down(c, "%s", c.Target.explain(context.Cause(ctx)))
+		return c.Target.failed(c, "", context.Cause(ctx))
 	case isTimeout(err) && !c.RequireReply:
 		return up(c, "no ICMP error within %s", c.Target.timeout())
 	case isTimeout(err):
 		return down(c, "no reply within %s", c.Target.timeout())
 	case err != nil:
-		return down(c, "%s", c.Target.explain(err))
+		return c.Target.failed(c, "", err)
 	case !c.RequireReply:
 		return up(c, "the server replies")
 	}
