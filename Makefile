@@ -28,7 +28,7 @@ CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusa
 REPEAT ?= 5
 
 .PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e ipvs soak e2e-tcg proof \
-	bench-failover bench-cost bench-heartbeats bench-apply bench-gate demo package generate generate-check vuln clean
+	bench-failover bench-cost bench-heartbeats bench-apply bench-gate bench-checks demo package generate generate-check vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -149,6 +149,9 @@ bench-gate: ## what the kernel gate costs, beside nftables, into docs/bench-gate
 	@mkdir -p dist
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -count 10 ./internal/gate >dist/bench-gate.txt || { cat dist/bench-gate.txt; exit 1; }
 	$(GO) run ./internal/gate/benchtable <dist/bench-gate.txt >dist/bench-gate.md && mv dist/bench-gate.md docs/bench-gate.md
+
+bench-checks: ## CPU and lateness of 10,000 TCP checks, into docs/bench-checks.md (root)
+	$(GO) run ./lvs/check/bench -out docs/bench-checks.md
 
 demo: deps build ## three daemons in namespaces, faults and figures; KEEP=1 leaves them running (root)
 	@KEEP=$(KEEP) $(GO) run ./e2e/demo
