@@ -17,7 +17,7 @@ const module = "github.com/hacluster/hacluster"
 
 var (
 	// below stand under the leaves and import nothing of ours but each other.
-	below = []string{"internal/gate", "internal/kclock", "internal/nlmsg", "internal/preflight", "internal/rules", "internal/run", "internal/supervisor", "internal/version"}
+	below = []string{"internal/gate", "internal/kclock", "internal/nlmsg", "internal/preflight", "internal/rules", "internal/run", "internal/stages", "internal/supervisor", "internal/version"}
 
 	// leaves never import each other.
 	leaves = []string{
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/preflight":  nil,
 	"internal/rules":      nil,
 	"internal/run":        below,
+	"internal/stages":     nil,
 	"internal/supervisor": below,
 	"internal/version":    nil,
 
@@ -58,12 +59,14 @@ var mayImport = map[string][]string{
 	"alert":    join(below, join(leaves, "desired", "observed")...),
 	"api":      join(below, join(leaves, "desired", "observed", "alert", "proto")...),
 	// Under node stands what knows several leaves and is one idea each.
-	"node/arbitrate": join(below, join(leaves, "desired", "observed")...),
-	"node/fencing":   join(below, join(leaves, "desired", "node/arbitrate")...),
-	"node/rival":     {"config", "desired", "vrrp"},
-	"node/will":      join(below, "splitbrain", "vrrp"),
-	"node/plane":     join(below, join(leaves, "desired", "observed", "alert", "node/rival", "node/will")...),
-	"node":           join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/fencing", "node/plane", "node/rival", "node/will")...),
+	"node/arbitrate":  join(below, join(leaves, "desired", "observed")...),
+	"node/fencing":    join(below, join(leaves, "desired", "node/arbitrate")...),
+	"node/neighbours": join(below, join(leaves, "desired", "observed", "node/arbitrate", "node/plane")...),
+	"node/runner":     join(below, "cluster/store", "config", "desired", "observed", "vrrp"),
+	"node/rival":      {"config", "desired", "vrrp"},
+	"node/will":       join(below, "splitbrain", "vrrp"),
+	"node/plane":      join(below, join(leaves, "desired", "observed", "alert", "node/rival", "node/will")...),
+	"node":            join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/fencing", "node/neighbours", "node/plane", "node/rival", "node/runner", "node/will")...),
 
 	"cmd/haclusterd":   join(below, "node", "config"),
 	"cmd/haclusterctl": {"proto", "config", "internal/version"},

@@ -43,9 +43,9 @@ type examiner struct {
 func (m *member) examiner() *examiner {
 	return &examiner{
 		node:    m.o.Name,
-		state:   func() desired.State { return m.state.get().state },
+		state:   m.running,
 		plane:   func() *plane.Plane { return m.plane },
-		compile: m.runner.compile,
+		compile: m.runner.Compile,
 		peers:   m.peerView,
 		gossip:  func() []mesh.MemberState { return m.cluster.MeshMembers() },
 		members: func() []store.Member { return m.cluster.Members() },

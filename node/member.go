@@ -19,10 +19,13 @@ import (
 	"github.com/hacluster/hacluster/cluster/mesh"
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/node/fencing"
+	"github.com/hacluster/hacluster/node/neighbours"
 	"github.com/hacluster/hacluster/node/plane"
+	"github.com/hacluster/hacluster/node/runner"
 	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
@@ -43,21 +46,20 @@ type member struct {
 	plane   *plane.Plane
 	will    *will.Will
 	legacy  legacy // of the process before; membership's goroutine only
-	runner  *runner
-	probes  *probes
-	state   latest[applied]
-	boot    latest[splitbrain.BootID]   // of the arbiter
-	arbiter latest[*splitbrain.Arbiter] // nil while the node is in no cluster
-	paths   map[string][]netip.Addr     // given to the mesh last; the arbiter's goroutine only
-	kin     vrrp.Kin                    // given to the engine last; the arbiter's goroutine only
+	runner  *runner.Runner
+	near    *neighbours.Neighbours
+	boot    splitbrain.BootID                  // of the arbiter; set before it
+	arbiter atomic.Pointer[splitbrain.Arbiter] // nil while the node is in no cluster
+	paths   map[string][]netip.Addr            // given to the mesh last; the arbiter's goroutine only
+	kin     vrrp.Kin                           // given to the engine last; the arbiter's goroutine only
 
 	// Of the present membership.
-	disarm    latest[*disarm.Machine]
-	records   latest[*incident.Machine]
-	incidents latest[*incident.Reporter]
-	fencing   latest[*fencing.Fencing]
-	elect     latest[*cluster.Electorates]
-	voter     latest[*cluster.VoterMemory]
+	disarm    atomic.Pointer[disarm.Machine]
+	records   atomic.Pointer[incident.Machine]
+	incidents atomic.Pointer[incident.Reporter]
+	fencing   atomic.Pointer[fencing.Fencing]
+	elect     atomic.Pointer[cluster.Electorates]
+	voter     atomic.Pointer[cluster.VoterMemory]
 
 	traces *incident.Traces
 
@@ -71,13 +73,6 @@ type member struct {
 	twinGone *time.Timer // ends the alert about a copy of this node's identity; guarded by twinMu
 }
 
-// applied is the configuration that runs, with what is looked up in it often.
-type applied struct {
-	revision uint64
-	state    desired.State
-	units    map[string]string // unit of each instance
-}
-
 // runMember runs a node that is in a cluster, or waits to come into one.
 func runMember(ctx context.Context, o Options) error {
 	m := &member{o: o, log: o.Log, will: will.New(o.Log, o.Supervisor), traces: incident.NewTraces(o.Log, o.RunDir), legacy: legacyOf(o)}
@@ -89,7 +84,11 @@ func runMember(ctx context.Context, o Options) error {
 	}
 	// The members' calls come in from within Open: they wait for ready.
 	ready, opened := make(chan struct{}), &openedCluster{m: m}
-	m.runner = newRunner(o.Log, o.Name, m.view, m.revisionRuns)
+	m.runner = runner.New(runner.Options{
+		Log: o.Log, Node: o.Name, View: m.view, Runs: m.revisionRuns,
+		Apply:   func(ctx context.Context, state desired.State) error { return m.plane.Apply(ctx, state) },
+		Witness: func() bool { return m.cluster.Status().Role == store.RoleWitness },
+	})
 	refresh := &observed.Refresher{
 		Ask:  func(ctx context.Context) ([]vrrp.UnitStatus, error) { return m.plane.Engine.Snapshot(ctx) },
 		Take: m.view.Units,
@@ -137,38 +136,39 @@ func runMember(ctx context.Context, o Options) error {
 		return errors.Join(err, m.cluster.Close())
 	}
 	alerts := alert.NewDesk(o.Log, m.view.Hub, m.tells)
-	m.probes = newProbes(m, o.Log)
+	m.near = neighbours.New(neighbours.Options{
+		Log: o.Log, Node: o.Name, View: m.view, State: m.running, Arbiter: m.arbiter.Load,
+	})
 	m.plane, err = plane.New(plane.Options{
 		Log: o.Log, RunDir: o.RunDir, Supervisor: o.Supervisor, Will: m.will, Alerts: alerts,
 		Legacy: m.legacy.Legacy, Inherited: len(o.Inherited) > 0, Leases: true,
 		Publish: m.unitsChanged, Observe: m.observe, Moved: m.view.Moved, Alert: m.view.Alert,
-		Links: m.probes.linksChanged,
+		Links: m.near.LinksChanged,
 	})
 	if err != nil {
 		return errors.Join(err, socket.Close(), m.cluster.Close())
 	}
-	m.runner.plane = m.plane
-	m.runner.witness = func() bool { return m.cluster.Status().Role == store.RoleWitness }
+	m.near.Plane = m.plane
 	close(ready)
 
-	parts, ctx := newStages(ctx)
-	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
-	parts.start(ctx, nil, m.cluster.Run)
-	parts.start(ctx, nil, alerts.Run)
-	parts.start(ctx, m.sayGoodbye, m.membership)
-	parts.start(ctx, nil, m.probes.shell.Run)
-	parts.start(ctx, nil, m.plane.Run)
-	parts.start(ctx, nil, m.probes.run)
-	parts.start(ctx, nil, m.signals)
+	parts, ctx := stages.New(ctx)
+	parts.Start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
+	parts.Start(ctx, nil, m.cluster.Run)
+	parts.Start(ctx, nil, alerts.Run)
+	parts.Start(ctx, m.sayGoodbye, m.membership)
+	parts.Start(ctx, nil, m.near.Probe)
+	parts.Start(ctx, nil, m.plane.Run)
+	parts.Start(ctx, nil, m.near.Run)
+	parts.Start(ctx, nil, m.signals)
 	o.notifySystemd(systemdReady)
 	select {
 	case <-ctx.Done():
-		return parts.end(context.Cause(ctx))
+		return parts.End(context.Cause(ctx))
 	case <-o.Supervisor.HandOver():
 	}
 	l, err := m.handOver()
 	if err != nil {
-		return parts.end(err)
+		return parts.End(err)
 	}
 	return o.bequeath(l) // and nothing ends but the process
 }
@@ -190,8 +190,8 @@ func (m *member) handOver() (legacy, error) {
 		return legacy{}, err
 	}
 	l := legacy{Legacy: frozen}
-	if a := m.arbiter.get(); a != nil {
-		l.Boot, l.Incarnation, l.Seq = m.boot.get(), incarnation(m.cluster.Status().ClusterID), a.Sent()+seqMargin
+	if a := m.arbiter.Load(); a != nil {
+		l.Boot, l.Incarnation, l.Seq = m.boot, incarnation(m.cluster.Status().ClusterID), a.Sent()+seqMargin
 		ctx, cancel := context.WithTimeout(context.Background(), freezeTime)
 		defer cancel()
 		if l.Arbiter, err = a.Freeze(ctx); err != nil {
@@ -209,7 +209,7 @@ const restartWithin = 15 * time.Second
 // and another one goes on (F26). They show it to people, and do nothing else.
 func (m *member) sayRestart() {
 	m.restarting.Store(time.Now().Add(restartWithin).Unix())
-	if a := m.arbiter.get(); a != nil {
+	if a := m.arbiter.Load(); a != nil {
 		m.tellFacts(a)
 	}
 }
@@ -218,9 +218,9 @@ func (m *member) sayRestart() {
 // anew.
 func (m *member) machines() []store.Machine {
 	d, i, e := disarm.NewMachine(time.Now), incident.NewMachine(), cluster.NewElectorates()
-	m.disarm.set(d)
-	m.records.set(i)
-	m.elect.set(e)
+	m.disarm.Store(d)
+	m.records.Store(i)
+	m.elect.Store(e)
 	return []store.Machine{d, i, e}
 }
 
@@ -240,16 +240,16 @@ func (o openedCluster) Leave(ctx context.Context, last bool) ([]store.Member, er
 	if err := o.CanLeave(ctx); err != nil {
 		return nil, err
 	}
-	before := o.m.state.get()
-	if err := o.m.plane.Apply(ctx, desired.State{}); err != nil {
-		return nil, err
-	}
-	remaining, err := o.Cluster.Leave(ctx, last)
-	if err != nil {
-		return nil, errors.Join(err, o.m.plane.Apply(context.WithoutCancel(ctx), before.state))
-	}
-	return remaining, nil
+	var remaining []store.Member
+	err := o.m.runner.Idle(ctx, func() (err error) {
+		remaining, err = o.Cluster.Leave(ctx, last)
+		return err
+	})
+	return remaining, err
 }
+
+// running is the configuration that runs.
+func (m *member) running() desired.State { return m.runner.Running().State }
 
 // signals answers HUP and USR1.
 func (m *member) signals(ctx context.Context) error {
@@ -303,7 +303,7 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		boot, seq, inherited = l.Boot, l.Seq, l.Arbiter
 		m.legacy.Boot = 0 // another membership is another life
 	}
-	m.boot.set(boot)
+	m.boot = boot
 	voter, bound := m.cluster.VoterMemory(splitbrain.MaxLease)
 	var arbiter *splitbrain.Arbiter
 	arbiter = splitbrain.New(splitbrain.Options{
@@ -337,39 +337,39 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		Trace:   m.traces.Add,
 		Publish: m.peersChanged,
 
-		Probe:    m.probes.shell.Send,
-		Verified: m.verified,
+		Probe:    m.near.Send,
+		Verified: func(v splitbrain.Verified) { m.view.Record(observed.FromVerification(v)) },
 	})
-	arbiter.SetMACs(hardware())
+	arbiter.SetMACs(neighbours.Hardware())
 	m.paths, m.kin = nil, vrrp.Kin{} // this membership's session knows none yet
 	arbiter.SetLeaseBound(bound)
-	m.voter.set(voter)
-	m.arbiter.set(arbiter)
+	m.voter.Store(voter)
+	m.arbiter.Store(arbiter)
 	m.setMembers(arbiter)
-	m.runner.fromCache(ctx, m.cluster.CachedRevision)
+	m.runner.FromCache(ctx, m.cluster.CachedRevision)
 
 	defer m.will.Forget() // the arbiter has said goodbye, or nothing was held
-	parts, own := newStages(ctx)
-	parts.start(ctx, nil, arbiter.Run)
-	parts.start(ctx, nil, func(ctx context.Context) error { return m.runner.follow(ctx, m.cluster.Revisions()) })
-	parts.start(ctx, nil, func(ctx context.Context) error { return m.followMembers(ctx, arbiter) })
+	parts, own := stages.New(ctx)
+	parts.Start(ctx, nil, arbiter.Run)
+	parts.Start(ctx, nil, func(ctx context.Context) error { return m.runner.Follow(ctx, m.cluster.Revisions()) })
+	parts.Start(ctx, nil, func(ctx context.Context) error { return m.followMembers(ctx, arbiter) })
 	succession := &cluster.Succession{
-		Cluster: m.cluster, Machine: m.elect.get(), Bound: voter.Bound,
+		Cluster: m.cluster, Machine: m.elect.Load(), Bound: voter.Bound,
 		Set:     func(e cluster.Electorate) { arbiter.SetElectorate(splitbrain.Electorate(e)) },
 		Reports: func(epoch uint64, voters []string) bool { p := m.peerView(); return p.Reports(epoch, voters) },
 	}
-	parts.start(ctx, nil, succession.Run)
+	parts.Start(ctx, nil, succession.Run)
 	m.startSafety(ctx, parts, arbiter, boot)
 	for own.Err() == nil {
 		changed := m.cluster.StateChanged()
 		if s := m.cluster.Status().State; s != cluster.Member && s != cluster.Failed {
-			m.arbiter.set(nil)
+			m.arbiter.Store(nil)
 			m.plane.Guard(nil)
-			if err := m.runner.stop(ctx); err != nil {
+			if err := m.runner.Stop(ctx); err != nil {
 				return err
 			}
 			m.view.Forget()
-			if err := parts.end(errNoMember); err.Error() != errNoMember.Error() {
+			if err := parts.End(errNoMember); err.Error() != errNoMember.Error() {
 				return err
 			}
 			return nil
@@ -379,14 +379,14 @@ func (m *member) serve(ctx context.Context, st cluster.Status) error {
 		case <-own.Done():
 		}
 	}
-	return parts.end(context.Cause(own))
+	return parts.End(context.Cause(own))
 }
 
 var errNoMember = errors.New("no member any more")
 
 // sayGoodbye tells the others that this node goes, after its units have let go.
 func (m *member) sayGoodbye() {
-	if a := m.arbiter.get(); a != nil {
+	if a := m.arbiter.Load(); a != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
 		defer cancel()
 		if err := a.Leave(ctx); err != nil {
@@ -397,7 +397,7 @@ func (m *member) sayGoodbye() {
 
 // receive runs on the mesh's goroutine.
 func (m *member) receive(r mesh.Receipt) {
-	a := m.arbiter.get()
+	a := m.arbiter.Load()
 	if a == nil {
 		return
 	}
@@ -410,7 +410,7 @@ func (m *member) receive(r mesh.Receipt) {
 func (m *member) peersChanged(p splitbrain.PeerView) {
 	m.view.Peers(p)
 	m.restarts.Note(p, m.view.Record)
-	if f := m.fencing.get(); f != nil {
+	if f := m.fencing.Load(); f != nil {
 		f.PeersChanged()
 	}
 	m.tellKin(p)
@@ -452,16 +452,16 @@ func (m *member) tellKin(p splitbrain.PeerView) {
 
 // unitsChanged runs on the engine's goroutine.
 func (m *member) unitsChanged(units []vrrp.UnitStatus) {
-	if a := m.arbiter.get(); a != nil {
-		a.SetUnits(m.views(units))
+	if a := m.arbiter.Load(); a != nil {
+		a.SetUnits(m.near.Units(units))
 	}
 	m.view.Units(units)
 }
 
 // observe runs on the engine's goroutine.
 func (m *member) observe(o vrrp.Observation) {
-	a := m.arbiter.get()
-	unit, ok := m.state.get().units[o.Instance]
+	a := m.arbiter.Load()
+	unit, ok := m.runner.Running().UnitOf[o.Instance]
 	if a != nil && ok {
 		a.Observe(arbitrate.Evidence(o, unit))
 	}
@@ -470,15 +470,13 @@ func (m *member) observe(o vrrp.Observation) {
 // revisionRuns is told by the runner.
 func (m *member) revisionRuns(rev store.Revision, state desired.State) {
 	m.plane.Guard(state.Guarded(m.cluster.Status().Advertise.Addr()))
-	defer m.probes.lookSoon()
-	m.state.set(applied{rev.Number, state, state.UnitOf()})
-	if a := m.arbiter.get(); a != nil {
+	m.near.Moved(state)
+	if a := m.arbiter.Load(); a != nil {
 		// Kept before any unit asks for one as long.
-		a.SetLeaseBound(m.voter.get().Revision(rev.Number, desired.LongestLease(rev.Text, m.runners())))
+		a.SetLeaseBound(m.voter.Load().Revision(rev.Number, desired.LongestLease(rev.Text, m.runners())))
 		a.SetAloneAfter(state.Mesh.AloneAfter)
 		a.SetHeartbeat(state.Mesh.HeartbeatInterval)
-		m.probes.place(state)
-		a.SetUnits(m.views(m.plane.Engine.Status()))
+		a.SetUnits(m.near.Units(m.plane.Engine.Status()))
 		m.tellFacts(a)
 	}
 	m.view.Update(func(in *observed.Input) { in.Policies = state.Policies() })
@@ -503,7 +501,7 @@ func (m *member) tellFacts(a *splitbrain.Arbiter) {
 	m.factsMu.Lock()
 	defer m.factsMu.Unlock()
 	facts := observed.Facts{
-		Version: version.Version, Revision: m.state.get().revision, StoreError: errorText(m.cluster.Status().Err),
+		Version: version.Version, Revision: m.runner.Running().Revision, StoreError: errorText(m.cluster.Status().Err),
 		RestartingUntil: m.restarting.Load(),
 	}
 	if told := (toldFacts{a, facts}); told != m.facts {
@@ -522,7 +520,7 @@ type toldFacts struct {
 
 // RequestHandover implements api.Arbiter.
 func (m *member) RequestHandover(unit, to string) {
-	if a := m.arbiter.get(); a != nil {
+	if a := m.arbiter.Load(); a != nil {
 		a.RequestHandover(unit, to)
 	}
 }

@@ -51,7 +51,7 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 	}
 	a.SetMembers(others)
 	st := m.cluster.Status()
-	unitGaps := arbitrate.Gaps(m.plane.Engine.Status(), m.state.get().state)
+	unitGaps := arbitrate.Gaps(m.plane.Engine.Status(), m.running())
 	m.view.Update(func(in *observed.Input) {
 		in.Members = all
 		in.Self.Address = st.Advertise.String()

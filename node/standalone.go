@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hacluster/hacluster/alert"
@@ -12,6 +13,7 @@ import (
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/node/plane"
 	"github.com/hacluster/hacluster/node/will"
@@ -23,9 +25,24 @@ import (
 type standalone struct {
 	o     Options
 	plane *plane.Plane
-	text  latest[string] // of the document that runs
-	state latest[desired.State]
+	runs  atomic.Pointer[document] // nil: none does yet
 }
+
+// document is what runs, and its text.
+type document struct {
+	state desired.State
+	text  string
+}
+
+// now is what runs.
+func (s *standalone) now() document {
+	if d := s.runs.Load(); d != nil {
+		return *d
+	}
+	return document{}
+}
+
+func (s *standalone) running() desired.State { return s.now().state }
 
 func runStandalone(ctx context.Context, o Options) error {
 	lock, err := cluster.LockDir(o.DataDir, os.Getppid())
@@ -51,9 +68,9 @@ func runStandalone(ctx context.Context, o Options) error {
 		Commit:     version.Commit,
 		Logger:     o.Log.With("component", "api"),
 		Hub:        v.Hub,
-		Examiner:   &examiner{node: o.Name, state: s.state.get, plane: func() *plane.Plane { return s.plane }},
+		Examiner:   &examiner{node: o.Name, state: s.running, plane: func() *plane.Plane { return s.plane }},
 		Restart:    o.Supervisor.Restart,
-		Standalone: func() (file, text string) { return o.Standalone, s.text.get() },
+		Standalone: func() (file, text string) { return o.Standalone, s.now().text },
 	})
 	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })
 	s.plane, err = plane.New(plane.Options{
@@ -64,19 +81,19 @@ func runStandalone(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	parts, ctx := newStages(ctx)
-	parts.start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
-	parts.start(ctx, nil, alerts.Run)
-	parts.start(ctx, nil, s.plane.Run)
-	parts.start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
+	parts, ctx := stages.New(ctx)
+	parts.Start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
+	parts.Start(ctx, nil, alerts.Run)
+	parts.Start(ctx, nil, s.plane.Run)
+	parts.Start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
 	select {
 	case <-ctx.Done():
-		return parts.end(context.Cause(ctx))
+		return parts.End(context.Cause(ctx))
 	case <-o.Supervisor.HandOver():
 	}
 	l, err := s.plane.Freeze()
 	if err != nil {
-		return parts.end(err)
+		return parts.End(err)
 	}
 	return o.bequeath(legacy{Legacy: l}) // and nothing ends but the process
 }
@@ -86,8 +103,7 @@ func (s *standalone) serve(ctx context.Context, state desired.State, text string
 	if err := s.plane.Apply(ctx, state); err != nil {
 		return err
 	}
-	s.text.set(text)
-	s.state.set(state)
+	s.runs.Store(&document{state, text})
 	s.o.notifySystemd(systemdReady)
 	for {
 		select {
@@ -113,8 +129,7 @@ func (s *standalone) reload(ctx context.Context) {
 		s.o.Log.Error("reload refused, the configuration stays as it was", "file", s.o.Standalone, "err", err)
 		return
 	}
-	s.text.set(text)
-	s.state.set(state)
+	s.runs.Store(&document{state, text})
 	s.o.Log.Info("reloaded", "file", s.o.Standalone)
 }
 

@@ -1,6 +1,7 @@
 package observed
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -39,4 +40,15 @@ func severityOf(kind splitbrain.AlertKind) Severity {
 	default:
 		return Warning
 	}
+}
+
+// FromVerification is the event of a change of holder that was looked at (G4).
+func FromVerification(v splitbrain.Verified) Event {
+	e := Event{Kind: VerdictChanged, Unit: v.Unit, To: "verified",
+		Reason: fmt.Sprintf("%s answers for it, and nobody else, %v after its first word", v.Holder, v.Took.Round(time.Millisecond))}
+	if !v.OK {
+		e.To = "not verified"
+		e.Reason = fmt.Sprintf("%s announced it; %v later probes show: %v", v.Holder, v.Took.Round(time.Millisecond), v.Seen)
+	}
+	return e
 }

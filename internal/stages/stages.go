@@ -1,14 +1,13 @@
-package node
+package stages
 
 import (
 	"context"
 	"errors"
-	"sync"
 )
 
-// stages runs parts of the node that must end one after the other: the first
+// Stages runs parts of a program that must end one after the other: the first
 // one added ends last. When one of them fails, all end.
-type stages struct {
+type Stages struct {
 	failed context.CancelCauseFunc // of the context that they all end with
 	parts  []stage
 }
@@ -20,15 +19,16 @@ type stage struct {
 	err    *error
 }
 
-// newStages returns stages, and a context that ends with ctx or when one fails.
-func newStages(ctx context.Context) (*stages, context.Context) {
+// New returns Stages without parts, and a context that ends with ctx or when one fails.
+func New(ctx context.Context) (*Stages, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return &stages{failed: cancel}, ctx
+	return &Stages{failed: cancel}, ctx
 }
 
-// start runs one more part. One that returns nil has nothing more to do. It is
+// Start runs one more part. One that returns nil has nothing more to do. It is
 // told to end by its own context only, so that what it needs still works meanwhile.
-func (s *stages) start(ctx context.Context, before func(), run func(context.Context) error) {
+// Before, which may be nil, is called by End first.
+func (s *Stages) Start(ctx context.Context, before func(), run func(context.Context) error) {
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	result := new(error)
@@ -41,9 +41,9 @@ func (s *stages) start(ctx context.Context, before func(), run func(context.Cont
 	}()
 }
 
-// end ends all parts with the given cause, the last one added first, and
+// End ends all parts with the given cause, the last one added first, and
 // returns the cause and what else went wrong.
-func (s *stages) end(cause error) error {
+func (s *Stages) End(cause error) error {
 	errs := []error{cause}
 	for i := len(s.parts) - 1; i >= 0; i-- {
 		p := s.parts[i]
@@ -57,22 +57,4 @@ func (s *stages) end(cause error) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// latest is a mailbox of size one: the newest value replaces the old.
-type latest[T any] struct {
-	mu    sync.Mutex
-	value T
-}
-
-func (l *latest[T]) set(v T) {
-	l.mu.Lock()
-	l.value = v
-	l.mu.Unlock()
-}
-
-func (l *latest[T]) get() T {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.value
 }

@@ -1,4 +1,4 @@
-package node
+package stages
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 func TestPartsEndOneAfterTheOtherTheLastOneFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop, cancel := context.WithCancelCause(t.Context())
-		parts, ctx := newStages(stop)
+		parts, ctx := New(stop)
 		var ended []string
 		for _, name := range []string{"socket", "cluster", "plane"} {
-			parts.start(ctx, func() { ended = append(ended, "before "+name) }, func(ctx context.Context) error {
+			parts.Start(ctx, func() { ended = append(ended, "before "+name) }, func(ctx context.Context) error {
 				<-ctx.Done()
 				ended = append(ended, name)
 				return context.Cause(ctx)
@@ -23,7 +23,7 @@ func TestPartsEndOneAfterTheOtherTheLastOneFirst(t *testing.T) {
 		cause := errors.New("signal terminated")
 		cancel(cause)
 		<-ctx.Done()
-		if err := parts.end(context.Cause(ctx)); err.Error() != cause.Error() {
+		if err := parts.End(context.Cause(ctx)); err.Error() != cause.Error() {
 			t.Errorf("end = %v, want the cause alone: nothing failed", err)
 		}
 		want := []string{"before plane", "plane", "before cluster", "cluster", "before socket", "socket"}
@@ -35,17 +35,17 @@ func TestPartsEndOneAfterTheOtherTheLastOneFirst(t *testing.T) {
 
 func TestAPartThatFailsEndsAllAndIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		parts, ctx := newStages(t.Context())
-		parts.start(ctx, nil, func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
-		parts.start(ctx, nil, func(context.Context) error { return nil }) // nothing more to do
+		parts, ctx := New(t.Context())
+		parts.Start(ctx, nil, func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+		parts.Start(ctx, nil, func(context.Context) error { return nil }) // nothing more to do
 		broken := errors.New("socket closed")
-		parts.start(ctx, nil, func(context.Context) error { return broken })
+		parts.Start(ctx, nil, func(context.Context) error { return broken })
 		<-ctx.Done()
 		if cause := context.Cause(ctx); cause != broken {
 			t.Errorf("cause = %v, want %v", cause, broken)
 		}
 		// What ended because of it is no second failure.
-		if err := parts.end(context.Cause(ctx)); err.Error() != broken.Error() {
+		if err := parts.End(context.Cause(ctx)); err.Error() != broken.Error() {
 			t.Errorf("end = %v, want the failure once", err)
 		}
 	})
