@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/hacluster/hacluster/e2e/lab"
@@ -22,6 +23,20 @@ func endurance() []Scenario {
 			w.Nodes[0].Burn(3 * runtime.NumCPU())
 		},
 		Lasts:   5 * time.Minute,
+		Check:   wantNoTransition,
 		Promise: Both(nothingMoves()),
 	}}
+}
+
+// wantNoTransition fails the story when a daemon has taken over or let go since
+// the fault began, a lost lease among it, for however short a time.
+func wantNoTransition(w *World) {
+	w.T.Helper()
+	for _, d := range w.Daemons {
+		for _, line := range d.Lines() {
+			if line.At.After(w.Struck) && strings.Contains(line.Text, `msg="state changed"`) {
+				w.T.Errorf("%s: %s", d.Name, line.Text)
+			}
+		}
+	}
 }
