@@ -63,7 +63,7 @@ func TestDNS(t *testing.T) {
 	fine := answer(func(m *dns.Msg) { asked <- m.Question[0].String() })
 	t.Run("the root's SOA by default", func(t *testing.T) { wantUp(t, DNS{Target: fine}, "answers for . SOA") })
 	t.Run("name and type", func(t *testing.T) {
-		wantUp(t, DNS{Target: fine, Name: "www.example", Type: dns.TypeAAAA}, "answers for www.example. AAAA")
+		wantUp(t, DNS{Target: fine, Name: "www.example", Type: "AAAA"}, "answers for www.example. AAAA")
 	})
 	for _, want := range []string{";.\tIN\t SOA", ";www.example.\tIN\t AAAA"} {
 		if got := <-asked; got != want {
@@ -90,7 +90,8 @@ func TestDNS(t *testing.T) {
 	}
 }
 
-func TestDNSNameThatIsNoneSaysNothingOfTheServer(t *testing.T) {
+func TestDNSQueryThatIsNoneSaysNothingOfTheServer(t *testing.T) {
+	wantVoid(t, DNS{Target: nobody(t), Type: "B"}, `"B" is no type of records; use A`)
 	wantVoid(t, DNS{Target: nobody(t), Name: strings.Repeat("x", 64) + ".example"}, "ask for xxx")
 }
 

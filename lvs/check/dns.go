@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -12,30 +13,25 @@ import (
 // error code. What the answer says does not matter.
 type DNS struct {
 	Target Target
-	Type   uint16 // as dns.TypeA; 0: SOA
+	Type   string // as in a zone file: A, AAAA, MX; "": SOA
 	Name   string // "": the root
 }
 
 // String implements Checker.
 func (c DNS) String() string { return DNSCheck.String() + " " + c.Target.Addr.String() }
 
-// question is the name and type that are asked for.
-func (c DNS) question() dns.Question {
-	q := dns.Question{Name: dns.Fqdn(c.Name), Qtype: c.Type, Qclass: dns.ClassINET}
-	if q.Qtype == dns.TypeNone {
-		q.Qtype = dns.TypeSOA
-	}
-	return q
-}
-
 // Check implements Checker. Its bound is the timeout.
 func (c DNS) Check(ctx context.Context) Result {
-	q := c.question()
-	query := &dns.Msg{Question: []dns.Question{q}}
+	name, kind := dns.Fqdn(c.Name), cmp.Or(c.Type, "SOA")
+	number, ok := dns.StringToType[kind]
+	if !ok {
+		return void(c, "%q is no type of records; use A, AAAA, CNAME, MX, NS, SOA or TXT", kind)
+	}
+	query := &dns.Msg{Question: []dns.Question{{Name: name, Qtype: number, Qclass: dns.ClassINET}}}
 	query.Id, query.RecursionDesired = dns.Id(), true
 	packet, err := query.Pack()
 	if err != nil {
-		return void(c, "ask for %s: %v", q.Name, err)
+		return void(c, "ask for %s: %v", name, err)
 	}
 	conn, err := c.Target.dial(ctx, "udp")
 	if err != nil {
@@ -56,10 +52,10 @@ func (c DNS) Check(ctx context.Context) Result {
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			return c.Target.failed(c, fmt.Sprintf("ask for %s %s: ", q.Name, dns.TypeToString[q.Qtype]), err)
+			return c.Target.failed(c, fmt.Sprintf("ask for %s %s: ", name, kind), err)
 		}
 		if rcode, ok := answerTo(query.Id, buffer[:n]); ok {
-			return c.judge(q, rcode)
+			return c.judge(name, kind, rcode)
 		}
 	}
 }
@@ -81,14 +77,13 @@ func answerTo(id uint16, packet []byte) (rcode int, ok bool) {
 	return m.Rcode, true
 }
 
-func (c DNS) judge(q dns.Question, rcode int) Result {
-	kind := dns.TypeToString[q.Qtype]
+func (c DNS) judge(name, kind string, rcode int) Result {
 	if rcode == dns.RcodeSuccess {
-		return up(c, "answers for %s %s", q.Name, kind)
+		return up(c, "answers for %s %s", name, kind)
 	}
-	name, ok := dns.RcodeToString[rcode]
+	code, ok := dns.RcodeToString[rcode]
 	if !ok {
-		name = "unknown"
+		code = "unknown"
 	}
-	return down(c, "answers %s (code %d) for %s %s", name, rcode, q.Name, kind)
+	return down(c, "answers %s (code %d) for %s %s", code, rcode, name, kind)
 }

@@ -153,7 +153,7 @@ func (c HTTP) talkTLS(ctx context.Context, conn *stream, u URL) (seen string, er
 	if err != nil {
 		return "", fmt.Errorf("%s%s", c.TLS.explain(c.Target, err), about(secure))
 	}
-	if c.TLS.Compliant {
+	if c.TLS.Compliant || u.TLSCompliant {
 		_ = secure.CloseWrite() // what was wanted is known
 	}
 	return seen, nil

@@ -135,7 +135,7 @@ func TestTLSCompliantSaysGoodbye(t *testing.T) {
 	// In TLS 1.2 the type of a record is not encrypted: 21 is an alert.
 	config := &tls.Config{Certificates: []tls.Certificate{valid(t)}, MaxVersion: tls.VersionTLS12}
 	alert := []byte{21, 3, 3}
-	for _, compliant := range []bool{true, false} {
+	for _, test := range []struct{ checker, url, want bool }{{false, false, false}, {true, false, true}, {false, true, true}} {
 		ended := make(chan bool, 1)
 		target := serve(t, func(c net.Conn) {
 			tapped := &tap{Conn: c}
@@ -144,9 +144,9 @@ func TestTLSCompliantSaysGoodbye(t *testing.T) {
 			_, _ = s.Read(make([]byte, 1))
 			ended <- bytes.Contains(tapped.heard.Bytes(), alert)
 		})
-		wantUp(t, HTTP{Target: target, URLs: []URL{{Path: "/"}}, TLS: &TLS{Compliant: compliant}}, "")
-		if got := <-ended; got != compliant {
-			t.Errorf("tls_compliant %v: close_notify sent: %v", compliant, got)
+		wantUp(t, HTTP{Target: target, URLs: []URL{{Path: "/", TLSCompliant: test.url}}, TLS: &TLS{Compliant: test.checker}}, "")
+		if got := <-ended; got != test.want {
+			t.Errorf("tls_compliant of the checker %v, of the url %v: close_notify sent: %v", test.checker, test.url, got)
 		}
 	}
 }

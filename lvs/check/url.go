@@ -26,6 +26,8 @@ type URL struct {
 	// MinOffset bytes of the body are not searched. MaxOffset is where a match
 	// may not begin any more; 0: anywhere.
 	MinOffset, MaxOffset int
+	// TLSCompliant is TLS.Compliant for this url.
+	TLSCompliant bool
 }
 
 // StatusRange are status codes from First to Last, both included.
