@@ -1,6 +1,7 @@
 package nlmsg
 
 import (
+	"maps"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -30,10 +31,7 @@ func TestRequestsAreReadAsTheyWereLaidOut(t *testing.T) {
 			if typ != 9 {
 				t.Errorf("attribute %d, want 9", typ)
 			}
-			got := make(map[uint16][]byte)
-			for typ, v := range Attributes(nested) {
-				got[typ] = v
-			}
+			got := maps.Collect(Attributes(nested))
 			if Uint(got[1]) != 200 || Uint(got[2]) != 50000 || Uint(got[3]) != 4e9 || Port(got[4]) != 80 || String(got[5]) != "wlc" {
 				t.Errorf("attributes %v", got)
 			}

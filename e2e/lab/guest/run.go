@@ -143,7 +143,7 @@ func boot(ctx context.Context, state string, memory int64) error {
 // oneOf picks one CPU of a set at random, so that two guests seldom share one.
 func oneOf(set unix.CPUSet) *unix.CPUSet {
 	var cpus []int
-	for i := 0; i < 8*len(set)*8; i++ {
+	for i := range 8 * len(set) * 8 {
 		if set.IsSet(i) {
 			cpus = append(cpus, i)
 		}
