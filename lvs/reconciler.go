@@ -158,13 +158,17 @@ func (r *Reconciler) take() {
 	whole, changed := r.inbox.take()
 	if whole != nil {
 		r.started = true
-		for k := range r.want {
-			r.mark(k)
-		}
+		before := r.want
 		r.want = make(map[Key]*Service, len(whole.Services))
 		for i := range whole.Services {
 			r.want[whole.Services[i].Key] = &whole.Services[i]
 			r.mark(whole.Services[i].Key)
+		}
+		for k := range before {
+			if r.want[k] == nil {
+				r.mark(k)
+				r.stale[k] = true // others may have put servers into it, which would go with it
+			}
 		}
 		r.wantSync, r.limit = whole.Sync, whole.Drain
 		r.mark(Key{})

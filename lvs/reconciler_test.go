@@ -197,6 +197,18 @@ func TestWhatOthersMadeStaysAndIsReported(t *testing.T) {
 	})
 }
 
+func TestServiceThatGoesLeavesWhatOthersJustPutIntoIt(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1)}})
+		w.kernel.Ops()
+		if err := w.kernel.Do(lvs.AddServer{Key: key(1), Server: lvs.Server{Address: backend(7)}}); err != nil {
+			t.Fatal(err)
+		}
+		w.want(lvs.Desired{})
+		w.wrote("delete tcp 192.0.2.1:80 server 10.0.0.1:80")
+	})
+}
+
 func TestWhatOthersChangedIsPutRight(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1), service(2)}})

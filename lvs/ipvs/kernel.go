@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	moby "github.com/moby/ipvs"
 	"golang.org/x/sys/unix"
 
 	"github.com/hacluster/hacluster/internal/nlmsg"
@@ -17,7 +15,6 @@ import (
 type Kernel struct {
 	socket *socket
 	family uint16
-	moby   *moby.Handle
 }
 
 // Open opens the table of the calling thread's network namespace, and loads IPVS
@@ -31,20 +28,11 @@ func Open(ctx context.Context) (*Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open IPVS: %w", errors.Join(err, s.close()))
 	}
-	// The library resolves the family once for the life of the process, and never
-	// again when that fails: so only now.
-	handle, err := moby.New("")
-	if err != nil {
-		return nil, fmt.Errorf("open IPVS: %w", errors.Join(err, s.close()))
-	}
-	return &Kernel{socket: s, family: family, moby: handle}, nil
+	return &Kernel{socket: s, family: family}, nil
 }
 
-// Close closes the sockets. The table stays.
-func (k *Kernel) Close() error {
-	k.moby.Close()
-	return k.socket.close()
-}
+// Close closes the socket. The table stays.
+func (k *Kernel) Close() error { return k.socket.close() }
 
 // Bounds of one send: the kernel works on all of it before it answers.
 const (
@@ -52,23 +40,32 @@ const (
 	batchSize = 32 << 10
 )
 
+// batches sends n requests, which layOut lays out one by one. refused is called
+// for each that the kernel refused.
+func (k *Kernel) batches(ctx context.Context, n int, layOut func(e *encoder, i int), refused func(i int, err error)) error {
+	e := &encoder{family: k.family}
+	for from := 0; from < n; {
+		e.Reset()
+		to := from
+		for to < n && to-from < batchOps && e.Size() < batchSize {
+			layOut(e, to)
+			to++
+		}
+		if err := k.socket.do(ctx, e, func(i int, err error) { refused(from+i, err) }); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
 // Write implements lvs.Kernel. The errors of refusals wrap the kernel's Errno.
 func (k *Kernel) Write(ctx context.Context, ops []lvs.Op) (refused []lvs.Refusal, err error) {
-	e := &encoder{family: k.family}
-	for len(ops) > 0 {
-		e.Reset()
-		n := 0
-		for n < len(ops) && n < batchOps && e.Size() < batchSize {
-			e.op(ops[n])
-			n++
-		}
-		err := k.socket.do(ctx, e, func(i int, err error) {
-			refused = append(refused, lvs.Refusal{Op: ops[i], Err: explain(ops[i], err)})
-		})
-		if err != nil {
-			return refused, fmt.Errorf("write virtual services: %w", err)
-		}
-		ops = ops[n:]
+	err = k.batches(ctx, len(ops), func(e *encoder, i int) { e.op(ops[i]) }, func(i int, err error) {
+		refused = append(refused, lvs.Refusal{Op: ops[i], Err: explain(ops[i], err)})
+	})
+	if err != nil {
+		return refused, fmt.Errorf("write virtual services: %w", err)
 	}
 	return refused, nil
 }
@@ -154,21 +151,20 @@ func (k *Kernel) ReadSync(ctx context.Context) (daemons []lvs.SyncDaemon, err er
 // Zero sets the counters of these services and of their servers to zero, of all
 // if no key is named. Connections that exist count on.
 func (k *Kernel) Zero(ctx context.Context, keys ...lvs.Key) error {
-	e := &encoder{family: k.family}
 	if len(keys) == 0 {
-		e.begin(cmdZero, 0)
-		e.End()
+		keys = []lvs.Key{{}}
 	}
-	for _, key := range keys {
+	var errs []error
+	err := k.batches(ctx, len(keys), func(e *encoder, i int) {
 		e.begin(cmdZero, 0)
-		e.service(key, nil)
+		if keys[i] != (lvs.Key{}) {
+			e.service(keys[i], nil)
+		}
 		e.End()
-	}
-	var refused []error
-	err := k.socket.do(ctx, e, func(i int, err error) {
-		refused = append(refused, fmt.Errorf("request %d: %w", i, err))
+	}, func(i int, err error) {
+		errs = append(errs, fmt.Errorf("%v: %w", keys[i], err))
 	})
-	if err := errors.Join(append(refused, err)...); err != nil {
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return fmt.Errorf("zero counters: %w", err)
 	}
 	return nil
@@ -198,28 +194,4 @@ func (k *Kernel) Info(ctx context.Context) (info Info, err error) {
 		return Info{}, fmt.Errorf("read IPVS info: %w", err)
 	}
 	return info, nil
-}
-
-// Timeouts are how long connections without packets are remembered: whole
-// seconds.
-type Timeouts struct {
-	TCP, TCPFin, UDP time.Duration
-}
-
-// Timeouts reads them.
-func (k *Kernel) Timeouts() (Timeouts, error) {
-	c, err := k.moby.GetConfig()
-	if err != nil {
-		return Timeouts{}, fmt.Errorf("read IPVS timeouts: %w", err)
-	}
-	return Timeouts{c.TimeoutTCP, c.TimeoutTCPFin, c.TimeoutUDP}, nil
-}
-
-// SetTimeouts changes those that are not zero.
-func (k *Kernel) SetTimeouts(t Timeouts) error {
-	err := k.moby.SetConfig(&moby.Config{TimeoutTCP: t.TCP, TimeoutTCPFin: t.TCPFin, TimeoutUDP: t.UDP})
-	if err != nil {
-		return fmt.Errorf("set IPVS timeouts: %w", err)
-	}
-	return nil
 }
