@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,19 +43,47 @@ type world struct {
 	*lvs.Reconciler
 	t      *testing.T
 	kernel *lvstest.Kernel
-	dir    string
-	logs   *strings.Builder
-	status lvs.Status
 	stop   func()
+
+	mu   sync.Mutex
+	logs strings.Builder
+	last lvs.Status
+}
+
+// Write takes the log.
+func (w *world) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.logs.Write(p)
+}
+
+func (w *world) publish(s lvs.Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = s
+}
+
+// status is what was published last.
+func (w *world) status() lvs.Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
+// log is what was logged.
+func (w *world) log() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.logs.String()
 }
 
 func newWorld(t *testing.T, kernel *lvstest.Kernel, dir string) *world {
-	w := &world{t: t, kernel: kernel, dir: dir, logs: new(strings.Builder)}
+	w := &world{t: t, kernel: kernel}
 	w.Reconciler = lvs.New(lvs.Options{
-		Log:     slog.New(slog.NewTextHandler(w.logs, nil)),
+		Log:     slog.New(slog.NewTextHandler(w, nil)),
 		Kernel:  kernel,
 		RunDir:  dir,
-		Publish: func(s lvs.Status) { w.status = s },
+		Publish: w.publish,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -74,6 +103,12 @@ func (w *world) want(d lvs.Desired) {
 	synctest.Wait()
 }
 
+// sleep lets time pass, and the reconciler come to rest.
+func (w *world) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // wrote checks what was written since the last look.
 func (w *world) wrote(want ...string) {
 	w.t.Helper()
@@ -88,8 +123,8 @@ func (w *world) wrote(want ...string) {
 
 func (w *world) logged(substr string, want bool) {
 	w.t.Helper()
-	if got := strings.Contains(w.logs.String(), substr); got != want {
-		w.t.Errorf("%q in the log: %v, want %v; the log:\n%s", substr, got, want, w.logs)
+	if got := strings.Contains(w.log(), substr); got != want {
+		w.t.Errorf("%q in the log: %v, want %v; the log:\n%s", substr, got, want, w.log())
 	}
 }
 
@@ -105,7 +140,7 @@ func inBubble(t *testing.T, f func(*world)) {
 
 func TestNothingIsTouchedBeforeSomethingIsWanted(t *testing.T) {
 	inBubble(t, func(w *world) {
-		time.Sleep(time.Hour)
+		w.sleep(time.Hour)
 		if n := w.kernel.Reads(); n != 0 {
 			t.Errorf("the table was read %d times", n)
 		}
@@ -134,7 +169,7 @@ func TestOneChangeIsOneOperation(t *testing.T) {
 		if n := w.kernel.Reads(); n != 1 {
 			t.Errorf("the table was read %d times, want once", n)
 		}
-		time.Sleep(3 * time.Minute)
+		w.sleep(61 * time.Second)
 		w.wrote()
 	})
 }
@@ -185,7 +220,7 @@ func TestWhatOthersMadeStaysAndIsReported(t *testing.T) {
 		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1)}})
 		w.wrote("add tcp 192.0.2.1:80 server 10.0.0.1:80 NAT weight 1")
 		var foreign []string
-		for _, e := range w.status.Foreign {
+		for _, e := range w.status().Foreign {
 			foreign = append(foreign, e.String())
 		}
 		want := []string{"sync backup", "tcp 192.0.2.1:80 server 10.0.0.7:80", "tcp 192.0.2.9:80"}
@@ -216,7 +251,7 @@ func TestWhatOthersChangedIsPutRight(t *testing.T) {
 		if err := w.kernel.Do(lvs.DeleteServer{Key: key(1), Address: backend(1)}, lvs.DeleteService{Key: key(2)}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(61 * time.Second)
+		w.sleep(61 * time.Second)
 		w.wrote("add tcp 192.0.2.1:80 server 10.0.0.1:80 NAT weight 1", "add tcp 192.0.2.2:80 wlc")
 		w.logged("somebody else changed virtual services", true)
 	})
@@ -241,10 +276,10 @@ func TestServerThatGoesKeepsItsConnectionsForAWhile(t *testing.T) {
 					w.kernel.Connect(key(1), backend(2), lvs.Connections{Active: 3})
 					w.want(tt.later)
 					w.kernel.Ops() // weight 0; the cases below see to the rest
-					if len(w.status.Draining) == 0 {
+					if len(w.status().Draining) == 0 {
 						t.Error("nothing is draining")
 					}
-					time.Sleep(20 * time.Second)
+					w.sleep(20 * time.Second)
 					for _, op := range w.kernel.Ops() {
 						if op.String() == tt.last {
 							t.Errorf("%v came too early", op)
@@ -252,14 +287,13 @@ func TestServerThatGoesKeepsItsConnectionsForAWhile(t *testing.T) {
 					}
 					if end == "connections end" {
 						w.kernel.Connect(key(1), backend(2), lvs.Connections{})
-						time.Sleep(2 * time.Second)
+						w.sleep(2 * time.Second)
 					} else {
-						time.Sleep(10 * time.Second)
-						synctest.Wait()
+						w.sleep(10 * time.Second)
 					}
 					w.wrote(tt.last)
-					if len(w.status.Draining) > 0 {
-						t.Errorf("still draining: %v", w.status.Draining)
+					if len(w.status().Draining) > 0 {
+						t.Errorf("still draining: %v", w.status().Draining)
 					}
 				})
 			})
@@ -275,10 +309,10 @@ func TestServerThatComesBackIsNoLongerDraining(t *testing.T) {
 		w.kernel.Ops()
 		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1)}, Drain: time.Minute})
 		w.wrote("set tcp 192.0.2.1:80 server 10.0.0.2:80 NAT weight 0")
-		time.Sleep(5 * time.Second)
+		w.sleep(5 * time.Second)
 		w.want(both)
 		w.wrote("set tcp 192.0.2.1:80 server 10.0.0.2:80 NAT weight 4")
-		time.Sleep(time.Hour)
+		w.sleep(time.Hour)
 		w.wrote()
 	})
 }
@@ -293,21 +327,21 @@ func TestRefusalHoldsUpNothingElseAndIsTriedEverMoreSeldom(t *testing.T) {
 		})
 		w.want(lvs.Desired{Services: []lvs.Service{service(1), service(2)}})
 		w.wrote("add tcp 192.0.2.1:80 wlc", "add tcp 192.0.2.2:80 wlc", "add tcp 192.0.2.1:80 wlc")
-		if len(w.status.Refused) != 1 || !errors.Is(w.status.Refused[0], unix.ENOENT) {
-			t.Errorf("Refused = %v, want ENOENT of one", w.status.Refused)
+		if len(w.status().Refused) != 1 || !errors.Is(w.status().Refused[0], unix.ENOENT) {
+			t.Errorf("Refused = %v, want ENOENT of one", w.status().Refused)
 		}
-		time.Sleep(10 * time.Minute)
+		w.sleep(10 * time.Minute)
 		if n := len(w.kernel.Ops()); n < 20 || n > 30 {
 			t.Errorf("%d attempts in 10 minutes, want one every half minute", n)
 		}
-		if n := strings.Count(w.logs.String(), "refuses"); n != 1 {
+		if n := strings.Count(w.log(), "refuses"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
 		w.kernel.Refuse(nil)
-		time.Sleep(31 * time.Second)
+		w.sleep(31 * time.Second)
 		w.wrote("add tcp 192.0.2.1:80 wlc")
-		if len(w.status.Refused) != 0 {
-			t.Errorf("Refused = %v, want none", w.status.Refused)
+		if len(w.status().Refused) != 0 {
+			t.Errorf("Refused = %v, want none", w.status().Refused)
 		}
 	})
 }
@@ -332,15 +366,15 @@ func TestAfterALostExchangeAllIsReadAnew(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.kernel.Break(unix.ENOBUFS)
 		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1)}})
-		if !errors.Is(w.status.Err, unix.ENOBUFS) {
-			t.Errorf("Err = %v, want %v", w.status.Err, unix.ENOBUFS)
+		if !errors.Is(w.status().Err, unix.ENOBUFS) {
+			t.Errorf("Err = %v, want %v", w.status().Err, unix.ENOBUFS)
 		}
-		time.Sleep(10 * time.Second)
+		w.sleep(10 * time.Second)
 		w.kernel.Break(nil)
-		time.Sleep(30 * time.Second)
+		w.sleep(30 * time.Second)
 		w.wrote("add tcp 192.0.2.1:80 wlc", "add tcp 192.0.2.1:80 server 10.0.0.1:80 NAT weight 1")
-		if w.status.Err != nil {
-			t.Errorf("Err = %v, want nil", w.status.Err)
+		if w.status().Err != nil {
+			t.Errorf("Err = %v, want nil", w.status().Err)
 		}
 	})
 }
@@ -367,7 +401,7 @@ func TestTableIsRightAfterTenMinutesOfChaos(t *testing.T) {
 		}
 		w.want(lvs.Desired{Services: services, Drain: 5 * time.Second})
 		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); {
-			time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
+			w.sleep(time.Duration(random.IntN(200)) * time.Millisecond)
 			i := random.IntN(len(services))
 			switch random.IntN(20) {
 			case 0:
@@ -390,7 +424,7 @@ func TestTableIsRightAfterTenMinutesOfChaos(t *testing.T) {
 			}
 		}
 		w.kernel.Break(nil)
-		time.Sleep(3 * time.Minute)
+		w.sleep(3 * time.Minute)
 		states, err := w.kernel.Read(w.t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -403,8 +437,8 @@ func TestTableIsRightAfterTenMinutesOfChaos(t *testing.T) {
 				t.Errorf("%v has %d servers, want %d", s.Key, got, want)
 			}
 		}
-		if len(w.status.Refused)+len(w.status.Draining)+len(w.status.Foreign) > 0 {
-			t.Errorf("left over: %s", fmt.Sprint(w.status))
+		if len(w.status().Refused)+len(w.status().Draining)+len(w.status().Foreign) > 0 {
+			t.Errorf("left over: %s", fmt.Sprint(w.status()))
 		}
 	})
 }

@@ -17,7 +17,7 @@ import (
 // f wants it, and returns how much was written.
 func reconcile(t *testing.T, k *ipvs.Kernel, dir string, d lvs.Desired, f func(lvs.Status) bool) uint64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var last lvs.Status
 	r := lvs.New(lvs.Options{
