@@ -28,7 +28,7 @@ CORE   = ^Test(Scenario|U[0-9]|F[0-9]|Total|Killed|Stopped|NodeStarts|JoinRefusa
 REPEAT ?= 5
 
 .PHONY: help build test deps unit race sim model lint gofmt vet staticcheck gofix fuzz e2e ipvs soak e2e-tcg proof \
-	bench-failover bench-cost bench-heartbeats bench-apply bench-gate bench-checks demo package generate generate-check vuln clean
+	bench-failover bench-cost bench-heartbeats bench-apply bench-gate bench-checks bench-lvs demo package generate generate-check vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -152,6 +152,12 @@ bench-gate: ## what the kernel gate costs, beside nftables, into docs/bench-gate
 
 bench-checks: ## CPU and lateness of 10,000 TCP checks, into docs/bench-checks.md (root)
 	$(GO) run ./lvs/check/bench -out docs/bench-checks.md
+
+bench-lvs: deps ## IPVS tables beside ipvsadm, keepalived and moby/ipvs, in a guest, into docs/bench-lvs.md
+	@mkdir -p dist
+	CGO_ENABLED=0 $(GO) build -o dist/boot ./e2e/lab/guest/boot
+	CGO_ENABLED=0 $(GO) build -o dist/bench-lvs ./lvs/ipvs/bench
+	dist/boot -timeout 20m dist/bench-lvs -load "$$(cut -d' ' -f1 /proc/loadavg)" -out docs/bench-lvs.md
 
 demo: deps build ## three daemons in namespaces, faults and figures; KEEP=1 leaves them running (root)
 	@KEEP=$(KEEP) $(GO) run ./e2e/demo
