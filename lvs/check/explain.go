@@ -29,7 +29,7 @@ func isOurs(err error) bool {
 	for _, ours := range []error{
 		unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, // resources
 		unix.EADDRNOTAVAIL, unix.EADDRINUSE, unix.ENODEV, unix.EAFNOSUPPORT, unix.EINVAL, // addresses and links
-		unix.EPERM, unix.EACCES, // rights, and its own firewall
+		unix.EPERM, // rights, and its own firewall
 	} {
 		if errors.Is(err, ours) {
 			return true
@@ -68,7 +68,9 @@ func (t Target) explain(err error) string {
 		return fmt.Sprintf("cannot use source address %s: this machine does not have it, or all its ports are in use", t.Bind)
 	case errors.Is(err, unix.EADDRINUSE):
 		return fmt.Sprintf("cannot use source %s: another socket of this machine has it", t.Bind)
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+	case errors.Is(err, unix.EACCES):
+		return "refused by a firewall on the way or of the server (administratively prohibited)"
+	case errors.Is(err, unix.EPERM):
 		return "this machine does not let the check out: its firewall refuses, or the daemon lacks a capability"
 	case errors.Is(err, unix.ENODEV):
 		return fmt.Sprintf("this machine has no interface %s", cmp.Or(t.Interface, t.Addr.Addr().Zone(), t.Bind.Addr().Zone()))

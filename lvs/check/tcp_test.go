@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,10 @@ func TestWhatThisMachineLacksSaysNothingOfTheServer(t *testing.T) {
 }
 
 func TestRefusalIsTheServers(t *testing.T) {
+	// What ICMPv6 says for a server whose firewall rejects.
+	if r := (Target{}).failed(TCP{}, "", os.NewSyscallError("connect", unix.EACCES)); r.Void || !strings.Contains(r.Reason, "refused by a firewall") {
+		t.Errorf("%+v, want a failure of the server", r)
+	}
 	for _, c := range []Checker{TCP{nobody(t)}, SMTP{Target: nobody(t)}, UDP{Target: nobody(t)}, DNS{Target: nobody(t)}} {
 		if r := wantDown(t, c, "connection refused"); r.Void {
 			t.Errorf("%s: says nothing of the server", r.Reason)
