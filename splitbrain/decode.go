@@ -4,17 +4,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // Decode reads one datagram. It keeps no reference to payload. Its error is
 // ErrNotRecord, ErrVersion or wraps ErrMalformed.
 func Decode(payload []byte) (Datagram, error) {
-	d, body, err := decodeWrapper(payload)
+	d, p, err := decodeWrapper(payload)
 	if err != nil {
 		return Datagram{}, err
 	}
-	p := parser{b: body}
 	r := &d.Record
 	r.Cluster = p.u64()
 	r.Node = p.str(MaxNode)
@@ -32,10 +32,12 @@ func Decode(payload []byte) (Datagram, error) {
 		p.fail("no node, boot id or sequence")
 	}
 	for p.err == nil && len(p.b) > 0 {
-		section := p.u8()
-		s := parser{b: p.bytes(p.uvarint()), err: p.err}
-		if s.err != nil {
+		section, s := p.next()
+		if p.err != nil {
 			break
+		}
+		if section == sectionClaim && r.Claims == nil {
+			r.Claims = make([]Claim, 0, 1+p.count(sectionClaim))
 		}
 		s.section(section, r)
 		p.err = s.err
@@ -49,18 +51,17 @@ func Decode(payload []byte) (Datagram, error) {
 	return d, nil
 }
 
-func decodeWrapper(payload []byte) (Datagram, []byte, error) {
-	var d Datagram
+func decodeWrapper(payload []byte) (d Datagram, p parser, err error) {
 	if len(payload) < 4 || payload[0] != magic0 || payload[1] != magic1 {
-		return d, nil, ErrNotRecord
+		return d, p, ErrNotRecord
 	}
 	if payload[2] != codecVersion {
-		return d, nil, fmt.Errorf("%w %d; this program reads %d", ErrVersion, payload[2], codecVersion)
+		return d, p, fmt.Errorf("%w %d; this program reads %d", ErrVersion, payload[2], codecVersion)
 	}
 	if len(payload) > MaxPayload {
-		return d, nil, fmt.Errorf("%w: %d bytes; at most %d", ErrMalformed, len(payload), MaxPayload)
+		return d, p, fmt.Errorf("%w: %d bytes; at most %d", ErrMalformed, len(payload), MaxPayload)
 	}
-	p := parser{b: payload[4:]}
+	p = newParser(payload[4:])
 	switch payload[3] {
 	case kindDirect:
 	case kindRelayed:
@@ -72,13 +73,38 @@ func decodeWrapper(payload []byte) (Datagram, []byte, error) {
 	default:
 		p.fail("kind %d", payload[3])
 	}
-	return d, p.b, p.err
+	return d, p, p.err
 }
 
-// parser reads fields until the first error, and zeros after it.
+// parser reads fields until the first error, and zeros after it. What it reads
+// shares memory, since a record of many units has many names and addresses.
 type parser struct {
-	b   []byte
-	err error
+	b     []byte
+	text  string        // of b
+	addrs *[]netip.Addr // that claims list
+	err   error
+}
+
+func newParser(b []byte) parser { return parser{b: b, text: string(b), addrs: new([]netip.Addr)} }
+
+// next reads the head of a section, and returns a parser of its body.
+func (p *parser) next() (section byte, body parser) {
+	section = p.u8()
+	n := p.uvarint()
+	text := p.text
+	b := p.bytes(n)
+	return section, parser{b: b, text: text[:len(b)], addrs: p.addrs, err: p.err}
+}
+
+// count is how many sections of a kind follow.
+func (p parser) count(kind byte) int {
+	n := 0
+	for p.err == nil && len(p.b) > 0 {
+		if section, _ := p.next(); section == kind {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *parser) fail(format string, args ...any) {
@@ -135,9 +161,6 @@ func (p *parser) section(kind byte, r *Record) {
 	case sectionClaim:
 		c := p.claim()
 		if p.err == nil {
-			if r.Claims == nil {
-				r.Claims = make([]Claim, 0, 16)
-			}
 			r.Claims = append(r.Claims, c)
 		}
 	case sectionRequest:
@@ -204,11 +227,18 @@ func (p *parser) claim() Claim {
 		p.fail("claim of %d addresses", n)
 		return c
 	}
-	for range n {
-		if p.err != nil {
-			return c
+	if n > 0 {
+		if *p.addrs == nil {
+			*p.addrs = make([]netip.Addr, 0, 16+n)
 		}
-		c.VIPs = append(c.VIPs, p.addr())
+		first := len(*p.addrs)
+		for range n {
+			if p.err != nil {
+				return c
+			}
+			*p.addrs = append(*p.addrs, p.addr())
+		}
+		c.VIPs = slices.Clip((*p.addrs)[first:])
 	}
 	if flags&claimProbed != 0 {
 		c.Path = PathState(p.u8())
@@ -241,7 +271,7 @@ func (p *parser) bytes(n uint64) []byte {
 		return nil
 	}
 	v := p.b[:n]
-	p.b = p.b[n:]
+	p.b, p.text = p.b[n:], p.text[n:]
 	return v
 }
 
@@ -276,7 +306,7 @@ func (p *parser) uvarint() uint64 {
 		p.fail("bad number")
 		return 0
 	}
-	p.b = p.b[n:]
+	p.b, p.text = p.b[n:], p.text[n:]
 	return v
 }
 
@@ -295,7 +325,8 @@ func (p *parser) str(most int) string {
 		p.fail("name of %d bytes; at most %d", n, most)
 		return ""
 	}
-	return string(p.bytes(uint64(n)))
+	text := p.text
+	return text[:len(p.bytes(uint64(n)))]
 }
 
 func (p *parser) addr() netip.Addr {
