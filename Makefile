@@ -68,11 +68,11 @@ race: ## unit tests with the race detector
 race-json:
 	@CGO_ENABLED=1 $(GO) test -json -race -timeout 10m $(UNIT)
 
-sim: ## random faults in virtual time: N schedules (20,000), and all mutants
+sim: ## random faults in virtual time: N schedules (20,000) from FIRST (1), and all mutants
 	@SIM_MUTANTS=all $(COUNT) 'tests sim $(MAKE) -s sim-json'
 
 sim-json:
-	@SIM_RUNS=$(N) $(GO) test -json -count=1 -timeout 6h ./sim
+	@SIM_RUNS=$(N) $(GO) test -json -count=1 -timeout 6h ./sim $(if $(FIRST),-first $(FIRST))
 
 model: ## the quorum lease in Promela, and that each guard left out is found (spin, gcc)
 	@docs/model/check.sh

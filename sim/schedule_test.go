@@ -18,8 +18,9 @@ import (
 )
 
 var (
-	seedFlag = flag.Uint64("seed", 0, "run this one schedule and print its trace")
-	runsFlag = flag.Int("runs", 0, "number of random schedules; 0: SIM_RUNS, else a default")
+	seedFlag  = flag.Uint64("seed", 0, "run this one schedule and print its trace")
+	firstFlag = flag.Uint64("first", 1, "number of the first of the random schedules")
+	runsFlag  = flag.Int("runs", 0, "number of random schedules; 0: SIM_RUNS, else a default")
 )
 
 // Lengths of one schedule.
@@ -54,7 +55,7 @@ func TestRandomSchedules(t *testing.T) {
 		return
 	}
 	n := runs()
-	first := uint64(1)
+	first := *firstFlag
 	var (
 		wg       sync.WaitGroup
 		next     atomic.Uint64
