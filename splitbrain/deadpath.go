@@ -93,8 +93,8 @@ func (d *decider) pathDead(p *Peer) bool {
 	if d.Memory.overruled == (TenureID{p.Boot, p.Claim.Tenure.Seq}) && !p.provesPath(d.Memory.silentSince) {
 		return true
 	}
-	if p.Claim.Path == PathAlive || len(d.Evidence.Networks) == 0 {
-		return false
+	if p.Claim.Path == PathAlive || p.Claim.Path == PathSuspended || len(d.Evidence.Networks) == 0 {
+		return false // it gets answers, whether this node does or not
 	}
 	for i := range d.Evidence.Networks {
 		n := &d.Evidence.Networks[i]

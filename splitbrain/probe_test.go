@@ -405,9 +405,10 @@ func verdictsOf(d Decision) []Yield {
 
 // R2's one-way clause: a claim of one whose path is dead makes nobody yield.
 func TestOneWayClaimWithADeadPathMakesNobodyYield(t *testing.T) {
+	shown := PathUnknown
 	scene := func(e Evidence) []Verdict {
 		p := peer(Master)
-		p.KnownAt, p.Knows = time.Time{}, 0
+		p.KnownAt, p.Knows, p.Claim.Path = time.Time{}, 0, shown
 		v := view(ownView(Master), p)
 		v.Evidence = e
 		return verdicts(v)
@@ -423,6 +424,12 @@ func TestOneWayClaimWithADeadPathMakesNobodyYield(t *testing.T) {
 		if got := scene(e); len(got) != 1 {
 			t.Errorf("%s: %v, want to yield", name, got)
 		}
+	}
+	// One whose own probes are answered, if not for long yet, may be silent only
+	// because this node is the one that is cut off.
+	shown = PathSuspended
+	if got := scene(onNetwork(nil, silentFor(time.Second), true, Echo{})); len(got) != 1 {
+		t.Errorf("its path is alive again: %v, want to yield", got)
 	}
 }
 
