@@ -17,6 +17,7 @@ const gatherFor = 2 * time.Millisecond
 // inbox is what has come for the arbiter since it last looked.
 type inbox struct {
 	datagrams []received
+	sightings []splitbrain.Sighting
 	woken     bool // there is something else to look at
 	// Until then, in true time, what comes gathers, unless the arbiter looks for
 	// another reason; afterwards it wakes the arbiter.
@@ -29,10 +30,15 @@ type received struct {
 	at       time.Time
 }
 
-// arrive takes a datagram, which wakes the arbiter unless it gathers.
+// arrive takes a datagram.
 func (n *node) arrive(d splitbrain.Datagram) {
+	n.inbox.datagrams = append(n.inbox.datagrams, received{d, n.now()})
+	n.come()
+}
+
+// come wakes the arbiter for a datagram or a sighting, unless they gather.
+func (n *node) come() {
 	in := &n.inbox
-	in.datagrams = append(in.datagrams, received{d, n.now()})
 	switch {
 	case !n.w.now.Before(in.gathers):
 		in.woken = true
@@ -60,11 +66,14 @@ func (n *node) feed() {
 		r := &in.datagrams[i]
 		n.core.Receive(r.at, &r.datagram, "mesh")
 	}
-	if !gathered && len(in.datagrams) > 0 {
+	for _, s := range in.sightings {
+		n.core.Sighted(s)
+	}
+	if !gathered && len(in.datagrams)+len(in.sightings) > 0 {
 		in.gathers = n.clock.truly(n.now().Add(gatherFor))
 	}
 	clear(in.datagrams)
-	in.datagrams = in.datagrams[:0]
+	in.datagrams, in.sightings = in.datagrams[:0], in.sightings[:0]
 }
 
 // settle makes the arbiter look, whatever has come.
@@ -94,6 +103,9 @@ func (n *node) attend() {
 		}
 		n.elect(out.Store)
 		n.send(&out)
+		for i := range out.Probes {
+			n.ask(out.Probes[i].Addr)
+		}
 		for _, v := range out.Verdicts {
 			n.verdict(v.Verdict)
 		}
@@ -202,6 +214,7 @@ func (n *node) view() splitbrain.UnitView {
 		Heard:          splitbrain.Advert{From: heard.From, Priority: uint8(heard.Priority), At: heard.At},
 		AdvertInterval: n.w.interval, DownTimerAdverts: 3,
 		Policy: n.w.policy, Lease: n.lease(),
+		Networks: n.networks(),
 	}
 }
 

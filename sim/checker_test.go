@@ -16,6 +16,8 @@ type checker struct {
 
 	pairs    [][]pair
 	contact  [][]time.Time // since when two nodes reach each other on good links
+	path     []time.Time   // since when a node and the gateway reach each other on good links
+	lan      [][]time.Time // the same for two nodes on the service network
 	vacant   time.Time     // since when nobody holds; zero: somebody does
 	moves    int           // changes of holder
 	holder   *node
@@ -40,9 +42,12 @@ func (c *checker) init(w *world) {
 	c.alerts = make(map[splitbrain.AlertKind]int)
 	c.pairs = make([][]pair, len(w.nodes))
 	c.contact = make([][]time.Time, len(w.nodes))
+	c.path = make([]time.Time, len(w.nodes))
+	c.lan = make([][]time.Time, len(w.nodes))
 	for i := range c.pairs {
 		c.pairs[i] = make([]pair, len(w.nodes))
 		c.contact[i] = make([]time.Time, len(w.nodes))
+		c.lan[i] = make([]time.Time, len(w.nodes))
 	}
 	c.vacant = epoch
 }
@@ -169,7 +174,7 @@ func (c *checker) relink() {
 		for j := range reach[i] {
 			l := &w.links[meshNet][i][j]
 			reach[i][j] = w.nodes[i].running && w.nodes[j].running && l.cut == 0
-			good[i][j] = reach[i][j] && l.loss == 0 && l.jitter < 10*time.Millisecond
+			good[i][j] = reach[i][j] && l.good()
 		}
 	}
 	direct := make([][]bool, n)
@@ -186,8 +191,12 @@ func (c *checker) relink() {
 		}
 	}
 	for i := range n {
+		there, back := &w.links[vrrpNet][i][n], &w.links[vrrpNet][n][i]
+		c.path[i] = since(c.path[i], !w.router.dead && there.good() && back.good(), w.now)
 		for j := range n {
 			c.contact[i][j] = since(c.contact[i][j], good[i][j] && good[j][i], w.now)
+			there, back := &w.links[vrrpNet][i][j], &w.links[vrrpNet][j][i]
+			c.lan[i][j] = since(c.lan[i][j], there.good() && back.good(), w.now)
 		}
 	}
 	for i := range n {
@@ -227,10 +236,10 @@ func (c *checker) advance(t time.Time) {
 			if !p.connected.IsZero() {
 				c.both(t, i, j, "hear each other", later(p.both, p.connected), c.bound(p))
 			}
-			if !p.oneWay.IsZero() {
+			if live := c.live(i, j); !p.oneWay.IsZero() && !live.IsZero() {
 				// First the records of the time before must have grown old.
-				bound := c.bound(p) + c.bySlowest(c.w.fresh()+3*c.w.heartbeatInterval())
-				c.both(t, i, j, "are connected one way", later(p.both, p.oneWay), bound)
+				bound := c.bound(p) + c.bySlowest(c.w.fresh()+3*c.w.heartbeatInterval()+c.answering())
+				c.both(t, i, j, "are connected one way", later(later(p.both, p.oneWay), live), bound)
 			}
 		}
 	}
@@ -240,6 +249,28 @@ func (c *checker) advance(t time.Time) {
 			c.fail("G2: nobody holds the VIP since %v, and %s could since %v", c.vacant.Sub(epoch), n.name, n.since.Sub(epoch))
 		}
 	}
+}
+
+// live is since when the data paths of two nodes are, as far as their probes can
+// tell: nobody yields to one who serves nobody (R2).
+func (c *checker) live(i, j int) time.Time {
+	switch {
+	case c.w.around == unprobed:
+		return epoch
+	case c.lan[i][j].IsZero() || c.w.around == withGateway && (c.path[i].IsZero() || c.path[j].IsZero()):
+		return time.Time{}
+	default:
+		return later(c.lan[i][j], later(c.path[i], c.path[j]))
+	}
+}
+
+// answering is the time between two steady rounds of probes, and what the answers
+// take.
+func (c *checker) answering() time.Duration {
+	if c.w.around == unprobed {
+		return 0
+	}
+	return 1100 * time.Millisecond
 }
 
 // both fails when two holders have stood for longer than the bound.
@@ -290,7 +321,7 @@ func (c *checker) candidate(t time.Time) *node {
 func (c *checker) elects(t time.Time, n *node) bool {
 	w := c.w
 	if w.policy != splitbrain.PolicyQuorum {
-		return true
+		return w.around != withGateway || c.connected(t, n)
 	}
 	// A candidate is in contact for the time of a lease before it asks (R0).
 	long := c.patience() + 2*w.longestLease()
@@ -310,6 +341,22 @@ func (c *checker) elects(t time.Time, n *node) bool {
 	}
 	return count >= e.now.Majority()
 }
+
+// connected reports whether a node has reached another one, or the gateway, for as
+// long as G2 may take: where a gateway can tell a dead holder from a dead link, one
+// that reaches nobody does not take over (R5).
+func (c *checker) connected(t time.Time, n *node) bool {
+	for i, at := range append(c.contact[n.index][:len(c.w.nodes):len(c.w.nodes)], c.path[n.index]) {
+		if i != n.index && !at.IsZero() && t.Sub(at) > c.patience()+aloneSlack {
+			return true
+		}
+	}
+	return false
+}
+
+// aloneSlack is what a node that hears somebody again waits for others (R5), and
+// the probe that tells it.
+const aloneSlack = 3 * time.Second
 
 func (c *checker) fail(format string, args ...any) {
 	if c.violation == "" {

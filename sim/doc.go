@@ -2,12 +2,12 @@
 // splitbrain.Cores, under policy mesh or quorum, on a network of two channels that
 // loses, delays, doubles and reorders, with clocks that are wrong, nodes that stop,
 // hang, die and come back, revisions that roll out and electorates that change. It
-// has tests only.
+// has tests only. On one of the channels addresses are probed, and a gateway may be.
 //
 // The engine of package vrrp, the kernel gate, and the supervisor do real I/O; here
 // they are modelled: gate_test.go and life_test.go have their steps, in their
-// order. Not here are probes (so R3, R5 and R9.3 rest), fence agents, strangers,
-// the encoding of records, and planned restarts.
+// order, and lan_test.go has the kernels that answer ARP. Not here are fence agents,
+// strangers, the encoding of records, and planned restarts.
 //
 // Every run follows from one number. A failure prints it with the trace of
 // what happened, without the faults that it does not need; run it again with

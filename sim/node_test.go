@@ -35,6 +35,7 @@ type node struct {
 	will   splitbrain.Record // deposited with the supervisor
 	willed bool
 
+	off      bool // without power
 	holds    bool // the kernel has the VIP
 	gate     gate
 	stall    stall
@@ -89,6 +90,7 @@ func (n *node) spec() vrrp.UnitSpec {
 		Name: unitName, Interface: "eth0", Family: vrrp.IPv4, VRID: 51, Version: 3,
 		Priority: n.priority, AdvertInterval: n.w.interval, DownTimerAdverts: 3, Preempt: n.w.preempt,
 		Addresses: []vrrp.Address{{Prefix: vip, Interface: "eth0"}},
+		Announce:  vrrp.Announce{Repeat: 1, Delay: 5 * time.Second},
 		Tracks:    []vrrp.Track{{Key: trackSoft, Weight: softDrop}, {Key: trackHard}},
 	}}}
 	if n.byEvents() {
@@ -109,6 +111,7 @@ func (n *node) start() {
 	w := n.w
 	n.life++
 	n.up, n.running, n.since, n.began = true, true, w.now, w.now
+	n.off = false
 	n.shut()
 	w.drop(n)
 	n.buffered, n.then, n.stall, n.gate.granted = nil, nil, stall{}, vrrp.Lease{}
@@ -123,6 +126,7 @@ func (n *node) start() {
 		}
 	}
 	n.core.SetMembers(members)
+	n.core.SetMACs([]splitbrain.MAC{n.mac()})
 	n.core.ElectorateStored(n.disk.electorate)
 	n.core.SetLeaseBound(n.leaseBound())
 	w.logf("%s starts, boot %x", n.name, n.boot)
@@ -194,6 +198,8 @@ func (n *node) perform(actions []vrrp.Action) {
 		case vrrp.Release:
 			n.shut() // before any address goes
 			w.drop(n)
+		case vrrp.AnnounceAddrs:
+			n.announce()
 		case vrrp.Notify:
 			w.logf("%s %v → %v: %s", n.name, a.From, a.To, a.Reason)
 		}

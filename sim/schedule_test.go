@@ -170,6 +170,9 @@ func draw(rng *rand.Rand) config {
 	if rng.IntN(2) == 0 {
 		c.toQuorum(rng)
 	}
+	if rng.IntN(2) == 0 {
+		c.around = surroundings(rng.IntN(int(allSurroundings)))
+	}
 	return c
 }
 
@@ -196,8 +199,8 @@ func random(seed uint64, quiet bool, skip []int) *world {
 func randomWith(c config, rng *rand.Rand, seed uint64, quiet bool, skip []int) *world {
 	w := newWorld(c, seed)
 	w.quiet = quiet
-	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v",
-		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks)
+	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v, probed %v",
+		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks, c.around)
 	for _, n := range w.nodes {
 		w.at(time.Duration(rng.Int64N(int64(2*time.Second))), n.boot1)
 	}
@@ -248,7 +251,7 @@ func (w *world) fault(rng *rand.Rand) {
 	w.faults++
 	at, span := moment(rng)
 	a, b := w.two(rng)
-	switch kind := rng.IntN(24); {
+	switch kind := rng.IntN(26); {
 	case kind < 8:
 		w.channelFault(rng, rng.IntN(channels), kind)
 	case kind < 10:
@@ -276,7 +279,7 @@ func (w *world) fault(rng *rand.Rand) {
 		span := time.Duration(rng.Int64N(int64(3 * max(w.lease, w.interval))))
 		w.at(at, func() { a.stall = stall{where, span} })
 	case kind < 19:
-		how := rng.IntN(3)
+		how := rng.IntN(4)
 		w.at(at, func() {
 			switch {
 			case !a.up:
@@ -285,6 +288,8 @@ func (w *world) fault(rng *rand.Rand) {
 				a.stop()
 			case how == 1:
 				a.crash()
+			case how == 2:
+				a.powerOff()
 			default:
 				a.kill()
 			}
@@ -305,8 +310,15 @@ func (w *world) fault(rng *rand.Rand) {
 		})
 	case kind == 21, kind == 22:
 		w.revision(rng, at, span)
-	default:
+	case kind == 23:
 		w.reform(rng, at, span)
+	case kind == 24:
+		w.at(at, func() { w.router.die() })
+		w.at(at+span, func() { w.router.live() })
+	default:
+		w.cutLinks(at, span, a.name+" – gateway", vrrpNet, func(i, j *node) bool {
+			return i == a && j == w.router.node || i == w.router.node && j == a
+		})
 	}
 }
 
@@ -385,7 +397,7 @@ func (w *world) channelFault(rng *rand.Rand, ch, kind int) {
 // direction of each channel heals in its own time.
 func (w *world) partition(rng *rand.Rand) {
 	at, span := moment(rng)
-	side := make([]bool, len(w.nodes))
+	side := make([]bool, len(w.nodes)+1)
 	for i := range side {
 		side[i] = rng.IntN(2) == 0
 	}
@@ -447,8 +459,8 @@ func (w *world) cutLinks(at, span time.Duration, what string, ch int, which func
 	change := func(by int) func() {
 		return func() {
 			w.logf("%s: cut %+d %s", channelNames[ch], by, what)
-			for _, i := range w.nodes {
-				for _, j := range w.nodes {
+			for _, i := range w.ends(ch) {
+				for _, j := range w.ends(ch) {
 					if i != j && which(i, j) {
 						w.links[ch][i.index][j.index].cut += by
 					}
@@ -482,6 +494,7 @@ func normal(l *link) {
 // calm ends all faults.
 func (w *world) calm() {
 	w.logf("calm")
+	w.router.live()
 	for ch := range w.links {
 		for i := range w.links[ch] {
 			for j := range w.links[ch][i] {

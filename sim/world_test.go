@@ -31,6 +31,9 @@ type link struct {
 	duplicate float64
 }
 
+// good reports whether nothing is lost there, or late.
+func (l *link) good() bool { return l.cut == 0 && l.loss == 0 && l.jitter < 10*time.Millisecond }
+
 // config is what a run is made of, beside its faults.
 type config struct {
 	nodes     int // that have the unit
@@ -43,6 +46,7 @@ type config struct {
 	equal     bool          // equal priorities: the address decides
 	latency   time.Duration // between arbiter and engine, at most
 	clocks    clocks
+	around    surroundings
 }
 
 // world is one run. Its own time is the true one; each node has clocks of its own.
@@ -53,6 +57,7 @@ type world struct {
 	queue  events
 	serial uint64
 	nodes  []*node
+	router router
 	links  [channels][][]link
 	trace  strings.Builder
 	quiet  bool // no trace
@@ -68,9 +73,9 @@ func newWorld(c config, seed uint64) *world {
 	w := &world{config: c, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: epoch}
 	all := c.nodes + c.witnesses
 	for ch := range w.links {
-		w.links[ch] = make([][]link, all)
+		w.links[ch] = make([][]link, all+1) // the last one is the gateway
 		for i := range w.links[ch] {
-			w.links[ch][i] = make([]link, all)
+			w.links[ch][i] = make([]link, all+1)
 			for j := range w.links[ch][i] {
 				w.links[ch][i][j] = link{delay: 200 * time.Microsecond, jitter: 300 * time.Microsecond}
 			}
@@ -79,6 +84,7 @@ func newWorld(c config, seed uint64) *world {
 	for i := range all {
 		w.nodes = append(w.nodes, newNode(w, i))
 	}
+	w.router = newRouter(w, all)
 	w.ballot.init(w)
 	w.check.init(w)
 	return w
@@ -114,8 +120,19 @@ func (w *world) logf(format string, args ...any) {
 	fmt.Fprintf(&w.trace, "%9.4f  "+format+"\n", append([]any{w.now.Sub(epoch).Seconds()}, args...)...)
 }
 
-// deliver carries something over a link, or loses it.
+// deliver carries something to a process, or loses it. A process that is stopped
+// reads it later.
 func (w *world) deliver(ch int, from, to *node, what deed) {
+	w.carry(ch, from, to, func(at time.Time) { w.put(at, to, what, true) })
+}
+
+// toKernel carries something to a host on the service network that needs no process.
+func (w *world) toKernel(from, to *node, what deed) {
+	w.carry(vrrpNet, from, to, func(at time.Time) { w.schedule(at, nil, what) })
+}
+
+// carry finds out when something arrives over a link: never, once, or twice.
+func (w *world) carry(ch int, from, to *node, arrive func(time.Time)) {
 	l := &w.links[ch][from.index][to.index]
 	if l.cut > 0 {
 		return
@@ -133,6 +150,6 @@ func (w *world) deliver(ch int, from, to *node, what deed) {
 		if l.jitter > 0 {
 			at = at.Add(time.Duration(w.rng.Int64N(int64(l.jitter))))
 		}
-		w.put(at, to, what, true)
+		arrive(at)
 	}
 }

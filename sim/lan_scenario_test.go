@@ -1,0 +1,88 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
+)
+
+func probing(c *config) { c.around = withGateway }
+
+// cutOff cuts a node off on a channel; on the service network from the gateway too.
+func (w *world) cutOff(at time.Duration, a *node, ch int) {
+	w.cutLinks(at, long, a.name+" cut off", ch, func(i, j *node) bool { return i == a || j == a })
+}
+
+// wantCache checks that the gateway sends packets for the VIP to its holder (G4).
+func (w *world) wantCache(t *testing.T) {
+	t.Helper()
+	if c := w.router.cache; c == nil || w.holders() != c.name {
+		t.Errorf("the gateway has %v in its cache, %q holds\n%s", c, w.holders(), tail(w.trace.String(), 3000))
+	}
+}
+
+func TestF13HolderWithoutGatewayIsRelieved(t *testing.T) {
+	w := steady(t, probing)
+	w.cutLinks(20*time.Second, long, "n1 – gateway", vrrpNet, func(i, j *node) bool {
+		return i == w.nodes[0] && j == w.router.node || j == w.nodes[0] && i == w.router.node
+	})
+	w.run(30 * time.Second)
+	w.want(t, "n2", 1, 10*time.Millisecond, splitbrain.DataPathLost)
+	w.wantCache(t)
+}
+
+func TestF14DeadGatewayMovesNothing(t *testing.T) {
+	w := steady(t, probing)
+	w.at(20*time.Second, w.router.die)
+	w.at(40*time.Second, w.router.live)
+	w.run(60 * time.Second)
+	w.want(t, "n1", 0, 0, splitbrain.DataPathLost)
+}
+
+// F4 under policy mesh: members and gateway fall silent together, so the fault is
+// here (R5).
+func TestF4MeshIsolatedHolderLetsGo(t *testing.T) {
+	w := steady(t, probing)
+	for ch := range channels {
+		w.cutOff(20*time.Second, w.nodes[0], ch)
+	}
+	w.run(40 * time.Second)
+	if w.holders() != "n2" || w.check.violation != "" {
+		t.Errorf("%q holds, %s\n%s", w.holders(), w.check.violation, tail(w.trace.String(), 3000))
+	}
+	w.wantCache(t)
+}
+
+// Records of the holder arrive, and nothing on the service network: it serves
+// nobody.
+func TestHolderOnADeadNetworkIsFollowed(t *testing.T) {
+	w := steady(t, probing)
+	w.cutOff(20*time.Second, w.nodes[0], vrrpNet)
+	w.run(40 * time.Second)
+	if w.holders() != "n2" || w.check.twoMax > 0 || w.check.violation != "" {
+		t.Errorf("%q holds, two for %v, %s\n%s", w.holders(), w.check.twoMax, w.check.violation, tail(w.trace.String(), 3000))
+	}
+	w.wantCache(t)
+}
+
+// R9.3: the worker dies and its last will is lost. Its machine answers and the VIP
+// does not: that proves it.
+func TestHolderIsProvedGoneByProbes(t *testing.T) {
+	w := steady(t, probing)
+	w.at(20*time.Second, w.nodes[0].kill)
+	w.cutLinks(20*time.Second, 500*time.Millisecond, "the will is lost", meshNet, func(i, j *node) bool { return i == w.nodes[0] })
+	w.run(30 * time.Second)
+	w.want(t, "n2", 1, time.Second, splitbrain.MemberSilent)
+	w.wantCache(t)
+}
+
+// A machine without power answers nothing, which proves nothing: the order of
+// succession waits for the claim to grow old.
+func TestHolderWithoutPowerIsFollowedInTime(t *testing.T) {
+	w := steady(t, probing)
+	w.at(20*time.Second, func() { w.nodes[0].powerOff(); w.check.relink() })
+	w.run(29 * time.Second)
+	w.want(t, "n2", 1, 3610*time.Millisecond, splitbrain.MemberSilent)
+	w.wantCache(t)
+}
