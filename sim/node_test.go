@@ -108,15 +108,27 @@ func (n *node) vips() []netip.Addr { return allVIPs[:max(n.w.addresses[n.index],
 
 // start begins a new life: what an earlier one left is removed first.
 func (n *node) start() {
+	n.off = false
+	n.shut()
+	n.w.drop(n)
+	n.gate.granted = vrrp.Lease{}
+	n.boot = splitbrain.BootID(n.w.rng.Uint64() | 1)
+	n.begin(nil)
+}
+
+// begin starts a process: the first one of a life, or one that goes on with it.
+func (n *node) begin(h *heir) {
 	w := n.w
 	n.life++
 	n.up, n.running, n.since, n.began = true, true, w.now, w.now
-	n.off = false
-	n.shut()
-	w.drop(n)
-	n.buffered, n.then, n.stall, n.gate.granted = nil, nil, stall{}, vrrp.Lease{}
-	n.boot = splitbrain.BootID(w.rng.Uint64() | 1)
+	n.buffered, n.then, n.stall = nil, nil, stall{}
 	n.core = splitbrain.NewCore(n.name, n.boot, 1, w.heartbeat, n.now())
+	n.core.ElectorateStored(n.disk.electorate)
+	startup := vrrp.Startup{Recovered: n.life > 1}
+	if h != nil {
+		n.core.Inherit(h.legacy)
+		startup = vrrp.Startup{Heritage: h.heritage}
+	}
 	n.told, n.willed = splitbrain.UnitView{}, false
 	n.inbox, n.unitTimer, n.coreTimer = inbox{}, timer{}, timer{}
 	var members []splitbrain.Member
@@ -127,7 +139,6 @@ func (n *node) start() {
 	}
 	n.core.SetMembers(members)
 	n.core.SetMACs([]splitbrain.MAC{n.mac()})
-	n.core.ElectorateStored(n.disk.electorate)
 	n.core.SetLeaseBound(n.leaseBound())
 	w.logf("%s starts, boot %x", n.name, n.boot)
 	n.unit = nil
@@ -136,7 +147,7 @@ func (n *node) start() {
 		n.event(vrrp.SourceChanged{Instance: unitName, Source: n.addr})
 		n.event(vrrp.TrackResult{Key: trackSoft, Up: !n.degraded})
 		n.event(vrrp.TrackResult{Key: trackHard, Up: !n.broken})
-		n.event(vrrp.Startup{Recovered: n.life > 1})
+		n.event(startup)
 	}
 	n.settle()
 }

@@ -251,7 +251,7 @@ func (w *world) fault(rng *rand.Rand) {
 	w.faults++
 	at, span := moment(rng)
 	a, b := w.two(rng)
-	switch kind := rng.IntN(26); {
+	switch kind := rng.IntN(28); {
 	case kind < 8:
 		w.channelFault(rng, rng.IntN(channels), kind)
 	case kind < 10:
@@ -312,7 +312,10 @@ func (w *world) fault(rng *rand.Rand) {
 		w.revision(rng, at, span)
 	case kind == 23:
 		w.reform(rng, at, span)
-	case kind == 24:
+	case kind == 24, kind == 25:
+		// Some take longer than a tenure outlives its process.
+		w.at(at, func() { a.restart(span / 8) })
+	case kind == 26:
 		w.at(at, func() { w.router.die() })
 		w.at(at+span, func() { w.router.live() })
 	default:
