@@ -61,12 +61,13 @@ var mayImport = map[string][]string{
 	// Under node stands what knows several leaves and is one idea each.
 	"node/arbitrate":  join(below, join(leaves, "desired", "observed")...),
 	"node/fencing":    join(below, join(leaves, "desired", "node/arbitrate")...),
+	"node/membership": join(below, join(leaves, "desired", "observed", "node/arbitrate", "node/fencing", "node/neighbours", "node/plane", "node/runner", "node/will")...),
 	"node/neighbours": join(below, join(leaves, "desired", "observed", "node/arbitrate", "node/plane")...),
 	"node/runner":     join(below, "cluster/store", "config", "desired", "observed", "vrrp"),
 	"node/rival":      {"config", "desired", "vrrp"},
 	"node/will":       join(below, "splitbrain", "vrrp"),
 	"node/plane":      join(below, join(leaves, "desired", "observed", "alert", "node/rival", "node/will")...),
-	"node":            join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/fencing", "node/neighbours", "node/plane", "node/rival", "node/runner", "node/will")...),
+	"node":            join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/fencing", "node/membership", "node/neighbours", "node/plane", "node/rival", "node/runner", "node/will")...),
 
 	"cmd/haclusterd":   join(below, "node", "config"),
 	"cmd/haclusterctl": {"proto", "config", "internal/version"},

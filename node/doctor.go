@@ -46,7 +46,7 @@ func (m *member) examiner() *examiner {
 		state:   m.running,
 		plane:   func() *plane.Plane { return m.plane },
 		compile: m.runner.Compile,
-		peers:   m.peerView,
+		peers:   func() splitbrain.PeerView { return m.view.Known().Peers },
 		gossip:  func() []mesh.MemberState { return m.cluster.MeshMembers() },
 		members: func() []store.Member { return m.cluster.Members() },
 	}

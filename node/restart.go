@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/hacluster/hacluster/node/membership"
 	"github.com/hacluster/hacluster/node/plane"
-	"github.com/hacluster/hacluster/splitbrain"
 )
 
 // A planned restart (F26): the supervisor has an heir waiting. This process stops
@@ -14,12 +14,7 @@ import (
 // legacy is what a process leaves to its heir.
 type legacy struct {
 	plane.Legacy
-
-	// Of the arbiter's life, which goes on. Zero when standalone or in no cluster.
-	Boot        splitbrain.BootID
-	Incarnation uint64
-	Seq         uint64
-	Arbiter     []byte // its leases, and what its voter has granted
+	membership.Life // zero when standalone or in no cluster
 }
 
 // legacyOf reads what was handed over; the zero value: nothing that counts.
@@ -43,4 +38,16 @@ func (o *Options) bequeath(l legacy) error {
 		return fmt.Errorf("hand over: %w", err)
 	}
 	return o.Supervisor.Bequeath(state)
+}
+
+// handOver stops the engine without letting go. Everything else ends with the
+// process, as in a crash, which it is made for; the heir waits for that end.
+func (m *member) handOver() (l legacy, err error) {
+	m.with((*membership.Membership).SayRestart)
+	m.cluster.StepDown()
+	if l.Legacy, err = m.plane.Freeze(); err != nil {
+		return legacy{}, err
+	}
+	m.with(func(s *membership.Membership) { l.Life = s.HandOver() })
+	return l, nil
 }

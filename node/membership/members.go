@@ -1,13 +1,13 @@
-package node
+package membership
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/mesh"
+	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain"
@@ -18,13 +18,13 @@ import (
 
 // followMembers tells the arbiter who the members are, and people what is
 // known of the cluster.
-func (m *member) followMembers(ctx context.Context, a *splitbrain.Arbiter) error {
+func (s *Membership) followMembers(ctx context.Context) error {
 	// Who leads, and who answers, is not told but asked.
 	refresh := time.NewTicker(time.Second)
 	defer refresh.Stop()
 	for {
-		members, gossip := m.cluster.MembersChanged(), m.cluster.MeshChanged()
-		m.setMembers(a)
+		members, gossip := s.o.Cluster.MembersChanged(), s.o.Cluster.MeshChanged()
+		s.setMembers()
 		select {
 		case <-members:
 		case <-gossip:
@@ -35,24 +35,24 @@ func (m *member) followMembers(ctx context.Context, a *splitbrain.Arbiter) error
 	}
 }
 
-func (m *member) setMembers(a *splitbrain.Arbiter) {
+func (s *Membership) setMembers() {
 	var others []splitbrain.Member
 	var all []observed.Member
 	opinions, alive := make(map[string]splitbrain.Gossip), make(map[string]bool)
-	for _, g := range m.cluster.MeshMembers() {
+	for _, g := range s.o.Cluster.MeshMembers() {
 		opinions[g.Name] = gossipOpinion(g.State)
 		alive[g.Name] = g.State == mesh.Alive
 	}
-	for _, mem := range m.cluster.Members() {
+	for _, mem := range s.o.Cluster.Members() {
 		all = append(all, observed.Member{Name: mem.Name, Address: mem.Addr.String(), Role: observed.Role(mem.Role), Version: mem.Version})
-		if mem.Name != m.o.Name {
+		if mem.Name != s.o.Node {
 			others = append(others, splitbrain.Member{Name: mem.Name, Addrs: []netip.Addr{mem.Addr.Addr()}, Gossip: opinions[mem.Name]})
 		}
 	}
-	a.SetMembers(others)
-	st := m.cluster.Status()
-	unitGaps := arbitrate.Gaps(m.plane.Engine.Status(), m.running())
-	m.view.Update(func(in *observed.Input) {
+	s.Arbiter.SetMembers(others)
+	st := s.o.Cluster.Status()
+	unitGaps := arbitrate.Gaps(s.o.Plane.Engine.Status(), s.running())
+	s.o.View.Update(func(in *observed.Input) {
 		in.Members = all
 		in.Self.Address = st.Advertise.String()
 		in.Cluster = clusterView(st)
@@ -60,8 +60,8 @@ func (m *member) setMembers(a *splitbrain.Arbiter) {
 		in.Self.StoreError = errorText(st.Err)
 		in.Self.Gaps = unitGaps
 	})
-	m.view.Alert(observed.StoreFailed(m.o.Name, m.o.DataDir, st.Err, time.Now()))
-	m.tellFacts(a)
+	s.o.View.Alert(observed.StoreFailed(s.o.Node, s.o.DataDir, st.Err, time.Now()))
+	s.tellFacts()
 }
 
 func errorText(err error) string {
@@ -71,8 +71,8 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-func gossipOpinion(s mesh.State) splitbrain.Gossip {
-	switch s {
+func gossipOpinion(state mesh.State) splitbrain.Gossip {
+	switch state {
 	case mesh.Alive:
 		return splitbrain.GossipAlive
 	case mesh.Suspect, mesh.Dead:
@@ -100,21 +100,18 @@ func clusterView(st cluster.Status) observed.Cluster {
 	return c
 }
 
-// twinMemory is how long a call with this node's own certificate counts.
-const twinMemory = time.Minute
-
-// twin raises duplicate_identity: somebody called with this node's own
-// certificate. The other machine refuses to start, and may try again and again.
-func (m *member) twin(from net.Addr) {
-	a := observed.IdentityCopied(m.o.Name, from, time.Now())
-	m.view.Alert(a)
-	m.twinMu.Lock()
-	defer m.twinMu.Unlock()
-	if m.twinGone != nil {
-		m.twinGone.Stop()
+// tellFacts gives the heartbeats what they carry of this node, when it has changed.
+func (s *Membership) tellFacts() {
+	s.factsMu.Lock()
+	defer s.factsMu.Unlock()
+	facts := observed.Facts{
+		Version: version.Version, Revision: s.o.Runner.Running().Revision, StoreError: errorText(s.o.Cluster.Status().Err),
+		RestartingUntil: s.restarting.Load(),
 	}
-	m.twinGone = time.AfterFunc(twinMemory, func() {
-		a.Resolved = time.Now()
-		m.view.Alert(a)
-	})
+	if facts != s.facts {
+		s.facts = facts
+		if err := s.Arbiter.SetFacts(facts.Encode(splitbrain.MaxFacts)); err != nil {
+			s.o.Log.Error("the others are not told of this node's facts", "err", err)
+		}
+	}
 }
