@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/node/membership"
 	"github.com/hacluster/hacluster/node/neighbours"
 	"github.com/hacluster/hacluster/node/plane"
@@ -30,6 +30,10 @@ import (
 	"github.com/hacluster/hacluster/vrrp"
 )
 
+// twinMemory is how long a call with this node's own certificate counts: the other
+// machine may try again and again.
+const twinMemory = time.Minute
+
 // member is one node of a cluster.
 type member struct {
 	o       Options
@@ -38,16 +42,13 @@ type member struct {
 	cluster *cluster.Cluster
 	plane   *plane.Plane
 	will    *will.Will
-	legacy  legacy // of the process before; membership's goroutine only
+	legacy  legacy // of the process before; its Life is of memberships' goroutine only
 	runner  *runner.Runner
 	near    *neighbours.Neighbours
 	traces  *incident.Traces
 
 	machines atomic.Pointer[membership.Machines]   // of the present membership, or the next
 	current  atomic.Pointer[membership.Membership] // nil while the node is in no cluster
-
-	twinMu   sync.Mutex
-	twinGone *time.Timer // ends the alert about a copy of this node's identity; guarded by twinMu
 }
 
 // runMember runs a node that is in a cluster, or waits to come into one.
@@ -84,7 +85,13 @@ func runMember(ctx context.Context, o Options) error {
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
 		Refresh:   refresh.Refresh,
-		Examiner:  m.examiner(),
+		Examiner: &examine.Examiner{
+			Node: o.Name, State: m.running, Compile: m.runner.Compile,
+			Plane:   func() *plane.Plane { return m.plane },
+			Peers:   func() splitbrain.PeerView { return m.view.Known().Peers },
+			Gossip:  func() []mesh.MemberState { return m.cluster.MeshMembers() },
+			Members: func() []store.Member { return m.cluster.Members() },
+		},
 		Incidents: m.stories,
 		Decisions: m.decisions,
 		Restart:   o.Supervisor.Restart,
@@ -100,7 +107,7 @@ func runMember(ctx context.Context, o Options) error {
 		Listen:    o.Listen,
 		Advertise: advertise,
 		Receive:   func(r mesh.Receipt) { m.with(func(s *membership.Membership) { s.Receive(r) }) },
-		Twin:      m.twin,
+		Twin:      func(from net.Addr) { m.view.AlertFor(observed.IdentityCopied(o.Name, from, time.Now()), twinMemory) },
 		Register:  server.Register,
 		Ready:     ready,
 		Machines:  m.newMachines,
@@ -285,23 +292,4 @@ func (m *member) decisions(story *incident.Story) (out []*splitbrain.Traced, err
 func (m *member) tells(a observed.Alert) bool {
 	leader := m.cluster.Status().Leader
 	return alert.ToldBy(a, leader == "" || leader == m.o.Name)
-}
-
-// twinMemory is how long a call with this node's own certificate counts.
-const twinMemory = time.Minute
-
-// twin raises duplicate_identity: somebody called with this node's own
-// certificate. The other machine refuses to start, and may try again and again.
-func (m *member) twin(from net.Addr) {
-	a := observed.IdentityCopied(m.o.Name, from, time.Now())
-	m.view.Alert(a)
-	m.twinMu.Lock()
-	defer m.twinMu.Unlock()
-	if m.twinGone != nil {
-		m.twinGone.Stop()
-	}
-	m.twinGone = time.AfterFunc(twinMemory, func() {
-		a.Resolved = time.Now()
-		m.view.Alert(a)
-	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/node/plane"
 	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
@@ -68,7 +69,7 @@ func runStandalone(ctx context.Context, o Options) error {
 		Commit:     version.Commit,
 		Logger:     o.Log.With("component", "api"),
 		Hub:        v.Hub,
-		Examiner:   &examiner{node: o.Name, state: s.running, plane: func() *plane.Plane { return s.plane }},
+		Examiner:   &examine.Examiner{Node: o.Name, State: s.running, Plane: func() *plane.Plane { return s.plane }},
 		Restart:    o.Supervisor.Restart,
 		Standalone: func() (file, text string) { return o.Standalone, s.now().text },
 	})

@@ -20,12 +20,13 @@ type View struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	input Input // guarded by mu
+	input Input                  // guarded by mu
+	ends  map[string]*time.Timer // of AlertFor, by alert ID; guarded by mu
 }
 
 // NewView returns a view in which nothing is known but the node itself.
 func NewView(log *slog.Logger, self Node, standalone bool) *View {
-	v := &View{log: log, Hub: NewHub(), input: Input{Self: self, Standalone: standalone}}
+	v := &View{log: log, Hub: NewHub(), input: Input{Self: self, Standalone: standalone}, ends: make(map[string]*time.Timer)}
 	v.Update(func(*Input) {})
 	v.Hub.Record(Event{Time: time.Now(), Node: self.Name, Kind: DaemonChanged, To: "started"})
 	return v
@@ -112,6 +113,21 @@ func (v *View) Alert(a Alert) {
 	}
 	v.log.Log(context.Background(), level, "alert", "state", to, "alert", a.Code, "unit", a.Unit, "summary", a.Summary, "evidence", a.Evidence)
 	v.Record(Event{Kind: AlertChanged, Unit: a.Unit, From: a.Code, To: to, Reason: a.Summary, Evidence: a.Evidence, Peer: a.Peer})
+}
+
+// AlertFor opens or renews an alert that ends by itself when it was not renewed for
+// that long.
+func (v *View) AlertFor(a Alert, d time.Duration) {
+	v.Alert(a)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t := v.ends[a.ID]; t != nil {
+		t.Stop()
+	}
+	v.ends[a.ID] = time.AfterFunc(d, func() {
+		a.Resolved = time.Now()
+		v.Alert(a)
+	})
 }
 
 // Record keeps what happened on this node; now, unless the event says when.

@@ -1,4 +1,4 @@
-package node
+package examine
 
 import (
 	"context"
@@ -23,51 +23,39 @@ import (
 // reach them well within the first pause.
 const examineFor = 2500 * time.Millisecond
 
-// examiner looks at this node for the doctor: it puts together what the node runs
-// and knows with the tests of package preflight.
-type examiner struct {
-	node  string
-	state func() desired.State
-	plane func() *plane.Plane // set before anybody asks
+// Examiner looks at this node for the doctor; it implements api.Examiner. The
+// functions are called when somebody asks, and not before.
+type Examiner struct {
+	Node  string
+	State func() desired.State // that runs
+	Plane func() *plane.Plane
 
-	// compile reads a document as this node would run it.
-	compile func(file, text string) (*config.Config, config.Findings)
+	// Compile reads a document as this node would run it; nil when the daemon runs
+	// alone, and can join nothing.
+	Compile func(file, text string) (*config.Config, config.Findings)
 
 	// Of a member; nil when the daemon runs alone.
-	peers   func() splitbrain.PeerView
-	gossip  func() []mesh.MemberState
-	members func() []store.Member
-}
-
-// examiner is that of a member. What it asks is there when the API answers.
-func (m *member) examiner() *examiner {
-	return &examiner{
-		node:    m.o.Name,
-		state:   m.running,
-		plane:   func() *plane.Plane { return m.plane },
-		compile: m.runner.Compile,
-		peers:   func() splitbrain.PeerView { return m.view.Known().Peers },
-		gossip:  func() []mesh.MemberState { return m.cluster.MeshMembers() },
-		members: func() []store.Member { return m.cluster.Members() },
-	}
+	Peers   func() splitbrain.PeerView
+	Gossip  func() []mesh.MemberState
+	Members func() []store.Member
 }
 
 // Plan implements api.Examiner.
-func (e *examiner) Plan() preflight.Plan {
+func (e *Examiner) Plan() preflight.Plan {
 	sources := make(map[string]netip.Addr)
-	for _, u := range e.plane().Engine.Status() {
+	for _, u := range e.Plane().Engine.Status() {
 		for _, inst := range u.Instances {
 			sources[inst.Name] = inst.Source
 		}
 	}
 	plan := preflight.Plan{
-		Node: e.node, Window: examineFor, Findings: e.machine(e.state()),
-		Networks: networks(e.state(), func(i *vrrp.InstanceSpec) netip.Addr { return sources[i.Name] }),
+		Node: e.Node, Window: examineFor, Findings: e.machine(e.State()),
+		Networks: networks(e.State(), func(i *vrrp.InstanceSpec) netip.Addr { return sources[i.Name] }),
 	}
-	if e.peers == nil {
+	if e.Peers == nil {
 		return plan
 	}
-	for _, m := range e.peers().Members {
+	for _, m := range e.Peers().Members {
 		p := preflight.Peer{Name: m.Name, Addrs: m.Addrs}
 		for _, mac := range m.MACs {
 			p.MACs = append(p.MACs, net.HardwareAddr(mac[:]).String())
@@ -78,13 +66,13 @@ func (e *examiner) Plan() preflight.Plan {
 }
 
 // Examine implements api.Examiner.
-func (e *examiner) Examine(ctx context.Context, plan preflight.Plan) preflight.Report {
+func (e *Examiner) Examine(ctx context.Context, plan preflight.Plan) preflight.Report {
 	r := preflight.Examine(ctx, plan)
-	if e.peers != nil {
-		for _, m := range e.members() {
-			r.Witness = r.Witness || m.Name == e.node && m.Role == store.RoleWitness
+	if e.Peers != nil {
+		for _, m := range e.Members() {
+			r.Witness = r.Witness || m.Name == e.Node && m.Role == store.RoleWitness
 		}
-		r.Links = e.links(e.peers())
+		r.Links = e.links(e.Peers())
 	}
 	return r
 }
@@ -122,10 +110,10 @@ func networks(state desired.State, source func(*vrrp.InstanceSpec) netip.Addr) [
 }
 
 // links says which channels of the mesh arrive here.
-func (e *examiner) links(peers splitbrain.PeerView) []preflight.Link {
+func (e *Examiner) links(peers splitbrain.PeerView) []preflight.Link {
 	now := time.Now()
 	gossip := make(map[string]string)
-	for _, g := range e.gossip() {
+	for _, g := range e.Gossip() {
 		switch g.State {
 		case mesh.Suspect, mesh.Dead:
 			gossip[g.Name] = "lost"
@@ -147,26 +135,26 @@ func (e *examiner) links(peers splitbrain.PeerView) []preflight.Link {
 }
 
 // machine looks at this machine for what it runs, or would run.
-func (e *examiner) machine(state desired.State) []preflight.Finding {
+func (e *Examiner) machine(state desired.State) []preflight.Finding {
 	var interfaces []string
 	for _, n := range networks(state, func(*vrrp.InstanceSpec) netip.Addr { return netip.Addr{} }) {
 		if !slices.Contains(interfaces, n.Interface) {
 			interfaces = append(interfaces, n.Interface)
 		}
 	}
-	out := preflight.Machine("/", e.node, interfaces)
-	if !e.plane().HasGate() {
+	out := preflight.Machine("/", e.Node, interfaces)
+	if !e.Plane().HasGate() {
 		out = append(out, preflight.Finding{
-			Severity: preflight.Warning, Check: "gate", Node: e.node,
-			Summary: fmt.Sprintf("%s has no kernel gate: when its daemon hangs it answers for addresses until their lifetime ends", e.node),
+			Severity: preflight.Warning, Check: "gate", Node: e.Node,
+			Summary: fmt.Sprintf("%s has no kernel gate: when its daemon hangs it answers for addresses until their lifetime ends", e.Node),
 			Remedy:  "look at its log for the reason; haclusterd needs CAP_BPF and CAP_NET_ADMIN, and a kernel with eBPF and clsact (Debian's has both)",
 		})
 	} else {
-		out = append(out, preflight.Finding{Severity: preflight.OK, Check: "gate", Node: e.node, Summary: "the kernel gate of " + e.node + " is available"})
+		out = append(out, preflight.Finding{Severity: preflight.OK, Check: "gate", Node: e.Node, Summary: "the kernel gate of " + e.Node + " is available"})
 	}
 	if err := rival.Check(state); err != nil {
 		out = append(out, preflight.Finding{
-			Severity: preflight.Error, Check: "keepalived", Node: e.node, TwoHolders: true, Summary: err.Error(),
+			Severity: preflight.Error, Check: "keepalived", Node: e.Node, TwoHolders: true, Summary: err.Error(),
 			Remedy: "one program may run a virtual router on a machine",
 		})
 	}

@@ -1,4 +1,4 @@
-package node
+package examine
 
 import (
 	"net"
@@ -15,12 +15,12 @@ const maxListen = 5 * time.Second
 
 // PlanFor implements api.Examiner: a node that is about to join runs nothing yet,
 // and tests the networks of what it would run.
-func (e *examiner) PlanFor(file, text string) (preflight.Plan, error) {
+func (e *Examiner) PlanFor(file, text string) (preflight.Plan, error) {
 	state, err := e.would(file, text)
 	if err != nil {
 		return preflight.Plan{}, err
 	}
-	plan := preflight.Plan{Node: e.node, Networks: networks(state, primary), Window: preflight.ShortWindow, Findings: e.machine(state)}
+	plan := preflight.Plan{Node: e.Node, Networks: networks(state, primary), Window: preflight.ShortWindow, Findings: e.machine(state)}
 	// A router with our number most likely has our interval as well.
 	for _, u := range state.Units {
 		for _, i := range u.Spec.Instances {
@@ -31,8 +31,8 @@ func (e *examiner) PlanFor(file, text string) (preflight.Plan, error) {
 }
 
 // would is what this node would run of a document.
-func (e *examiner) would(file, text string) (desired.State, error) {
-	cfg, findings := e.compile(file, text)
+func (e *Examiner) would(file, text string) (desired.State, error) {
+	cfg, findings := e.Compile(file, text)
 	if err := findings.Err(); err != nil {
 		return desired.State{}, err
 	}
