@@ -159,7 +159,7 @@ bench-lvs: deps ## IPVS tables beside ipvsadm, keepalived and moby/ipvs, in a gu
 	CGO_ENABLED=0 $(GO) build -o dist/bench-lvs ./lvs/ipvs/bench
 	dist/boot -timeout 20m dist/bench-lvs -load "$$(cut -d' ' -f1 /proc/loadavg)" -out docs/bench-lvs.md
 
-demo: deps build ## three daemons in namespaces, faults and figures; KEEP=1 leaves them running (root)
+demo: build ## three daemons in namespaces, faults and figures; KEEP=1 leaves them running (root)
 	@KEEP=$(KEEP) $(GO) run ./e2e/demo
 
 package: build ## Debian package into dist/, the same bytes for the same commit
