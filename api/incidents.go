@@ -65,7 +65,7 @@ func (i incidentsService) find(id string) (*incident.Story, error) {
 func incidentToProto(s *incident.Story) *pb.Incident {
 	out := &pb.Incident{
 		Id: s.ID(), Kind: string(s.Kind), Subject: s.SubjectName(), Units: s.Units, Summary: s.Summary,
-		Opened: timeToProto(s.Opened), Closed: timeToProto(s.Closed), DoubleHeld: durationToProto(s.Double), Dark: durationToProto(s.Dark),
+		Opened: timeToProto(s.Opened), Closed: timeToProto(s.Closed), DoubleHeld: durationToProto(s.Double), Dark: durationToProto(s.Dark), Unanswered: durationToProto(s.Unanswered),
 		Reporters: s.Reporters, Done: s.Done, Isolated: s.Number == 0,
 	}
 	for _, l := range s.Lines {

@@ -16,16 +16,17 @@ import (
 // incidents is what the tests read of `haclusterctl incident list -o json`.
 type incidents struct {
 	Incidents []struct {
-		ID        string   `json:"id"`
-		Kind      string   `json:"kind"`
-		Subject   string   `json:"subject"`
-		Units     []string `json:"units"`
-		Summary   string   `json:"summary"`
-		Closed    *string  `json:"closed"`
-		Double    float64  `json:"double_held"`
-		Dark      float64  `json:"dark"`
-		Reporters []string `json:"reporters"`
-		Isolated  bool     `json:"isolated"`
+		ID         string   `json:"id"`
+		Kind       string   `json:"kind"`
+		Subject    string   `json:"subject"`
+		Units      []string `json:"units"`
+		Summary    string   `json:"summary"`
+		Closed     *string  `json:"closed"`
+		Double     float64  `json:"double_held"`
+		Dark       float64  `json:"dark"`
+		Unanswered float64  `json:"unanswered"`
+		Reporters  []string `json:"reporters"`
+		Isolated   bool     `json:"isolated"`
 	} `json:"incidents"`
 }
 
@@ -92,8 +93,12 @@ func TestAKilledHolderIsOneIncidentOfAllNodes(t *testing.T) {
 	if found.Dark <= 0 || found.Dark > limit.Seconds() {
 		t.Errorf("dark for %v s, want up to %v", found.Dark, limit)
 	}
+	// lb03 has asked for the address when lb02 had taken it.
+	if found.Unanswered < found.Dark || found.Unanswered > limit.Seconds()+0.5 {
+		t.Errorf("not answered for %v s, want a little more than %v", found.Unanswered, found.Dark)
+	}
 	text := s.dc.MustCtl("incident", "show", found.ID)
-	for _, want := range []string{"last sign of lb01 as holder", "BACKUP → MASTER", "lb02 holds", "vrrp_channel_lost"} {
+	for _, want := range []string{"last sign of lb01 as holder", "BACKUP → MASTER", "lb02 holds", "vrrp_channel_lost", "verified: lb02 answers for it"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("incident show %s does not say %q:\n%s", found.ID, want, text)
 		}

@@ -44,7 +44,7 @@ func severityOf(kind splitbrain.AlertKind) Severity {
 
 // FromVerification is the event of a change of holder that was looked at (G4).
 func FromVerification(v splitbrain.Verified) Event {
-	e := Event{Kind: VerdictChanged, Unit: v.Unit, To: "verified",
+	e := Event{Kind: VerdictChanged, Unit: v.Unit, To: Verified, Time: v.At,
 		Reason: fmt.Sprintf("%s answers for it, and nobody else, %v after its first word", v.Holder, v.Took.Round(time.Millisecond))}
 	if !v.OK {
 		e.To = "not verified"

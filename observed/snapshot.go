@@ -155,8 +155,12 @@ const (
 	AlertChanged   EventKind = "alert"    // To is open or resolved; Reason is the summary
 	HandoverAsked  EventKind = "handover" // From and To are nodes
 	DaemonChanged  EventKind = "daemon"   // To is started, stopping
-	VerdictChanged EventKind = "verdict"  // the arbiter held, yielded or took over
+	VerdictChanged EventKind = "verdict"  // To is Verified or not: who answers after a change of holder
 )
+
+// Verified is what an event of kind VerdictChanged goes to when the new holder
+// answers, and nobody else: at its Time, when the answer came.
+const Verified = "verified"
 
 // Severity is how urgent an alert is.
 type Severity uint8

@@ -15,6 +15,7 @@ type Verified struct {
 	// what was seen until the end.
 	OK   bool
 	Seen SightKind
+	At   time.Time // of that answer; zero when not OK
 }
 
 // Times of a verification.
@@ -70,10 +71,11 @@ func (c *Core) verifies(now time.Time, u *ownUnit, out *Output) {
 	ok := v.asked && kind == SightOne && node == v.holder && at.After(v.began)
 	if took := now.Sub(v.began); ok || took >= verifyFor {
 		v.next = time.Time{}
+		done := Verified{Unit: u.view.Name, Holder: v.holder, Took: took, OK: ok, Seen: kind}
 		if ok {
-			took = at.Sub(v.began)
+			done.Took, done.At = at.Sub(v.began), at
 		}
-		out.Verified = append(out.Verified, Verified{Unit: u.view.Name, Holder: v.holder, Took: took, OK: ok, Seen: kind})
+		out.Verified = append(out.Verified, done)
 		return
 	}
 	for _, un := range u.networks {

@@ -147,7 +147,10 @@ func (a *app) printIncident(i *pb.Incident) {
 		a.printf("two holders for %s at the longest, by the nodes' claims\n", age(d.AsDuration()))
 	}
 	if d := i.GetDark(); d != nil {
-		a.printf("no holder for %s at most, from the last sign of the old one to the new one's start\n", age(d.AsDuration()))
+		a.printf("no holder for %s at most, from the last sign of the old one to the new one's start, by the nodes' claims\n", age(d.AsDuration()))
+	}
+	if d := i.GetUnanswered(); d != nil {
+		a.printf("no answer for %s at most, from that sign to the new one's first answer to a probe\n", age(d.AsDuration()))
 	}
 	for _, what := range i.GetDone() {
 		a.printf("done  %s\n", what)

@@ -131,9 +131,31 @@ func (p *part) event(e observed.Event) {
 			}
 		}
 		p.line(Line{At: e.Time, Channel: "alert", Units: units, Text: text.String()})
+	case observed.VerdictChanged:
+		p.answer(e)
+		p.line(Line{At: e.Time, Channel: "probe", Units: units, Text: e.To + ": " + e.Reason})
 	default:
 		return
 	}
+}
+
+// await looks out for the answer of a unit's new holder.
+func (p *part) await(unit string, sign time.Time) {
+	if p.silent == nil {
+		p.silent = make(map[string]time.Time)
+	}
+	p.silent[unit] = sign
+}
+
+// answer takes the first answer of a new holder to a probe, if the event is that.
+func (p *part) answer(e observed.Event) {
+	sign, waiting := p.silent[e.Unit]
+	if !waiting || e.Kind != observed.VerdictChanged || e.To != observed.Verified || !e.Time.After(sign) {
+		return
+	}
+	delete(p.silent, e.Unit)
+	p.Unanswered = max(p.Unanswered, e.Time.Sub(sign))
+	p.touch()
 }
 
 // did adds what was done here by itself; empty: nothing.

@@ -59,6 +59,9 @@ type Part struct {
 	// Dark is the longest time without a holder, from the last sign of the old one
 	// to the start of the new one: an upper bound.
 	Dark time.Duration
+	// Unanswered is the same, to the first answer of the new one to a probe of the
+	// node that reports; zero: it has seen none.
+	Unanswered time.Duration
 	// Taken counts the units that each node has now.
 	Taken map[string]int
 	Done  []string // what was done here by itself, by which rule
@@ -111,6 +114,7 @@ type Story struct {
 	Summary        string
 	Opened, Closed time.Time
 	Double, Dark   time.Duration
+	Unanswered     time.Duration
 	Reporters      []string
 	Done           []string
 	Lines          []StoryLine
@@ -154,6 +158,9 @@ func (r *Record) Tell(node string, clocks map[string]time.Duration) Story {
 		s.Double = max(s.Double, p.Double)
 		if p.Dark > 0 && (s.Dark == 0 || p.Dark < s.Dark) {
 			s.Dark = p.Dark // each is an upper bound
+		}
+		if p.Unanswered > 0 && (s.Unanswered == 0 || p.Unanswered < s.Unanswered) {
+			s.Unanswered = p.Unanswered // as is this
 		}
 		for _, name := range p.Subject {
 			s.Subject = add(s.Subject, name)

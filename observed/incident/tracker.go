@@ -64,6 +64,10 @@ type part struct {
 	given   uint64        // changes that were given to the machine
 	calm    time.Time     // since when all is well; zero: it is not
 	shown   time.Duration // Double or Dark when it was last given
+
+	// silent are the units whose new holder no probe has seen to answer yet, with
+	// the last sign of the old one.
+	silent map[string]time.Time
 }
 
 // unit is what is known of one unit's holders.
@@ -299,6 +303,10 @@ func (t *Tracker) lost(in *Input, name string, c *change) {
 		}
 		p.Taken[c.new.node]++
 		p.line(Line{At: c.new.since, Channel: c.new.channel(t.node), Units: []string{name}, Text: c.new.node + " holds" + c.new.how()})
+		p.await(name, c.sign)
+		for _, e := range t.recent {
+			p.answer(e)
+		}
 	}
 	if dark > 2*p.shown || c.new.node != "" {
 		p.shown = dark

@@ -313,3 +313,43 @@ func TestAPartIsKeptUntilItWasGiven(t *testing.T) {
 		t.Errorf("%d parts left and %d given, want none left after a few", len(left), given)
 	}
 }
+
+// An answer that a probe has shown is part of the story, and measures the darkness
+// beside the claims.
+func TestTheFirstAnswerOfTheNewHolderEndsTheDarkness(t *testing.T) {
+	w := world{units: 1, dies: map[string]float64{"lb1": 5}, stays: []stay{
+		{node: "lb1", from: -60, to: forever, priority: 150}, {node: "lb2", from: 8.5, to: forever, priority: 120}}}
+	for _, tt := range []struct {
+		name       string
+		to         string
+		at         float64
+		unanswered time.Duration
+	}{
+		{"answered", observed.Verified, 8.6, 3600 * time.Millisecond},
+		{"answered late", observed.Verified, 11, 6 * time.Second},
+		{"not answered", "not verified", 8.6, 0},
+		{"answered to the one before", observed.Verified, 4.9, 0},
+	} {
+		tracker := NewTracker("lb3", boots["lb3"])
+		told := false
+		for s := 0.0; s < 20; s += 0.05 {
+			in := w.see("lb3", s)
+			if !told && s >= tt.at {
+				told = true
+				in.Events = []observed.Event{{Kind: observed.VerdictChanged, Unit: "VI_1", To: tt.to, Reason: "lb2 answers for it", Time: at(tt.at)}}
+			}
+			tracker.Step(&in)
+		}
+		parts := tracker.Local()
+		if len(parts) != 1 {
+			t.Fatalf("%s: %d parts, want one", tt.name, len(parts))
+		}
+		story := (&Record{Parts: parts}).Tell("lb3", nil)
+		if got := story.Unanswered.Round(10 * time.Millisecond); got != tt.unanswered {
+			t.Errorf("%s: no answer for %v, want %v", tt.name, got, tt.unanswered)
+		}
+		if !slices.ContainsFunc(story.Lines, func(l StoryLine) bool { return l.Channel == "probe" && strings.HasPrefix(l.Text, tt.to+": ") }) {
+			t.Errorf("%s: no line tells it: %+v", tt.name, story.Lines)
+		}
+	}
+}

@@ -522,7 +522,10 @@ type Incident struct {
 	// What happened, in order.
 	Lines []*IncidentLine `protobuf:"bytes,12,rep,name=lines,proto3" json:"lines,omitempty"`
 	// Whether no majority has taken it yet: the view of one node.
-	Isolated      bool `protobuf:"varint,13,opt,name=isolated,proto3" json:"isolated,omitempty"`
+	Isolated bool `protobuf:"varint,13,opt,name=isolated,proto3" json:"isolated,omitempty"`
+	// As dark, to the first answer of the new holder to a probe of a node that
+	// holds nothing; not set when no probe has shown that.
+	Unanswered    *durationpb.Duration `protobuf:"bytes,14,opt,name=unanswered,proto3" json:"unanswered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -646,6 +649,13 @@ func (x *Incident) GetIsolated() bool {
 		return x.Isolated
 	}
 	return false
+}
+
+func (x *Incident) GetUnanswered() *durationpb.Duration {
+	if x != nil {
+		return x.Unanswered
+	}
+	return nil
 }
 
 // IncidentLine is one thing that one node saw.
@@ -860,7 +870,7 @@ const file_hacluster_v1_safety_proto_rawDesc = "" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"p\n" +
 	"\x16ReplayIncidentResponse\x12<\n" +
 	"\tdecisions\x18\x01 \x03(\v2\x1e.hacluster.v1.ReplayedDecisionR\tdecisions\x12\x18\n" +
-	"\amissing\x18\x02 \x03(\tR\amissing\"\xcb\x03\n" +
+	"\amissing\x18\x02 \x03(\tR\amissing\"\x86\x04\n" +
 	"\bIncident\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -876,7 +886,10 @@ const file_hacluster_v1_safety_proto_rawDesc = "" +
 	" \x03(\tR\treporters\x12\x12\n" +
 	"\x04done\x18\v \x03(\tR\x04done\x120\n" +
 	"\x05lines\x18\f \x03(\v2\x1a.hacluster.v1.IncidentLineR\x05lines\x12\x1a\n" +
-	"\bisolated\x18\r \x01(\bR\bisolated\"\x96\x01\n" +
+	"\bisolated\x18\r \x01(\bR\bisolated\x129\n" +
+	"\n" +
+	"unanswered\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"unanswered\"\x96\x01\n" +
 	"\fIncidentLine\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
@@ -939,23 +952,24 @@ var file_hacluster_v1_safety_proto_depIdxs = []int32{
 	12, // 7: hacluster.v1.Incident.double_held:type_name -> google.protobuf.Duration
 	12, // 8: hacluster.v1.Incident.dark:type_name -> google.protobuf.Duration
 	10, // 9: hacluster.v1.Incident.lines:type_name -> hacluster.v1.IncidentLine
-	13, // 10: hacluster.v1.IncidentLine.time:type_name -> google.protobuf.Timestamp
-	13, // 11: hacluster.v1.ReplayedDecision.time:type_name -> google.protobuf.Timestamp
-	0,  // 12: hacluster.v1.DisarmService.Disarm:input_type -> hacluster.v1.DisarmRequest
-	1,  // 13: hacluster.v1.DisarmService.Arm:input_type -> hacluster.v1.ArmRequest
-	4,  // 14: hacluster.v1.IncidentsService.List:input_type -> hacluster.v1.ListIncidentsRequest
-	6,  // 15: hacluster.v1.IncidentsService.Get:input_type -> hacluster.v1.GetIncidentRequest
-	7,  // 16: hacluster.v1.IncidentsService.Replay:input_type -> hacluster.v1.ReplayIncidentRequest
-	3,  // 17: hacluster.v1.DisarmService.Disarm:output_type -> hacluster.v1.Disarmed
-	2,  // 18: hacluster.v1.DisarmService.Arm:output_type -> hacluster.v1.ArmResponse
-	5,  // 19: hacluster.v1.IncidentsService.List:output_type -> hacluster.v1.ListIncidentsResponse
-	9,  // 20: hacluster.v1.IncidentsService.Get:output_type -> hacluster.v1.Incident
-	8,  // 21: hacluster.v1.IncidentsService.Replay:output_type -> hacluster.v1.ReplayIncidentResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	12, // 10: hacluster.v1.Incident.unanswered:type_name -> google.protobuf.Duration
+	13, // 11: hacluster.v1.IncidentLine.time:type_name -> google.protobuf.Timestamp
+	13, // 12: hacluster.v1.ReplayedDecision.time:type_name -> google.protobuf.Timestamp
+	0,  // 13: hacluster.v1.DisarmService.Disarm:input_type -> hacluster.v1.DisarmRequest
+	1,  // 14: hacluster.v1.DisarmService.Arm:input_type -> hacluster.v1.ArmRequest
+	4,  // 15: hacluster.v1.IncidentsService.List:input_type -> hacluster.v1.ListIncidentsRequest
+	6,  // 16: hacluster.v1.IncidentsService.Get:input_type -> hacluster.v1.GetIncidentRequest
+	7,  // 17: hacluster.v1.IncidentsService.Replay:input_type -> hacluster.v1.ReplayIncidentRequest
+	3,  // 18: hacluster.v1.DisarmService.Disarm:output_type -> hacluster.v1.Disarmed
+	2,  // 19: hacluster.v1.DisarmService.Arm:output_type -> hacluster.v1.ArmResponse
+	5,  // 20: hacluster.v1.IncidentsService.List:output_type -> hacluster.v1.ListIncidentsResponse
+	9,  // 21: hacluster.v1.IncidentsService.Get:output_type -> hacluster.v1.Incident
+	8,  // 22: hacluster.v1.IncidentsService.Replay:output_type -> hacluster.v1.ReplayIncidentResponse
+	18, // [18:23] is the sub-list for method output_type
+	13, // [13:18] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_safety_proto_init() }
