@@ -1,11 +1,14 @@
 package lab
 
 import (
+	"fmt"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -43,49 +46,68 @@ func both(all []Stretch, from, to time.Time) (sum time.Duration) {
 }
 
 const (
-	// pulseEvery is how often a pulse wants a processor.
+	// How often a pulse wants a processor, and has an address set.
 	pulseEvery = 5 * time.Millisecond
+	setEvery   = 20 * time.Millisecond
 
 	// prompt is how late a timer may be on a machine that has processors to spare.
 	prompt = 2 * time.Millisecond
 )
 
-// pulse is a thread of the daemons' scheduling that wants a processor for an
-// instant, again and again, and notes when it had to wait for one. For as long
-// as it waited, so did whatever a daemon wanted to do then.
+// pulse is two threads of the daemons' scheduling that do again and again what
+// takes no time, and note when they had to wait. One wants a processor for an
+// instant. The other one has an address set as it is, as a holder does with each
+// of its adverts: all namespaces of a machine share one lock for that, and
+// whoever makes or removes namespaces holds it for long. For as long as one of
+// them waited, so did what a daemon wanted to do then.
 type pulse struct {
-	stop, done chan struct{}
+	nl      *netlink.Handle
+	stop    chan struct{}
+	threads sync.WaitGroup
 
 	mu    sync.Mutex
 	waits []Stretch
 }
 
-func newPulse() *pulse {
+// newPulse begins in the namespace of a host.
+func newPulse(host *namespace) (*pulse, error) {
 	spareProcessors()
-	p := &pulse{stop: make(chan struct{}), done: make(chan struct{})}
-	go p.run()
-	return p
+	nl, err := netlink.NewHandleAt(host.fd, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink in namespace %s: %w", host.name, err)
+	}
+	p := &pulse{nl: nl, stop: make(chan struct{})}
+	lo, err := nl.LinkByName("lo")
+	if err != nil {
+		nl.Close()
+		return nil, fmt.Errorf("find lo in namespace %s: %w", host.name, err)
+	}
+	p.threads.Go(func() { p.run(pulseEvery, func() {}) })
+	p.threads.Go(func() {
+		p.run(setEvery, func() { _ = nl.AddrReplace(lo, linkAddr(netip.MustParsePrefix("127.0.0.1/8"))) }) // it is there
+	})
+	return p, nil
 }
 
-// run has a thread of its own until close.
-func (p *pulse) run() {
-	defer close(p.done)
+// run does something again and again on a thread of its own until close.
+func (p *pulse) run(every time.Duration, something func()) {
 	runtime.LockOSThread() // for good: the thread ends with this goroutine
 	_ = unix.SchedSetAttr(0, scheduling(daemonPriority), 0)
-	rest := unix.NsecToTimespec(pulseEvery.Nanoseconds())
+	rest := unix.NsecToTimespec(every.Nanoseconds())
 	for {
 		select {
 		case <-p.stop:
 			return
 		default:
 		}
-		due := time.Now().Add(pulseEvery)
+		due := time.Now().Add(every)
 		if unix.Nanosleep(&rest, nil) != nil {
 			continue // a signal has woken it
 		}
-		if woken := time.Now(); woken.Sub(due) > prompt {
+		something()
+		if done := time.Now(); done.Sub(due) > prompt {
 			p.mu.Lock()
-			p.waits = append(p.waits, Stretch{due.Round(0), woken.Round(0)})
+			p.waits = append(p.waits, Stretch{due.Round(0), done.Round(0)})
 			p.mu.Unlock()
 		}
 	}
@@ -93,7 +115,8 @@ func (p *pulse) run() {
 
 func (p *pulse) close() {
 	close(p.stop)
-	<-p.done
+	p.threads.Wait()
+	p.nl.Close()
 }
 
 // standstills are the stretches, without order, in which the machine ran no
@@ -114,7 +137,7 @@ func (v Window) standstills() []Stretch {
 }
 
 // Stall is the longest time in the window for which a daemon had to wait for a
-// processor.
+// processor or the kernel.
 func (v Window) Stall() time.Duration {
 	all := slices.DeleteFunc(v.standstills(), func(s Stretch) bool { return s.To.Before(v.from) || s.From.After(v.to) })
 	return longest(all)
@@ -126,7 +149,7 @@ const excusedAtMost = time.Second
 
 // Counted is how much of a stretch counts against the limit of a protocol: not
 // the time, up to a second of it, in which the machine had no processor for
-// processes of the daemons' priority.
+// processes of the daemons' priority, or the kernel had them wait.
 func (v Window) Counted(s Stretch) time.Duration {
 	return s.Length() - min(excusedAtMost, both(v.standstills(), s.From, s.To))
 }

@@ -30,8 +30,13 @@ type Watcher struct {
 // kept as a file when the test fails.
 func (l *LAN) Watch(addrs ...netip.Addr) *Watcher {
 	l.t.Helper()
-	w := &Watcher{t: l.t, addrs: addrs, host: l.Host("watcher"), pulse: newPulse(), heartbeats: make(map[[2]string]time.Time)}
-	l.t.Cleanup(w.pulse.close)
+	w := &Watcher{t: l.t, addrs: addrs, host: l.Host("watcher"), heartbeats: make(map[[2]string]time.Time)}
+	p, err := newPulse(w.host.ns)
+	if err != nil {
+		l.t.Fatalf("lab: %v", err)
+	}
+	w.pulse = p
+	l.t.Cleanup(p.close)
 	c, err := newCapture(l.sw, w.see)
 	if err != nil {
 		l.t.Fatalf("lab: %v", err)
@@ -306,7 +311,7 @@ func (v Window) want(what string, all []Stretch, limit time.Duration, addr netip
 			counted = v.Counted(s)
 		}
 		if counted > limit {
-			v.w.t.Errorf("%v was %s for %v from %s on, want at most %v; a daemon had to wait for a processor for %v of it\n  %v\n  %v",
+			v.w.t.Errorf("%v was %s for %v from %s on, want at most %v; a daemon had to wait for a processor or the kernel for %v of it\n  %v\n  %v",
 				addr, what, s.Length(), s.From.Format("05.000"), limit, s.Length()-v.Counted(s), v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
 		}
 	}

@@ -36,7 +36,7 @@ said here is computed from one capture at the switch, by the kernel's time stamp
   darkness, who holds at the end, how often the address moved, the alerts, and what haclusterctl
   status says; after a loss of power also that "advert" is Master_Down_Interval and 50 ms at most.
   Of a time that is too long, the part is left out, up to a second, in which a thread of the
-  daemons' priority had to wait for a processor. keepalived is measured and not judged.
+  daemons' priority had to wait for a processor or the kernel. keepalived is measured and not judged.
 
 | fault | subject | E ms | E healed ms | dark ms: median (max) | advert ms: median (max) | alert ms: median (max) | kept |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -92,7 +92,7 @@ func document(cells []*cell, runs, parallel int, machine string) string {
 		}
 	}
 	if repeated > 0 {
-		fmt.Fprintf(&b, "\n%d runs were repeated: a thread of the daemons' priority had no processor for a quarter of a second, and\nsomething came too late. Two holders would have counted all the same.\n", repeated)
+		fmt.Fprintf(&b, "\n%d runs were repeated: a thread of the daemons' priority had no processor, or waited in the kernel,\nfor a quarter of a second, and something came too late. Two holders would have counted all the same.\n", repeated)
 	}
 	b.WriteString(outro)
 	return b.String()
