@@ -161,8 +161,11 @@ func (r *Reconciler) take() {
 		before := r.want
 		r.want = make(map[Key]*Service, len(whole.Services))
 		for i := range whole.Services {
-			r.want[whole.Services[i].Key] = &whole.Services[i]
-			r.mark(whole.Services[i].Key)
+			s := &whole.Services[i]
+			r.want[s.Key] = s
+			if old := before[s.Key]; old == nil || !old.equal(s) {
+				r.mark(s.Key)
+			}
 		}
 		for k := range before {
 			if r.want[k] == nil {

@@ -2,6 +2,7 @@ package lvs
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,6 +12,11 @@ type Service struct {
 	Key
 	Settings
 	Servers []Server
+}
+
+// equal reports whether two services are written alike.
+func (s *Service) equal(o *Service) bool {
+	return s.Key == o.Key && s.Settings == o.Settings && slices.Equal(s.Servers, o.Servers)
 }
 
 // Settings are what can be changed of a service that exists. They compare with
