@@ -86,10 +86,11 @@ func TestF26PlannedRestartMovesNothing(t *testing.T) {
 	}
 }
 
-// A holder is cut off with a long lease, and the voters that granted it are
-// restarted: their heirs know of the grants, and wait for them to end.
+// A holder is cut off with a long lease, and a majority of the voters that granted it
+// is restarted: the heirs know of the grants, and wait for them to end. The candidate
+// is none of them, because one that is new waits by itself (R0).
 func TestQuorumHeirsOfVotersWait(t *testing.T) {
-	w := newWorld(config{nodes: 3, policy: splitbrain.PolicyQuorum, lease: 10 * time.Second,
+	w := newWorld(config{nodes: 5, policy: splitbrain.PolicyQuorum, lease: 10 * time.Second,
 		interval: time.Second, heartbeat: 200 * time.Millisecond, preempt: true}, 1)
 	for _, n := range w.nodes {
 		w.at(0, n.boot1)
@@ -101,7 +102,7 @@ func TestQuorumHeirsOfVotersWait(t *testing.T) {
 	for ch := range channels {
 		w.cutLinks(30*time.Second, long, "n1 isolated", ch, func(i, j *node) bool { return i.index == 0 || j.index == 0 })
 	}
-	for _, n := range w.nodes[1:] {
+	for _, n := range w.nodes[2:] {
 		w.at(30100*time.Millisecond, func() { n.restart(200 * time.Millisecond) })
 	}
 	w.run(60 * time.Second)
