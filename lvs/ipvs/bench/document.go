@@ -14,10 +14,10 @@ func (r *results) document(n, rounds int, load string) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# Programming IPVS\n")
 	line("Made by `make bench-lvs`: %d services of two servers each (NAT, wlc, no checkers), medians of", n)
-	line("rounds: %d. All in one boot of a user-mode-linux guest (%s, one processor)%s. Each program", rounds, release(), onLoad(load))
-	line("has a network namespace of its own, and after each the whole table is read and compared. The")
-	line("guest's system calls are some 90 times as dear as the host's, so that batching gains more there")
-	line("than on iron: compare within the table, and with no other machine.\n")
+	line("%d rounds in one boot of a user-mode-linux guest (%s, one processor)%s.", rounds, release(), onLoad(load))
+	line("Each program has a network namespace of its own, and after each the whole table is read and")
+	line("compared. The guest's system calls are some 90 times as dear as the host's, so that batching gains")
+	line("more there than on iron: compare within the table, and with no other machine.\n")
 
 	best := median(r.program)
 	line("## The first programming\n")
@@ -64,7 +64,7 @@ func onLoad(load string) string {
 	if load == "" {
 		return ""
 	}
-	return ", on a host with a load of " + load + " at the start"
+	return ",\non a host with a load of " + load + " at the start"
 }
 
 func longest(values []time.Duration) (most time.Duration) {
