@@ -79,7 +79,7 @@ func loadEarly(dir string) error {
 }
 
 func option(line, name string) string {
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		if value, ok := strings.CutPrefix(word, name+"="); ok {
 			return value
 		}
