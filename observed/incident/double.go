@@ -3,6 +3,7 @@ package incident
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
@@ -29,15 +30,35 @@ func (t *Tracker) watchDouble(in *Input, name string, masters []hold) bool {
 					p.line(Line{At: h.since, Channel: h.channel(t.node), Units: []string{name}, Text: h.node + " holds from here on" + h.how()})
 				}
 			}
-			// Told at the end, and now and then before.
-			if together > 2*p.shown {
-				p.shown = together
-				p.touch()
-			}
-			p.Double = max(p.Double, together)
+			p.together(together)
 		}
 	}
 	return double
+}
+
+// together notes for how long two held.
+func (p *part) together(d time.Duration) {
+	if d <= overlapSlack {
+		return
+	}
+	// Told at the end, and now and then before.
+	if d > 2*p.shown {
+		p.shown = d
+		p.touch()
+	}
+	p.Double = max(p.Double, d)
+}
+
+// bothSince is when the later one of two tenures began that were one beside the
+// other; where one of them was never seen, when the lost one ended.
+func (t *Tracker) bothSince(name string, lost, won hold) time.Time {
+	u := t.units[name]
+	a, seen := u.lately[lost.node]
+	b, too := u.lately[won.node]
+	if !seen || !too || !a.same(&lost) || won.seq != 0 && !b.same(&won) {
+		return lost.since
+	}
+	return latest(a.since, b.since)
 }
 
 // watchYields notes conflicts that were over before anybody looked: who lost one
@@ -79,6 +100,7 @@ func (t *Tracker) conflict(in *Input, name string, lost, won hold) {
 	slices.Sort(subject)
 	p := t.find(in, SplitBrain, subject, lost.since)
 	p.about(name, &lost)
+	p.together(lost.since.Sub(t.bothSince(name, lost, won)))
 	p.line(Line{At: lost.since, Channel: lost.channel(t.node), Units: []string{name}, Text: lost.node + " let go for " + won.node})
 }
 

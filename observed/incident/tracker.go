@@ -76,6 +76,9 @@ type unit struct {
 	sign    time.Time // of its holding, by any channel
 	pending []*change // being looked at, the oldest first; a loss stands alone
 	yielded hold      // the latest tenure that is known to have yielded
+
+	// lately is what each node held last, as far as it was seen.
+	lately map[string]hold
 }
 
 // hold is one node's claim of a tenure.
@@ -176,8 +179,11 @@ func (t *Tracker) masters(in *Input, own *vrrp.UnitStatus, claims []claim) []hol
 func (t *Tracker) watchHolder(in *Input, name string, own *vrrp.UnitStatus, claims []claim, masters []hold) {
 	u := t.units[name]
 	if u == nil {
-		u = &unit{}
+		u = &unit{lately: make(map[string]hold)}
 		t.units[name] = u
+	}
+	for _, h := range masters {
+		u.lately[h.node] = h
 	}
 	var now *hold
 	for i := range masters {
