@@ -13,7 +13,7 @@ import (
 // silent before they serve; the death of all processes of one makes no second holder
 // either.
 func TestQuorumWithoutAGateHasOneHolder(t *testing.T) {
-	// Not beside other tests: without a gate a lease needs answers within 75 ms.
+	// Not beside other tests: without a gate a lease needs answers within half a second.
 	s := newTrio(t, lab.Control, trioConf("split_brain {\n\t\tkernel_lease off\n\t}"))
 	begin := reigning(s.watch, s.a, 4, 51)
 	s.da.MustCtl("config", "set", "vrrp_instance VI_1 split_brain", "policy", "quorum")

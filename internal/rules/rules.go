@@ -23,8 +23,9 @@ const (
 
 	// MinLeaseWithoutGate is the shortest of a unit without a gate: addresses with
 	// a lifetime of one second, which the kernel removes up to 1.05 s late, stay
-	// within it (R7b).
-	MinLeaseWithoutGate = 2500 * time.Millisecond
+	// within it (R7b), and half a second is left for the voters to answer, two
+	// heartbeats and more.
+	MinLeaseWithoutGate = 3 * time.Second
 
 	// LeaseMargin is what a holder leaves of its share of a lease, and within what
 	// a gate closes.

@@ -9,7 +9,8 @@ import (
 // RevisionRuns is told by the runner what runs from now on.
 func (s *Membership) RevisionRuns(rev store.Revision, state desired.State) {
 	s.o.Plane.Guard(state.Guarded(s.o.Cluster.Status().Advertise.Addr()))
-	s.o.Near.Moved(state)
+	s.o.Near.Place(state)
+	defer s.o.Near.Look()
 	a := s.Arbiter
 	// Kept before any unit asks for one as long.
 	a.SetLeaseBound(s.voter.Revision(rev.Number, desired.LongestLease(rev.Text, s.runners())))

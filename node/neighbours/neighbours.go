@@ -199,12 +199,13 @@ func (n *Neighbours) place(state desired.State) {
 	}
 }
 
-// Moved says that another configuration runs: where its units serve is known when it
-// returns, as far as the gateways are.
-func (n *Neighbours) Moved(state desired.State) {
-	n.place(state)
-	n.wakeUp()
-}
+// Place says where the units of another configuration are, for the views that are
+// made from now on.
+func (n *Neighbours) Place(state desired.State) { n.place(state) }
+
+// Look looks around again, soon: whoever changed the configuration has told the
+// arbiter first what it allows.
+func (n *Neighbours) Look() { n.wakeUp() }
 
 // Units say in the arbiter's words what the units are and do, and where.
 func (n *Neighbours) Units(units []vrrp.UnitStatus) []splitbrain.UnitView {
