@@ -91,7 +91,7 @@ func FuzzJournal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		owned, _, _, err := parseJournal(strings.NewReader(text))
 		if err != nil {
-			t.Skip()
+			t.Fatal(err) // a reader of memory does not fail, whatever the text is
 		}
 		var b strings.Builder
 		for e := range owned {
