@@ -59,3 +59,10 @@ func parseEntry(s string) (Entry, bool) {
 
 // Owned are the entries that are ours.
 type Owned map[Entry]bool
+
+// journalName is the file in the run directory that names, a line each, the entries
+// that are ours:
+//
+//   - tcp 192.0.2.1:80
+//   - tcp 192.0.2.1:80 server 10.0.0.1:80
+const journalName = "ipvs"

@@ -112,12 +112,12 @@ func (r *Reconciler) readSome(ctx context.Context, now time.Time) error {
 func (r *Reconciler) plan(now time.Time, keys []Key) []Op {
 	var ops, start []Op
 	if slices.Contains(keys, Key{}) {
-		ops, start = DiffSync(r.wantSync, r.haveSync, r.journal.owned)
+		ops, start = DiffSync(r.wantSync, r.haveSync, r.journal.Set())
 	}
 	for _, k := range keys {
 		if k != (Key{}) {
-			want := r.drains.keep(now, k, r.want[k], r.have[k], r.journal.owned, r.limit)
-			ops = appendDiff(ops, want, r.have[k], r.journal.owned)
+			want := r.drains.keep(now, k, r.want[k], r.have[k], r.journal.Set(), r.limit)
+			ops = appendDiff(ops, want, r.have[k], r.journal.Set())
 		}
 	}
 	return append(ops, start...)
@@ -156,7 +156,7 @@ func (r *Reconciler) written(ops []Op, refused []Refusal) {
 		}
 		r.have.apply(op)
 	}
-	r.noteJournal(r.journal.release(gone))
+	r.noteJournal(r.journal.Remove(gone...))
 }
 
 // setBack notes what was refused of the services keys, and that nothing was of
@@ -211,7 +211,7 @@ func (r *Reconciler) lost(ctx context.Context, now time.Time, err error) {
 func (r *Reconciler) claim(keys []Key) {
 	var entries []Entry
 	note := func(e Entry) {
-		if !r.journal.owned[e] {
+		if !r.journal.Set()[e] {
 			entries = append(entries, e)
 		}
 	}
@@ -228,18 +228,18 @@ func (r *Reconciler) claim(keys []Key) {
 	for _, d := range r.wantSync {
 		note(Entry{Sync: d.Role})
 	}
-	r.noteJournal(r.journal.claim(entries))
+	r.noteJournal(r.journal.Add(entries...))
 }
 
 // forget releases what is neither wanted nor there any more.
 func (r *Reconciler) forget() {
 	var gone []Entry
-	for e := range r.journal.owned {
+	for e := range r.journal.Set() {
 		if !r.wanted(e) && !r.there(e) {
 			gone = append(gone, e)
 		}
 	}
-	r.noteJournal(r.journal.release(gone))
+	r.noteJournal(r.journal.Remove(gone...))
 }
 
 func (r *Reconciler) wanted(e Entry) bool {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/journal"
 )
 
 // Options are what a Reconciler works with. Log, Kernel and RunDir are required.
@@ -43,7 +46,7 @@ type Reconciler struct {
 	done    chan struct{} // closed when Run returns
 
 	// All below belongs to Run's goroutine.
-	journal  *journal
+	journal  *journal.Journal[Entry]
 	started  bool // something was wanted: before that nothing is touched
 	want     map[Key]*Service
 	wantSync []SyncDaemon
@@ -85,7 +88,7 @@ func New(opts Options) *Reconciler {
 	if opts.ReadEvery == 0 {
 		opts.ReadEvery = defaultReadEvery
 	}
-	j, err := openJournal(opts.RunDir)
+	j, err := journal.Open(filepath.Join(opts.RunDir, journalName), parseEntry)
 	if err != nil {
 		opts.Log.Warn("journal of virtual services cannot be read: what an earlier process made counts as foreign", "err", err)
 	}

@@ -36,12 +36,12 @@ func (r *Reconciler) publish(keys []Key) {
 		var foreign []Entry
 		if k == (Key{}) {
 			for _, d := range r.haveSync {
-				if e := (Entry{Sync: d.Role}); !r.journal.owned[e] {
+				if e := (Entry{Sync: d.Role}); !r.journal.Set()[e] {
 					foreign = append(foreign, e)
 				}
 			}
 		} else {
-			foreign = appendForeign(nil, r.want[k], r.have[k], r.journal.owned)
+			foreign = appendForeign(nil, r.want[k], r.have[k], r.journal.Set())
 		}
 		if delete(r.foreign, k); len(foreign) > 0 {
 			r.foreign[k] = foreign

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/journal"
 )
 
 // ErrLapsed says that addresses were not renewed within their lease, so the kernel
@@ -35,7 +38,7 @@ type Addresses struct {
 	conn    *rtnl
 	routes  *netlink.Handle
 	index   *indexer
-	journal *journal
+	journal *journal.Journal[journalEntry]
 
 	guarded    map[netip.Addr]string // see Guard
 	held       map[addrKey]*holding
@@ -89,7 +92,7 @@ func NewAddresses(o Options) (*Addresses, error) {
 		conn.close()
 		return nil, err
 	}
-	j, err := openJournal(o.RunDir)
+	j, err := journal.Open(filepath.Join(o.RunDir, journalName), parseJournalEntry)
 	if err != nil {
 		o.Logger.Warn("address journal not readable", "err", err)
 	}

@@ -49,7 +49,7 @@ func (a *Addresses) note(pending []*holding) {
 	for _, h := range pending {
 		entries = append(entries, entryOf(kindLease, h.addr))
 	}
-	if err := a.journal.add(entries...); err != nil {
+	if err := a.journal.Add(entries...); err != nil {
 		a.log.Warn("address journal not written", "err", err)
 	}
 }
@@ -127,7 +127,7 @@ func (a *Addresses) adopt(present []*holding) []error {
 func (a *Addresses) reportForeign(addr Address) {
 	a.log.Warn("address is there already and not ours; left as it is",
 		"iface", addr.Interface, "addr", addr.Prefix)
-	if err := a.journal.remove(entryOf(kindLease, addr)); err != nil {
+	if err := a.journal.Remove(entryOf(kindLease, addr)); err != nil {
 		a.log.Warn("address journal not written", "err", err)
 	}
 	a.foreign(addr)

@@ -38,7 +38,7 @@ func (a *Addresses) Release(owner string, addrs []Address, routes []Route) error
 	for _, h := range gone {
 		entries = append(entries, entryOf(kindLease, h.addr))
 	}
-	if err := a.journal.remove(entries...); err != nil {
+	if err := a.journal.Remove(entries...); err != nil {
 		a.log.Warn("address journal not written", "err", err)
 	}
 	return errors.Join(errs...)
@@ -87,7 +87,7 @@ func (a *Addresses) Scrub(held func(Address) bool) ([]Address, error) {
 	}
 	var gone []*holding
 	var removed []Address
-	for e := range maps.Clone(a.journal.live) {
+	for e := range maps.Clone(a.journal.Set()) {
 		addr := e.address()
 		if e.kind != kindLease || a.held[keyOf(addr)] != nil || held(addr) {
 			continue
@@ -99,7 +99,7 @@ func (a *Addresses) Scrub(held func(Address) bool) ([]Address, error) {
 		if there {
 			gone = append(gone, &holding{addr: addr, index: index})
 			removed = append(removed, addr)
-		} else if err := a.journal.remove(e); err != nil {
+		} else if err := a.journal.Remove(e); err != nil {
 			a.log.Warn("address journal not written", "err", err)
 		}
 	}
@@ -110,7 +110,7 @@ func (a *Addresses) Scrub(held func(Address) bool) ([]Address, error) {
 		return nil, errors.Join(append(errs, err)...)
 	}
 	for _, addr := range removed {
-		if err := a.journal.remove(entryOf(kindLease, addr)); err != nil {
+		if err := a.journal.Remove(entryOf(kindLease, addr)); err != nil {
 			a.log.Warn("address journal not written", "err", err)
 		}
 	}

@@ -37,8 +37,8 @@ func (a *Addresses) addStatic(addr Address) error {
 		return err
 	}
 	entry := entryOf(kindStatic, addr)
-	known := a.journal.live[entry]
-	if err := a.journal.add(entry); err != nil {
+	known := a.journal.Set()[entry]
+	if err := a.journal.Add(entry); err != nil {
 		a.log.Warn("address journal not written", "err", err)
 	}
 	var r requests
@@ -49,7 +49,7 @@ func (a *Addresses) addStatic(addr Address) error {
 	}
 	if errors.Is(results[0], unix.EEXIST) && !known {
 		// Somebody else's: it must not go when our configuration changes.
-		return a.journal.remove(entry)
+		return a.journal.Remove(entry)
 	}
 	if errors.Is(results[0], unix.EEXIST) {
 		return nil
@@ -61,7 +61,7 @@ func (a *Addresses) addStatic(addr Address) error {
 func (a *Addresses) removeStatic(wanted []Address) []error {
 	var gone []*holding
 	var entries []journalEntry
-	for e := range maps.Clone(a.journal.live) {
+	for e := range maps.Clone(a.journal.Set()) {
 		if e.kind != kindStatic || slices.ContainsFunc(wanted, func(w Address) bool { return entryOf(kindStatic, w) == e }) {
 			continue
 		}
@@ -75,7 +75,7 @@ func (a *Addresses) removeStatic(wanted []Address) []error {
 			return []error{err}
 		}
 	}
-	if err := a.journal.remove(entries...); err != nil {
+	if err := a.journal.Remove(entries...); err != nil {
 		a.log.Warn("address journal not written", "err", err)
 	}
 	return nil
