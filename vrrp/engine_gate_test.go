@@ -491,3 +491,30 @@ func TestAddressesBehindGatesAreRenewedLessOften(t *testing.T) {
 		t.Errorf("renewed %d times in 12s beside a unit without a gate, want 40", got)
 	}
 }
+
+// What is left of the gate and of the peers' timers must not depend on when the last
+// advert happened to leave.
+func TestAFrozenUnitHasItsWholeLeaseLeft(t *testing.T) {
+	for _, after := range []time.Duration{0, 150 * time.Millisecond, 299 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			lan := newMemoryLAN()
+			a := gatedNode(t, lan, plainKernel)
+			spec := gated(LeaseByAdverts, unitSpec(51, 150))
+			spec.Instances[0].Version, spec.Instances[0].AdvertInterval = 3, 300*time.Millisecond
+			a.apply(spec)
+			time.Sleep(3 * time.Second)
+			time.Sleep(time.Until(lan.lastSent("a").Add(600*time.Millisecond + after)))
+			synctest.Wait()
+			left, err := a.engine.Freeze(t.Context(), 400*time.Millisecond)
+			if err != nil || len(left) != 1 || !left[0].Held || left[0].Left != 550*time.Millisecond {
+				t.Errorf("%v after an advert: left %+v, %v; want it held for 550ms", after, left, err)
+			}
+			if sent := lan.lastSent("a"); !sent.Equal(time.Now()) {
+				t.Errorf("the last advert is %v old, want one from now", time.Since(sent))
+			}
+			if left := a.gate.left(); left != 600*time.Millisecond {
+				t.Errorf("the gate closes in %v, want 600ms", left)
+			}
+		})
+	}
+}

@@ -29,6 +29,7 @@ func (e *Engine) Freeze(ctx context.Context, least time.Duration) ([]Heritage, e
 }
 
 func (l *loop) freeze(least time.Duration) []Heritage {
+	l.speakLast()
 	for _, u := range l.units {
 		if l.inheritable(u) < least {
 			l.step(u, Shutdown{Reason: "the daemon is restarted"})
@@ -62,6 +63,21 @@ func (l *loop) freeze(least time.Duration) []Heritage {
 	l.dirty, l.publishAt, l.retryAt = false, time.Time{}, time.Time{}
 	l.ended = true
 	return all
+}
+
+// speakLast sends an advert of all that is held: the peers' timers and the gates
+// count from now on, and not from the last advert that was due, which may lie almost
+// an interval back.
+func (l *loop) speakLast() {
+	for _, u := range l.units {
+		if u.machine.state != Master || u.pending > 0 {
+			continue
+		}
+		for n, i := range u.instances {
+			l.stage(i, u.machine.machines[n].priority)
+		}
+	}
+	l.flush()
 }
 
 // inheritMargin is what the heir may be late by between its look at the clock and
