@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hacluster/hacluster/internal/journal"
+	"github.com/hacluster/hacluster/internal/nlmsg"
 )
 
 // ErrLapsed says that addresses were not renewed within their lease, so the kernel
@@ -35,7 +36,7 @@ type Options struct {
 type Addresses struct {
 	log     *slog.Logger
 	foreign func(Address)
-	conn    *rtnl
+	conn    rtnl
 	routes  *netlink.Handle
 	index   *indexer
 	journal *journal.Journal[journalEntry]
@@ -80,16 +81,16 @@ func NewAddresses(o Options) (*Addresses, error) {
 	}
 	routes, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		conn.close()
+		conn.Close()
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
 	index, err := newIndexer()
 	if err == nil {
-		err = routes.SetSocketTimeout(rtnlTimeout * time.Second)
+		err = routes.SetSocketTimeout(rtnlTimeout)
 	}
 	if err != nil {
 		routes.Close()
-		conn.close()
+		conn.Close()
 		return nil, err
 	}
 	j, err := journal.Open(filepath.Join(o.RunDir, journalName), parseJournalEntry)
@@ -115,7 +116,7 @@ func NewAddresses(o Options) (*Addresses, error) {
 // Close closes the sockets. It removes nothing.
 func (a *Addresses) Close() error {
 	a.routes.Close()
-	return errors.Join(a.conn.close(), a.index.close())
+	return errors.Join(a.conn.Close(), a.index.close())
 }
 
 // present returns those that the kernel has.
@@ -154,8 +155,8 @@ func (a *Addresses) list(index int) ([]ifAddr, error) {
 	var r requests
 	r.dumpAddrs(index)
 	var out []ifAddr
-	err := a.conn.dump(&r, func() { out = out[:0] }, func(m rtnlMessage) {
-		if ia, ok := parseIfAddr(m.data); ok && (index == 0 || ia.index == index) {
+	err := a.conn.dump(&r, func() { out = out[:0] }, func(m nlmsg.Message) {
+		if ia, ok := parseIfAddr(m.Data); ok && (index == 0 || ia.index == index) {
 			out = append(out, ia)
 		}
 	})

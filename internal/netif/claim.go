@@ -59,9 +59,9 @@ func (a *Addresses) note(pending []*holding) {
 func (a *Addresses) add(pending []*holding) []error {
 	var r requests
 	for _, h := range pending {
-		flags := uint16(unix.NLM_F_ACK | unix.NLM_F_EXCL)
+		flags := uint16(unix.NLM_F_EXCL)
 		if old := a.held[keyOf(h.addr)]; old != nil && !old.foreign {
-			flags = unix.NLM_F_ACK | unix.NLM_F_REPLACE
+			flags = unix.NLM_F_REPLACE
 		}
 		r.addAddr(h.addr, h.index, h.lease, flags)
 	}
@@ -113,7 +113,7 @@ func (a *Addresses) adopt(present []*holding) []error {
 			continue
 		}
 		var r requests
-		r.addAddr(h.addr, h.index, h.lease, unix.NLM_F_ACK|unix.NLM_F_REPLACE)
+		r.addAddr(h.addr, h.index, h.lease, unix.NLM_F_REPLACE)
 		results, err := a.conn.do(&r)
 		if err = errors.Join(append(results, err)...); err != nil {
 			errs = append(errs, fmt.Errorf("add %s on %s: %w", h.addr.Prefix, h.addr.Interface, err))

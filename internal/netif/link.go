@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/nlmsg"
 )
 
 // LinkState is one network interface as a level: each replaces the one before.
@@ -71,21 +73,21 @@ func (t *linkTable) clear() {
 func (t *linkTable) clearAddrs() { t.addrs = t.addrs[:0] }
 
 // apply takes one message of a dump or of a subscription.
-func (t *linkTable) apply(m rtnlMessage) {
-	switch m.typ {
+func (t *linkTable) apply(m nlmsg.Message) {
+	switch m.Type {
 	case unix.RTM_NEWLINK:
-		if l, ok := parseLink(m.data); ok {
+		if l, ok := parseLink(m.Data); ok {
 			t.links[l.Index] = l
 			t.touched[l.Index] = true
 		}
 	case unix.RTM_DELLINK:
-		if l, ok := parseLink(m.data); ok {
+		if l, ok := parseLink(m.Data); ok {
 			delete(t.links, l.Index)
 			t.touched[l.Index] = true
 			t.addrs = slices.DeleteFunc(t.addrs, func(a ifAddr) bool { return a.index == l.Index })
 		}
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-		a, ok := parseIfAddr(m.data)
+		a, ok := parseIfAddr(m.Data)
 		if !ok {
 			return
 		}
@@ -94,9 +96,9 @@ func (t *linkTable) apply(m rtnlMessage) {
 			return b.index == a.index && b.prefix == a.prefix && b.peer == a.peer
 		})
 		switch {
-		case m.typ == unix.RTM_NEWADDR && at >= 0:
+		case m.Type == unix.RTM_NEWADDR && at >= 0:
 			t.addrs[at] = a
-		case m.typ == unix.RTM_NEWADDR:
+		case m.Type == unix.RTM_NEWADDR:
 			t.addrs = append(t.addrs, a)
 		case at >= 0:
 			t.addrs = slices.Delete(t.addrs, at, at+1)
@@ -184,7 +186,7 @@ func parseLink(b []byte) (LinkState, bool) {
 		Up:       flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING != 0,
 		Loopback: flags&unix.IFF_LOOPBACK != 0,
 	}
-	for typ, v := range attributes(b[unix.SizeofIfInfomsg:]) {
+	for typ, v := range nlmsg.Attributes(b[unix.SizeofIfInfomsg:]) {
 		switch typ {
 		case unix.IFLA_IFNAME:
 			l.Name = unix.ByteSliceToString(v)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/nlmsg"
 )
 
 // Monitor follows links and addresses.
@@ -97,7 +99,7 @@ func drain(raw rawReader, buf []byte, table *linkTable) error {
 			if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
 				continue // not the kernel
 			}
-			for msg := range rtnlMessages(buf[:n]).all() {
+			for msg := range nlmsg.Messages(buf[:n]) {
 				table.apply(msg)
 			}
 		}
@@ -116,11 +118,11 @@ func (m *Monitor) list(table *linkTable) error {
 	if err != nil {
 		return err
 	}
-	defer conn.close()
+	defer conn.Close()
 	var links, addrs requests
-	links.begin(unix.RTM_GETLINK, unix.NLM_F_DUMP)
-	links.raw(make([]byte, unix.SizeofIfInfomsg)...)
-	links.end()
+	links.Begin(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+	links.Raw(make([]byte, unix.SizeofIfInfomsg)...)
+	links.End()
 	addrs.dumpAddrs(0)
 	return errors.Join(
 		conn.dump(&links, table.clear, table.apply),

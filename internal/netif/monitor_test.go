@@ -2,6 +2,7 @@ package netif
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/nlmsg"
 )
 
 // waitFor returns the first level of an interface that is as wanted.
@@ -119,8 +122,8 @@ func TestRenewalsDoNotWakeTheMonitor(t *testing.T) {
 			if err != nil {
 				return false
 			}
-			for m := range rtnlMessages(buf[:n]).all() {
-				if ia, _ := parseIfAddr(m.data); ia.prefix == netip.MustParsePrefix(prefix) {
+			for m := range nlmsg.Messages(buf[:n]) {
+				if ia, _ := parseIfAddr(m.Data); ia.prefix == netip.MustParsePrefix(prefix) {
 					return true
 				}
 			}
@@ -176,13 +179,13 @@ func TestMonitorIsRightAfterAnOverflow(t *testing.T) {
 	// While it waits in its first delivery, more happens than a socket holds.
 	conn, err := dialRtnl()
 	must(t, err)
-	defer conn.close()
+	defer conn.Close()
 	index := link(t, "v0").Attrs().Index
 	for range 200 {
 		var r requests
 		for i := range 30 {
 			a := vip(fmt.Sprintf("192.0.2.%d/24", i+1))
-			r.addAddr(a, index, permanent, unix.NLM_F_ACK)
+			r.addAddr(a, index, permanent, 0)
 			r.delAddr(a, index)
 		}
 		_, err := conn.do(&r)
@@ -261,16 +264,15 @@ func TestLinkTableOrdersAddressesByPreference(t *testing.T) {
 
 func TestBridgePortMessagesAreNotLinks(t *testing.T) {
 	var r requests
-	r.begin(unix.RTM_DELLINK, 0)
-	r.raw(unix.AF_BRIDGE, 0, 0, 0)
-	r.u32(7)
-	r.u32(0)
-	r.u32(0)
-	r.attr(unix.IFLA_IFNAME, []byte("eth0\x00")...)
-	r.end()
+	r.Begin(unix.RTM_DELLINK, 0)
+	r.Raw(unix.AF_BRIDGE, 0, 0, 0)
+	r.Raw(binary.NativeEndian.AppendUint32(nil, 7)...)
+	r.Raw(make([]byte, 8)...)
+	r.String(unix.IFLA_IFNAME, "eth0")
+	r.End()
 	table := newLinkTable()
 	table.links[7] = LinkState{Name: "eth0", Index: 7}
-	for m := range rtnlMessages(r.buf).all() {
+	for m := range nlmsg.Messages(r.Bytes(1)) {
 		table.apply(m)
 	}
 	if len(table.links) != 1 {
@@ -285,16 +287,16 @@ func BenchmarkMonitorLatency(b *testing.B) {
 	<-levels
 	conn, err := dialRtnl()
 	must(b, err)
-	defer conn.close()
+	defer conn.Close()
 	index := link(b, "v0").Attrs().Index
 	a := vip("192.0.2.1/24")
 	for b.Loop() {
 		var r requests
-		r.addAddr(a, index, permanent, unix.NLM_F_ACK)
+		r.addAddr(a, index, permanent, 0)
 		_, err := conn.do(&r)
 		must(b, err)
 		waitFor(b, levels, "added", func(l LinkState) bool { return l.Source(IPv4).IsValid() })
-		r.reset()
+		r.Reset()
 		r.delAddr(a, index)
 		_, err = conn.do(&r)
 		must(b, err)

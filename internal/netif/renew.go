@@ -43,7 +43,7 @@ func (a *Addresses) Renew(except ...string) error {
 	for _, h := range a.renewed {
 		h.at = now
 	}
-	err = a.conn.post(&a.renewal, func(i int, err error) {
+	err = a.conn.Do(&a.renewal.Requests, func(i int, err error) {
 		addr := a.renewed[i].addr
 		errs = append(errs, fmt.Errorf("renew %s on %s: %w", addr.Prefix, addr.Interface, err))
 	})
@@ -56,7 +56,7 @@ func (a *Addresses) Renew(except ...string) error {
 // buildRenewal lays out the request of one pass. With lapsed owners it is built
 // again next time.
 func (a *Addresses) buildRenewal(lapsed []string) {
-	a.renewal.reset()
+	a.renewal.Reset()
 	a.renewed = a.renewed[:0]
 	for _, h := range a.held {
 		if h.foreign || slices.Contains(lapsed, h.owner) || slices.Contains(a.except, h.owner) {

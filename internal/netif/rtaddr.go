@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/nlmsg"
 )
 
 // forever is the kernel's infinite lifetime.
@@ -51,7 +53,7 @@ func parseIfAddr(b []byte) (ifAddr, bool) {
 		valid: forever,
 	}
 	var local, address netip.Addr
-	for typ, v := range attributes(b[unix.SizeofIfAddrmsg:]) {
+	for typ, v := range nlmsg.Attributes(b[unix.SizeofIfAddrmsg:]) {
 		switch typ {
 		case unix.IFA_LOCAL:
 			local, _ = netip.AddrFromSlice(v)
@@ -92,9 +94,8 @@ func parseIfAddr(b []byte) (ifAddr, bool) {
 // a message without lifetimes makes the address permanent.
 func (r *requests) addAddr(a Address, index int, lifetime time.Duration, flags uint16) {
 	local := a.Prefix.Addr()
-	r.begin(unix.RTM_NEWADDR, flags|unix.NLM_F_CREATE)
-	r.ifaddrmsg(a, index)
-	r.localAndPeer(a)
+	r.Begin(unix.RTM_NEWADDR, flags|unix.NLM_F_CREATE)
+	r.address(a, index)
 	valid, preferred := uint32(forever), uint32(forever)
 	if lifetime != permanent {
 		valid = max(1, uint32(lifetime/time.Second))
@@ -105,43 +106,41 @@ func (r *requests) addAddr(a Address, index int, lifetime time.Duration, flags u
 			preferred = 0
 			// The prefix route is ours (see onLinkRoute): the kernel would give
 			// the one that it shares with the machine's own address our end.
-			r.attr(unix.IFA_FLAGS, u32bytes(unix.IFA_F_NODAD|unix.IFA_F_NOPREFIXROUTE)...)
+			r.Uint32(unix.IFA_FLAGS, unix.IFA_F_NODAD|unix.IFA_F_NOPREFIXROUTE)
 		}
 	}
 	if local.Is4() {
 		if b := broadcast(a); b.IsValid() {
-			r.attr(unix.IFA_BROADCAST, b.AsSlice()...)
+			r.Attr(unix.IFA_BROADCAST, b.AsSlice()...)
 		}
 		if a.Label != "" {
-			r.attr(unix.IFA_LABEL, append([]byte(a.Label), 0)...)
+			r.String(unix.IFA_LABEL, a.Label)
 		}
 	}
-	var info []byte // struct ifa_cacheinfo
-	info = binary.NativeEndian.AppendUint32(info, preferred)
-	info = binary.NativeEndian.AppendUint32(info, valid)
-	info = append(info, make([]byte, 8)...)
-	r.attr(unix.IFA_CACHEINFO, info...)
-	r.end()
+	var info [unix.SizeofIfaCacheinfo]byte
+	binary.NativeEndian.PutUint32(info[:], preferred)
+	binary.NativeEndian.PutUint32(info[4:], valid)
+	r.Attr(unix.IFA_CACHEINFO, info[:]...)
+	r.End()
 }
 
 // delAddr appends an RTM_DELADDR.
 func (r *requests) delAddr(a Address, index int) {
-	r.begin(unix.RTM_DELADDR, unix.NLM_F_ACK)
-	r.ifaddrmsg(a, index)
-	r.localAndPeer(a)
-	r.end()
+	r.Begin(unix.RTM_DELADDR, 0)
+	r.address(a, index)
+	r.End()
 }
 
 // dumpAddrs appends the request for all addresses of an interface, or of all
 // when index is 0.
 func (r *requests) dumpAddrs(index int) {
-	r.begin(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-	r.raw(unix.AF_UNSPEC, 0, 0, 0)
-	r.u32(uint32(index))
-	r.end()
+	r.Begin(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+	r.ifaddrmsg(unix.AF_UNSPEC, 0, 0, index)
+	r.End()
 }
 
-func (r *requests) ifaddrmsg(a Address, index int) {
+// address appends what says which address of which interface is meant.
+func (r *requests) address(a Address, index int) {
 	family := byte(unix.AF_INET)
 	if a.Prefix.Addr().Is6() {
 		family = unix.AF_INET6
@@ -150,17 +149,19 @@ func (r *requests) ifaddrmsg(a Address, index int) {
 	if a.Peer.IsValid() {
 		bits = a.Peer.Bits()
 	}
-	r.raw(family, byte(bits), 0, a.Scope)
-	r.u32(uint32(index))
-}
-
-func (r *requests) localAndPeer(a Address) {
+	r.ifaddrmsg(family, byte(bits), a.Scope, index)
 	peer := a.Prefix.Addr()
 	if a.Peer.IsValid() {
 		peer = a.Peer.Addr()
 	}
-	r.attr(unix.IFA_LOCAL, a.Prefix.Addr().AsSlice()...)
-	r.attr(unix.IFA_ADDRESS, peer.AsSlice()...)
+	r.Attr(unix.IFA_LOCAL, a.Prefix.Addr().AsSlice()...)
+	r.Attr(unix.IFA_ADDRESS, peer.AsSlice()...)
+}
+
+func (r *requests) ifaddrmsg(family, bits, scope uint8, index int) {
+	h := [unix.SizeofIfAddrmsg]byte{family, bits, 0, scope}
+	binary.NativeEndian.PutUint32(h[4:], uint32(index))
+	r.Raw(h[:]...)
 }
 
 // broadcast is the address to set, or the zero one.
@@ -177,5 +178,3 @@ func broadcast(a Address) netip.Addr {
 	binary.BigEndian.PutUint32(b[:], v)
 	return netip.AddrFrom4(b)
 }
-
-func u32bytes(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }

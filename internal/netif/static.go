@@ -42,7 +42,7 @@ func (a *Addresses) addStatic(addr Address) error {
 		a.log.Warn("address journal not written", "err", err)
 	}
 	var r requests
-	r.addAddr(addr, index, permanent, unix.NLM_F_ACK|unix.NLM_F_EXCL)
+	r.addAddr(addr, index, permanent, unix.NLM_F_EXCL)
 	results, err := a.conn.do(&r)
 	if err != nil {
 		return err

@@ -42,6 +42,30 @@ func TestRequestsAreReadAsTheyWereLaidOut(t *testing.T) {
 	}
 }
 
+// A node's renewals lay out and read hundreds in a second.
+func TestMessagesAllocateNothing(t *testing.T) {
+	var r Requests
+	sum := 0
+	exchange := func() {
+		r.Reset()
+		for range 255 {
+			r.Begin(7, 0)
+			r.Raw(1, 2, 3, 4)
+			r.Uint32(1, 4e9)
+			r.String(2, "eth0")
+			r.End()
+		}
+		for m := range Messages(r.Bytes(1)) {
+			for _, v := range Attributes(m.Data[4:]) {
+				sum += len(v)
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(10, exchange); n != 0 || sum == 0 {
+		t.Errorf("%v allocations for 255 messages, want none", n)
+	}
+}
+
 func FuzzMessages(f *testing.F) {
 	var r Requests
 	r.Begin(unix.NLMSG_ERROR, unix.NLM_F_ACK_TLVS)

@@ -1,10 +1,9 @@
 // Package ipvs is the real table behind lvs.Kernel: the generic netlink family
 // IPVS of Linux (include/uapi/linux/ip_vs.h).
 //
-// Many operations go in one send and one acknowledgement comes back; the kernel
-// answers each that it refuses. Servers have to be asked
-// for service by service, so that reading a table costs three system calls for
-// each service.
+// Many operations go in one send, and the kernel answers those that it refuses
+// (internal/nlmsg). Servers have to be asked for service by service, so that
+// reading a table costs three system calls for each service.
 //
 // The messages are our own because github.com/moby/ipvs has one operation and
 // one answer at a time, no tunnels, no servers of another family, 16 bits of a

@@ -13,7 +13,7 @@ import (
 
 // Kernel is the table of one network namespace. It belongs to one goroutine.
 type Kernel struct {
-	socket *socket
+	socket socket
 	family uint16
 }
 
@@ -26,13 +26,13 @@ func Open(ctx context.Context) (*Kernel, error) {
 	}
 	family, err := s.familyOrLoad(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open IPVS: %w", errors.Join(err, s.close()))
+		return nil, fmt.Errorf("open IPVS: %w", errors.Join(err, s.Close()))
 	}
 	return &Kernel{socket: s, family: family}, nil
 }
 
 // Close closes the socket. The table stays.
-func (k *Kernel) Close() error { return k.socket.close() }
+func (k *Kernel) Close() error { return k.socket.Close() }
 
 // Bounds of one send: the kernel works on all of it before it answers.
 const (

@@ -16,7 +16,7 @@ var ErrMissing = errors.New("the kernel has no IPVS: module ip_vs cannot be load
 
 // familyOrLoad resolves the family, and loads the module first if need be. The kernel
 // loads schedulers for itself, but not this one.
-func (s *socket) familyOrLoad(ctx context.Context) (uint16, error) {
+func (s socket) familyOrLoad(ctx context.Context) (uint16, error) {
 	family, err := s.resolve(ctx)
 	if !errors.Is(err, unix.ENOENT) {
 		return family, err
