@@ -65,9 +65,6 @@ type unitShell struct {
 	order int       // place among the units
 	due   time.Time // its deadline, while in the schedule
 	slot  int       // index in the schedule, or -1
-	// doubted says that the deadline came late and was put off, which is done
-	// once.
-	doubted bool
 
 	pending int // how many of its ops are queued
 	ended   bool
@@ -211,12 +208,11 @@ func (l *loop) tick() {
 		}
 		u := l.schedule[0]
 		t0 := l.look(u)
-		if l.now.Sub(u.due) > doubtful && !u.doubted && !u.holds() {
-			u.doubted = true
-			l.schedule.update(u, l.now.Add(hearing))
-			continue
+		ev := Event(Tick{})
+		if l.now.Sub(u.due) > doubtful && u.machine.mayDoubt(l.now) {
+			ev = Late{hearing}
 		}
-		l.stepFrom(t0, u, Tick{})
+		l.stepFrom(t0, u, ev)
 	}
 }
 
@@ -248,7 +244,6 @@ func (l *loop) step(u *unitShell, ev Event) {
 
 // stepFrom is step with the time of look.
 func (l *loop) stepFrom(t0 time.Duration, u *unitShell, ev Event) {
-	u.doubted = false
 	wants, state, tenure := u.machine.wants, u.machine.state, u.machine.tenure.Seq
 	actions := u.machine.Step(l.now, ev)
 	var stood time.Duration
@@ -275,7 +270,7 @@ func (l *loop) stepFrom(t0 time.Duration, u *unitShell, ev Event) {
 // verdict, or send an advert.
 func steady(ev Event, actions []Action) bool {
 	switch ev.(type) {
-	case Advert, Tick, Hold, Members:
+	case Advert, Tick, Late, Hold, Members:
 	default:
 		return false
 	}

@@ -84,9 +84,49 @@ func TestBackupWhoseTimerCameLateHearsWhatIsWaiting(t *testing.T) {
 	if got, want := l.earliest(), l.now.Add(hearing); !got.Equal(want) {
 		t.Fatalf("next deadline %v after the late one, want %v", got.Sub(l.now), hearing)
 	}
-	l.at(due.Add(time.Second)) // again late: it is put off only once
+	for range maxDoubts - 1 {
+		l.at(l.earliest().Add(100 * time.Millisecond)) // late again
+		if state() != Backup {
+			t.Fatalf("late again: the unit is %v, want %v", state(), Backup)
+		}
+	}
+	l.at(l.earliest().Add(100 * time.Millisecond)) // so late, and so often: it must end
 	if state() != Master {
 		t.Errorf("nothing was heard: the unit is %v, want %v", state(), Master)
+	}
+}
+
+// Those that wait for the same machine are late together: each must have its turn.
+func TestBackupsThatAreLateTakeTurnsAllTheSame(t *testing.T) {
+	const rank = 20 * time.Millisecond
+	for _, tt := range []struct {
+		name string
+		tell func(now time.Time) Event
+	}{
+		{"a hold that ended", func(now time.Time) Event {
+			return Hold{Until: now.Add(4 * time.Second), Rank: rank, Reason: "b claimed it"}
+		}},
+		{"a hold that ended before the timer", func(now time.Time) Event {
+			return Hold{Until: now.Add(time.Millisecond), Rank: rank, Reason: "b claimed it"}
+		}},
+		{"a verdict", func(time.Time) Event { return TakeOver{After: rank, Reason: "b is gone"} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, _ := newTestLoop(t, nil, unitSpec(51, 100))
+			u := l.units[0]
+			l.step(u, tt.tell(l.now))
+			for u.due.Before(u.machine.takeAt()) && u.machine.takeOverAt.IsZero() {
+				l.at(u.due) // the timer ends before the hold
+			}
+			l.at(u.due.Add(doubtful + time.Millisecond))
+			if got, want := u.due, l.now.Add(hearing+rank); !got.Equal(want) || u.machine.state != Backup {
+				t.Fatalf("late: %v, to act in %v; want BACKUP, in %v", u.machine.state, got.Sub(l.now), hearing+rank)
+			}
+			l.at(u.due)
+			if u.machine.state != Master {
+				t.Errorf("its turn came: the unit is %v, want %v", u.machine.state, Master)
+			}
+		})
 	}
 }
 

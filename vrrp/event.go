@@ -58,6 +58,12 @@ type (
 		Kin      bool          // From is an address of a configured member
 	}
 
+	// Late says that the shell comes to a deadline late: what was sent meanwhile
+	// may not have been read yet. A BACKUP about to take over waits so much longer,
+	// and then its turn: others may have been as late, and all of them would act in
+	// one moment.
+	Late struct{ Hearing time.Duration }
+
 	// TrackResult is the state of something tracked. It concerns every
 	// instance of the unit that tracks Key.
 	TrackResult struct {
@@ -147,6 +153,7 @@ type (
 func (Startup) event()       {}
 func (Tick) event()          {}
 func (Advert) event()        {}
+func (Late) event()          {}
 func (TrackResult) event()   {}
 func (SourceChanged) event() {}
 func (ClaimFailed) event()   {}

@@ -26,6 +26,7 @@ type Unit struct {
 	hold           Hold
 	takeOverAt     time.Time // zero: no TakeOver is pending
 	takeOverReason string
+	doubts         int // how often in a row Late has put a take-over off
 	members        []netip.Addr
 	mayPreempt     time.Time // no preemption before, after a pause or a crash
 
@@ -93,6 +94,8 @@ func (u *Unit) apply(now time.Time, ev Event) {
 		if m := u.machine(ev.Instance); m != nil {
 			u.hear(now, m, ev)
 		}
+	case Late:
+		u.doubt(now, ev.Hearing)
 	case TrackResult:
 		for _, m := range u.machines {
 			if m.result(ev) {
@@ -156,6 +159,7 @@ func (u *Unit) hear(now time.Time, m *machine, ev Advert) {
 	if u.state == Backup {
 		if ev.Priority != 0 {
 			u.takeOverAt = time.Time{} // somebody serves
+			u.doubts = 0
 		}
 		m.hearInBackup(now, ev, u.mayPreempt, u.unmet(ev))
 		return

@@ -12,6 +12,7 @@ func (u *Unit) heed(now time.Time, ev Hold) {
 	u.hold = ev
 	if ev.Until.After(now) {
 		u.takeOverAt = time.Time{}
+		u.doubts = 0
 	}
 }
 
@@ -21,8 +22,50 @@ func (u *Unit) succeed(now time.Time, ev TakeOver) {
 		return
 	}
 	// A timer that has ended already must not come before the delay.
-	u.hold = Hold{Until: now.Add(ev.After), Reason: ev.Reason}
+	u.hold = Hold{Until: now.Add(ev.After), Rank: ev.After, Reason: ev.Reason}
 	u.takeOverAt, u.takeOverReason = now.Add(ev.After), ev.Reason
+}
+
+// maxDoubts bounds how often in a row a take-over is put off by Late: a machine that
+// is always late must still take over.
+const maxDoubts = 3
+
+// mayDoubt says whether Late would put off what the unit is about to do.
+func (u *Unit) mayDoubt(now time.Time) bool {
+	switch {
+	case u.state != Backup || u.doubts == maxDoubts:
+		return false
+	case passed(u.takeOverAt, now):
+		return true
+	case u.asks():
+		return u.wants == WantNothing && !now.Before(u.readyAt())
+	default:
+		return !now.Before(u.takeAt())
+	}
+}
+
+// doubt takes Late. Whoever asks for a lease needs no turn: the voters decide.
+func (u *Unit) doubt(now time.Time, hearing time.Duration) {
+	if !u.mayDoubt(now) {
+		return
+	}
+	u.doubts++
+	until, rank := now.Add(hearing), u.hold.Rank
+	switch {
+	case u.asks():
+		rank = 0
+		if m := u.lastToWait(); u.wants == WantNothing && m.masterDownTimer.Before(until) {
+			m.masterDownTimer = until
+		}
+	case until.After(u.hold.Until):
+		u.hold.Until = until
+		if u.hold.Reason == "" {
+			u.hold.Reason = "for adverts that were not read yet"
+		}
+	}
+	if passed(u.takeOverAt, now) {
+		u.takeOverAt = until.Add(rank)
+	}
 }
 
 // yield takes a Yield. A verdict about an ended tenure is void.
