@@ -165,6 +165,8 @@ func TestImportTableHoldsTheDesign(t *testing.T) {
 		{"vrrp", "internal/kclock", true},
 		{"vrrp", "splitbrain", false},
 		{"splitbrain", "vrrp", false},
+		{"lvs/director", "lvs/check", true},
+		{"lvs/director", "config", false},
 		{"cluster", "cluster/store", true},
 		{"cluster/store", "cluster/mesh", false},
 		{"cluster/mesh", "cluster", false},

@@ -1,0 +1,87 @@
+package director
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/hacluster/hacluster/internal/run"
+	"github.com/hacluster/hacluster/lvs"
+	"github.com/hacluster/hacluster/lvs/check"
+)
+
+// Desired is all that a director directs. Nobody may change it once it was
+// applied.
+type Desired struct {
+	Services []Service
+	Sync     []lvs.SyncDaemon
+	Drain    time.Duration // see lvs.Desired
+}
+
+// Service is a virtual_server.
+type Service struct {
+	// Name is unique and stays the same while the service changes: what is known
+	// of its servers goes by it.
+	Name string
+	// Keys are one, or those of a virtual_server_group.
+	Keys []lvs.Key
+	lvs.Settings
+	// Quorum is the weight that the servers that are up must have together; 0: 1.
+	// Hysteresis is below it.
+	Quorum, Hysteresis uint32
+	// QuorumUp and QuorumDown are run when quorum is gained and lost; without
+	// arguments (Argv): nothing is.
+	QuorumUp, QuorumDown run.Command
+	Sorry                *SorryServer // nil: none
+	// Omega runs the scripts of going down when the director stops.
+	Omega bool
+	// HASuspend stops the checks while none of the addresses is held here.
+	HASuspend bool
+	Alert     bool // smtp_alert: changes of quorum are worth a mail
+	Servers   []Server
+}
+
+// SorryServer takes the place of all servers while quorum is lost.
+type SorryServer struct {
+	lvs.Server // keepalived's has weight 1
+	// Inhibit keeps it in the table with weight 0 while there is quorum.
+	Inhibit bool
+}
+
+// Server is a real_server, known within its service by its address.
+type Server struct {
+	lvs.Server // with the configured weight
+	// Inhibit keeps it in the table with weight 0 while it is down.
+	Inhibit bool
+	// NotifyUp and NotifyDown are run when it comes up and goes down; without
+	// arguments (Argv): nothing is.
+	NotifyUp, NotifyDown run.Command
+	Alert                bool // smtp_alert: its changes are worth a mail
+	Checks               []Check
+}
+
+// Check is one check of a server.
+type Check struct {
+	check.Checker
+	check.Settings
+}
+
+// quorum is the weight that is needed.
+func (s *Service) quorum() uint64 { return uint64(max(s.Quorum, 1)) }
+
+// suspended reports whether the service is not checked while these addresses are
+// held here.
+func (s *Service) suspended(held map[netip.Addr]bool) bool {
+	if !s.HASuspend {
+		return false
+	}
+	addressed := false
+	for _, k := range s.Keys {
+		if k.Mark == 0 {
+			if held[k.Address.Addr()] {
+				return false
+			}
+			addressed = true
+		}
+	}
+	return addressed
+}

@@ -1,0 +1,90 @@
+package director
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/hacluster/hacluster/lvs"
+)
+
+// share is what a server has of a service: how it is judged by its checks.
+type share struct {
+	up     bool
+	weight uint32 // that it has when it is up
+}
+
+// table returns what is wanted in the kernel, given the shares of the servers, in
+// their order, and whether there is quorum.
+func (s *Service) table(shares []share, quorum bool) []lvs.Service {
+	sorry := s.Sorry != nil && !quorum
+	servers := make([]lvs.Server, 0, len(s.Servers)+1)
+	for i := range s.Servers {
+		server := s.Servers[i].Server
+		server.Weight = shares[i].weight
+		if sorry || !shares[i].up {
+			if !s.Servers[i].Inhibit {
+				continue
+			}
+			server.Weight = 0
+		}
+		servers = append(servers, server)
+	}
+	if s.Sorry != nil {
+		servers = withSorry(servers, *s.Sorry, sorry)
+	}
+	return s.spread(servers)
+}
+
+// withSorry adds the sorry server, which may be one of the real servers: then
+// that has its place while there is quorum.
+func withSorry(servers []lvs.Server, s SorryServer, needed bool) []lvs.Server {
+	i := find(servers, s.Address)
+	switch {
+	case needed && i >= 0:
+		servers[i] = s.Server
+	case needed:
+		servers = append(servers, s.Server)
+	case s.Inhibit && i < 0:
+		s.Weight = 0
+		servers = append(servers, s.Server)
+	}
+	return servers
+}
+
+// spread gives the servers to each key. Keys share what is the same for them.
+func (s *Service) spread(servers []lvs.Server) []lvs.Service {
+	services := make([]lvs.Service, 0, len(s.Keys))
+	for _, k := range s.Keys {
+		own := servers
+		for i, server := range servers {
+			if at := place(server, k); at != server.Address {
+				if &own[0] == &servers[0] {
+					own = slices.Clone(servers)
+				}
+				own[i].Address = at
+			}
+		}
+		services = append(services, lvs.Service{Key: k, Settings: s.Settings, Servers: own})
+	}
+	return services
+}
+
+// place is where a service has a server: what leaves the port of a packet alone
+// has the service's.
+func place(server lvs.Server, k lvs.Key) netip.AddrPort {
+	if server.Method == lvs.NAT || k.Mark != 0 {
+		return server.Address
+	}
+	return netip.AddrPortFrom(server.Address.Addr(), k.Address.Port())
+}
+
+func find(servers []lvs.Server, addr netip.AddrPort) int {
+	return slices.IndexFunc(servers, func(s lvs.Server) bool { return s.Address == addr })
+}
+
+// sameTable reports whether two tables are written alike.
+func sameTable(a, b []lvs.Service) bool {
+	return slices.EqualFunc(a, b, func(a, b lvs.Service) bool {
+		return a.Key == b.Key && a.Settings == b.Settings && slices.Equal(a.Servers, b.Servers)
+	})
+}
