@@ -209,11 +209,16 @@ func (l *loop) tick() {
 		u := l.schedule[0]
 		t0 := l.look(u)
 		ev := Event(Tick{})
-		if l.now.Sub(u.due) > doubtful && u.machine.mayDoubt(l.now) {
+		if l.late(u) {
 			ev = Late{hearing}
 		}
 		l.stepFrom(t0, u, ev)
 	}
+}
+
+// late says that the unit would take over later than it meant to.
+func (l *loop) late(u *unitShell) bool {
+	return u.slot >= 0 && l.now.Sub(u.due) > doubtful && u.machine.mayDoubt(l.now)
 }
 
 // holds says whether an instance of u holds addresses.
@@ -238,6 +243,9 @@ func (l *loop) step(u *unitShell, ev Event) {
 			l.stepFrom(0, u, ev)
 			return
 		}
+	}
+	if _, heard := ev.(Advert); !heard && l.late(u) { // as in tick, which comes after it
+		l.stepFrom(l.look(u), u, Late{hearing})
 	}
 	l.stepFrom(l.look(u), u, ev)
 }

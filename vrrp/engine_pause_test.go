@@ -102,14 +102,19 @@ func TestBackupsThatAreLateTakeTurnsAllTheSame(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		tell func(now time.Time) Event
+
+		first Event // what is told before the timer is looked at; nil: nothing
 	}{
 		{"a hold that ended", func(now time.Time) Event {
 			return Hold{Until: now.Add(4 * time.Second), Rank: rank, Reason: "b claimed it"}
-		}},
+		}, nil},
 		{"a hold that ended before the timer", func(now time.Time) Event {
 			return Hold{Until: now.Add(time.Millisecond), Rank: rank, Reason: "b claimed it"}
-		}},
-		{"a verdict", func(time.Time) Event { return TakeOver{After: rank, Reason: "b is gone"} }},
+		}, nil},
+		{"a verdict", func(time.Time) Event { return TakeOver{After: rank, Reason: "b is gone"} }, nil},
+		{"a verdict, and another one comes", func(time.Time) Event {
+			return TakeOver{After: rank, Reason: "b is gone"}
+		}, Members{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, _ := newTestLoop(t, nil, unitSpec(51, 100))
@@ -118,7 +123,12 @@ func TestBackupsThatAreLateTakeTurnsAllTheSame(t *testing.T) {
 			for u.due.Before(u.machine.takeAt()) && u.machine.takeOverAt.IsZero() {
 				l.at(u.due) // the timer ends before the hold
 			}
-			l.at(u.due.Add(doubtful + time.Millisecond))
+			late := u.due.Add(doubtful + time.Millisecond)
+			if tt.first != nil {
+				l.now = late
+				l.step(u, tt.first)
+			}
+			l.at(late)
 			if got, want := u.due, l.now.Add(hearing+rank); !got.Equal(want) || u.machine.state != Backup {
 				t.Fatalf("late: %v, to act in %v; want BACKUP, in %v", u.machine.state, got.Sub(l.now), hearing+rank)
 			}
