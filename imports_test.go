@@ -17,7 +17,7 @@ const module = "github.com/hacluster/hacluster"
 
 var (
 	// below stand under the leaves and import nothing of ours but each other.
-	below = []string{"internal/gate", "internal/journal", "internal/kclock", "internal/nlmsg", "internal/preflight", "internal/rules", "internal/run", "internal/stages", "internal/supervisor", "internal/version"}
+	below = []string{"internal/gate", "internal/journal", "internal/kclock", "internal/mmsg", "internal/nlmsg", "internal/preflight", "internal/rules", "internal/run", "internal/stages", "internal/supervisor", "internal/version"}
 
 	// leaves never import each other.
 	leaves = []string{
@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"internal/gate":       below,
 	"internal/kclock":     below,
 	"internal/journal":    nil,
+	"internal/mmsg":       nil,
 	"internal/nlmsg":      nil,
 	"internal/preflight":  nil,
 	"internal/rules":      nil,

@@ -31,8 +31,6 @@ const (
 	writeBatch = 64
 	// maxPacket holds an IP header and the longest advert: 255 IPv6 addresses.
 	maxPacket = 60 + 8 + packet.MaxAddrs*16
-	// oobSize holds the control messages of one packet.
-	oobSize = 128
 	// bufferSize is for each direction of a socket; the kernel doubles it.
 	bufferSize = 512 << 10
 	// internetControl is precedence 6 (RFC 791), which keepalived and the

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
+	"github.com/hacluster/hacluster/internal/mmsg"
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
 
@@ -28,7 +29,7 @@ type ipv4Socket struct {
 	headers [writeBatch][ipv4Header]byte
 	dsts    [writeBatch]net.IPAddr
 
-	in *batchReader // belongs to Receive
+	in *mmsg.Reader // belongs to Receive
 }
 
 func openIPv4(spec SocketSpec) (*ipv4Socket, error) {
@@ -58,9 +59,11 @@ func (s *ipv4Socket) setup() (err error) {
 	if s.conn, err = ipv4.NewRawConn(s.fd); err != nil {
 		return err
 	}
-	if s.in, err = newBatchReader(s.fd); err != nil {
+	raw, err := s.fd.SyscallConn()
+	if err != nil {
 		return err
 	}
+	s.in = mmsg.NewReader(raw, readBatch, maxPacket)
 	if err := s.conn.SetMulticastInterface(&net.Interface{Index: s.spec.Index}); err != nil {
 		return fmt.Errorf("set multicast interface: %w", err)
 	}
@@ -110,10 +113,10 @@ func (s *ipv4Socket) prepare(n int, d *Datagram) {
 }
 
 func (s *ipv4Socket) Receive(batch []Packet) (int, error) {
-	got, err := s.in.receive(len(batch))
+	got, err := s.in.Receive(len(batch))
 	n := 0
 	for m := range got {
-		if splitIPv4(s.in.packet(m), &batch[n]) {
+		if splitIPv4(s.in.Payload(m), &batch[n]) {
 			n++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 
+	"github.com/hacluster/hacluster/internal/mmsg"
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
 
@@ -24,7 +25,7 @@ type ipv6Socket struct {
 	controls [writeBatch]control
 	dsts     [writeBatch]net.IPAddr
 
-	in *batchReader // belongs to Receive
+	in *mmsg.Reader // belongs to Receive
 }
 
 func openIPv6(spec SocketSpec) (*ipv6Socket, error) {
@@ -55,9 +56,11 @@ func openIPv6(spec SocketSpec) (*ipv6Socket, error) {
 }
 
 func (s *ipv6Socket) setup() (err error) {
-	if s.in, err = newBatchReader(s.fd); err != nil {
+	raw, err := s.fd.SyscallConn()
+	if err != nil {
 		return err
 	}
+	s.in = mmsg.NewReader(raw, readBatch, maxPacket)
 	c := s.conn
 	if err := c.SetMulticastInterface(&net.Interface{Index: s.spec.Index}); err != nil {
 		return fmt.Errorf("set multicast interface: %w", err)
@@ -118,13 +121,13 @@ func (s *ipv6Socket) stamp(n int, src netip.Addr, ttl uint8) {
 }
 
 func (s *ipv6Socket) Receive(batch []Packet) (int, error) {
-	got, err := s.in.receive(len(batch))
+	got, err := s.in.Receive(len(batch))
 	n := 0
 	for m := range got {
 		p := &batch[n]
-		if readControl(s.in.control(m), p) {
-			p.Src = netip.AddrFrom16(s.in.names[m].Addr)
-			p.Payload = append(p.Payload[:0], s.in.packet(m)...)
+		if readControl(s.in.Control(m), p) {
+			p.Src = s.in.From(m).Addr()
+			p.Payload = append(p.Payload[:0], s.in.Payload(m)...)
 			n++
 		}
 	}

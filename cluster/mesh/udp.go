@@ -11,6 +11,8 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/mmsg"
 )
 
 // ListenUDP opens a UDP socket of the kernel. The unspecified IPv6 address
@@ -26,7 +28,7 @@ func ListenUDP(addr netip.AddrPort) (PacketConn, error) {
 	}
 	// With the interface of each datagram; a socket for both families reports
 	// those of IPv4 in the IPv6 form too.
-	c := &udpConn{UDPConn: conn, ipv4: addr.Addr().Is4(), oob: make([]byte, oobSize), names: make(map[int]string)}
+	c := &udpConn{UDPConn: conn, ipv4: addr.Addr().Is4(), oob: make([]byte, mmsg.ControlSize), names: make(map[int]string)}
 	if c.ipv4 {
 		err = ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagInterface, true)
 	} else {
@@ -50,8 +52,9 @@ type udpConn struct {
 	sending sync.Mutex
 	out     *outbound // guarded by sending
 
-	mu    sync.Mutex // of what follows, for readers
-	in    *inbound   // nil before the first ReadAll
+	mu    sync.Mutex   // of what follows, for readers
+	in    *mmsg.Reader // nil before the first ReadAll
+	came  []Receipt    // in the last one
 	oob   []byte
 	names map[int]string // of interfaces
 }

@@ -10,15 +10,13 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/mmsg"
 )
 
 // Heartbeats of many units are many datagrams, which come and go together. They
 // pass the network stack as one where the kernel can do that (UDP_SEGMENT and
-// UDP_GRO, udp(7)), and wake their reader once; recvmmsg(2) and sendmmsg(2) move
-// what is left, by hand. The batch calls of golang.org/x/net allocate for each
-// datagram, and they announce each system call to the scheduler, which then wakes
-// its monitor thread: that costs more than the datagrams. The descriptor never
-// blocks, so there is nothing to announce.
+// UDP_GRO, udp(7)), and wake their reader once; package mmsg moves what is left.
 
 const (
 	// readBatch is how many messages are read at once: each is a record, or a
@@ -30,102 +28,33 @@ const (
 	maxSegments = 64
 )
 
-// mmsghdr is struct mmsghdr of recvmmsg(2).
-type mmsghdr struct {
-	header unix.Msghdr
-	length uint32
-}
-
-// inbound reads the datagrams of a socket; it belongs to one reader.
-type inbound struct {
-	conn    syscall.RawConn
-	try     func(fd uintptr) bool // bound once: a method value would be allocated for each call
-	got     int
-	errno   syscall.Errno
-	headers [readBatch]mmsghdr
-	iovecs  [readBatch]unix.Iovec
-	names   [readBatch]unix.RawSockaddrInet6 // long enough for both families
-	buffers [readBatch][longest]byte
-	oobs    [readBatch][oobSize]byte
-	result  []Receipt
-}
-
-// oobSize is enough for the control messages that name the interface and the
-// length of a datagram.
-const oobSize = 128
-
-func newInbound(conn syscall.RawConn) *inbound {
-	r := &inbound{conn: conn}
-	r.try = r.recvmmsg
-	for n := range r.headers {
-		r.iovecs[n].Base = &r.buffers[n][0]
-		r.iovecs[n].SetLen(len(r.buffers[n]))
-		h := &r.headers[n].header
-		h.Iov = &r.iovecs[n]
-		h.SetIovlen(1)
-	}
-	return r
-}
-
-// receive waits for datagrams, and returns how many there are.
-func (r *inbound) receive() (int, error) {
-	for n := range r.headers {
-		// The kernel has put the lengths of the last datagrams here.
-		h := &r.headers[n].header
-		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&r.names[n])), unix.SizeofSockaddrInet6
-		h.Control = &r.oobs[n][0]
-		h.SetControllen(oobSize)
-	}
-	if err := r.conn.Read(r.try); err != nil {
-		return 0, err
-	}
-	if r.errno != 0 {
-		return 0, fmt.Errorf("recvmmsg: %w", r.errno)
-	}
-	return r.got, nil
-}
-
-// recvmmsg says whether there is a result; otherwise the poller waits.
-func (r *inbound) recvmmsg(fd uintptr) bool {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd,
-			uintptr(unsafe.Pointer(&r.headers[0])), readBatch, unix.MSG_DONTWAIT, 0, 0)
-		if errno == unix.EINTR {
-			continue
-		}
-		r.got, r.errno = int(n), errno
-		return errno != unix.EAGAIN
-	}
-}
-
 // ReadAll implements batchReader.
 func (c *udpConn) ReadAll() ([]Receipt, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.in == nil {
-		c.in = newInbound(c.raw)
+		c.in = mmsg.NewReader(c.raw, readBatch, longest)
 		_ = c.raw.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_GRO, 1) // a kernel before 5.0 gives them one by one
 		})
 	}
-	n, err := c.in.receive()
+	n, err := c.in.Receive(readBatch)
 	if err != nil {
 		return nil, err
 	}
-	c.in.result = c.in.result[:0]
+	c.came = c.came[:0]
 	for i := range n {
-		h := &c.in.headers[i]
-		oob := c.in.oobs[i][:h.header.Controllen]
-		from, path := fromSockaddr(&c.in.names[i]), c.name(c.index(oob))
+		oob := c.in.Control(i)
+		from, path := c.in.From(i), c.name(c.index(oob))
 		size := segmentSize(oob)
 		if size == 0 {
 			size = longest
 		}
-		for datagram := range slices.Chunk(c.in.buffers[i][:h.length], size) {
-			c.in.result = append(c.in.result, Receipt{From: from, Path: path, Payload: datagram})
+		for datagram := range slices.Chunk(c.in.Payload(i), size) {
+			c.came = append(c.came, Receipt{From: from, Path: path, Payload: datagram})
 		}
 	}
-	return c.in.result, nil
+	return c.came, nil
 }
 
 // segmentSize is the length of the datagrams that have come as one message, but
@@ -146,12 +75,8 @@ func segmentSize(oob []byte) int {
 
 // outbound sends datagrams to one address after the other.
 type outbound struct {
-	conn    syscall.RawConn
-	try     func(fd uintptr) bool
-	left    []mmsghdr // not sent yet
-	sent    int
-	errno   syscall.Errno
-	headers []mmsghdr // messages of one or more datagrams
+	writer  *mmsg.Writer
+	headers []mmsg.Message // of one or more datagrams
 	iovecs  []unix.Iovec
 	segment [unix.SizeofCmsghdr + 8]byte // the control message UDP_SEGMENT
 	name    unix.RawSockaddrInet6        // long enough for both families
@@ -159,9 +84,7 @@ type outbound struct {
 }
 
 func newOutbound(conn syscall.RawConn) *outbound {
-	w := &outbound{conn: conn, plain: make(map[netip.AddrPort]struct{})}
-	w.try = w.sendmmsg
-	return w
+	return &outbound{writer: mmsg.NewWriter(conn), plain: make(map[netip.AddrPort]struct{})}
 }
 
 // segmentable is the length of all datagrams but the last one, which may be
@@ -198,43 +121,15 @@ func (w *outbound) load(datagrams [][]byte, size int) {
 			v.SetLen(len(b))
 			w.iovecs = append(w.iovecs, v)
 		}
-		var m mmsghdr
-		m.header.Name, m.header.Namelen = (*byte)(unsafe.Pointer(&w.name)), unix.SizeofSockaddrInet6
-		m.header.Iov = &w.iovecs[first]
-		m.header.SetIovlen(len(group))
+		var m mmsg.Message
+		m.Header.Name, m.Header.Namelen = (*byte)(unsafe.Pointer(&w.name)), unix.SizeofSockaddrInet6
+		m.Header.Iov = &w.iovecs[first]
+		m.Header.SetIovlen(len(group))
 		if len(group) > 1 {
-			m.header.Control = &w.segment[0]
-			m.header.SetControllen(unix.CmsgSpace(2))
+			m.Header.Control = &w.segment[0]
+			m.Header.SetControllen(unix.CmsgSpace(2))
 		}
 		w.headers = append(w.headers, m)
-	}
-}
-
-// send sends all messages to the address that name has, and returns how many
-// datagrams the kernel refused.
-func (w *outbound) send() (failed int, err error) {
-	for w.left = w.headers; len(w.left) > 0; w.left = w.left[w.sent:] {
-		if e := w.conn.Write(w.try); e != nil {
-			w.errno = unix.EBADF // closed
-		}
-		if w.errno != 0 {
-			// It is the first one that was refused.
-			w.sent, failed, err = 1, failed+int(w.left[0].header.Iovlen), fmt.Errorf("sendmmsg: %w", w.errno)
-		}
-	}
-	return failed, err
-}
-
-// sendmmsg says whether there is a result; otherwise the poller waits.
-func (w *outbound) sendmmsg(fd uintptr) bool {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd,
-			uintptr(unsafe.Pointer(&w.left[0])), uintptr(len(w.left)), unix.MSG_DONTWAIT, 0, 0)
-		if errno == unix.EINTR {
-			continue
-		}
-		w.sent, w.errno = int(n), errno
-		return errno != unix.EAGAIN
 	}
 }
 
@@ -257,11 +152,11 @@ func (c *udpConn) writeTo(datagrams [][]byte, to netip.AddrPort) (failed int, er
 	if c.ipv4 && !to.Addr().Unmap().Is4() {
 		return len(datagrams), unix.EAFNOSUPPORT
 	}
-	c.out.name = sockaddr(to, c.ipv4)
+	c.out.name = mmsg.Sockaddr(to, c.ipv4)
 	size := segmentable(datagrams)
 	if _, plain := c.out.plain[to]; size > 0 && !plain {
 		c.out.load(datagrams, size)
-		failed, err = c.out.send()
+		failed, err = c.out.writer.Send(c.out.headers)
 		switch {
 		case errors.Is(err, unix.EIO), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EMSGSIZE), errors.Is(err, unix.EOPNOTSUPP):
 			// No checksum by the device, a datagram longer than its MTU, or a kernel
@@ -272,32 +167,5 @@ func (c *udpConn) writeTo(datagrams [][]byte, to netip.AddrPort) (failed int, er
 		}
 	}
 	c.out.load(datagrams, 0)
-	return c.out.send()
-}
-
-// sockaddr is an address as a socket of one family or of both wants it: the latter
-// takes IPv4 in the IPv6 form.
-func sockaddr(to netip.AddrPort, ipv4 bool) (name unix.RawSockaddrInet6) {
-	if !ipv4 {
-		return unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: swapped(to.Port()), Addr: to.Addr().As16()}
-	}
-	v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(&name))
-	*v4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: swapped(to.Port()), Addr: to.Addr().Unmap().As4()}
-	return name
-}
-
-// fromSockaddr is the address that the kernel has written; zones are not supported.
-func fromSockaddr(name *unix.RawSockaddrInet6) netip.AddrPort {
-	if name.Family == unix.AF_INET {
-		v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
-		return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), swapped(v4.Port))
-	}
-	return netip.AddrPortFrom(netip.AddrFrom16(name.Addr).Unmap(), swapped(name.Port))
-}
-
-// swapped turns a port from the order of the network to this machine's, or back.
-func swapped(port uint16) uint16 {
-	var b [2]byte
-	binary.NativeEndian.PutUint16(b[:], port)
-	return binary.BigEndian.Uint16(b[:])
+	return c.out.writer.Send(c.out.headers)
 }
