@@ -38,8 +38,8 @@ type Cluster struct {
 // Open takes the data directory and the TLS port, and starts what this node was
 // when it last ran. It waits for no other node, but for seconds at most to see
 // whether another machine answers at this node's address, and changes nothing when
-// it fails: *RunningError, *TwinError, data of a newer version or of another node,
-// port in use.
+// it fails: *RunningError, *TwinError, what Options.Alone says, data of a newer
+// version or of another node, port in use.
 func Open(o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -64,7 +64,10 @@ func Open(o Options) (*Cluster, error) {
 		}
 		return c, nil
 	}
-	if err = refuseTwin(dir, node); err == nil {
+	if err = refuseTwin(dir, node); err == nil && o.Alone != nil {
+		err = o.Alone(node.Advertise.Addr())
+	}
+	if err == nil {
 		c.session, err = startSession(o, dir, port, node)
 	}
 	if err != nil {

@@ -42,6 +42,10 @@ type Options struct {
 	// its identity is on a second machine. It must not block. Nil: nobody asks.
 	Twin func(from net.Addr)
 
+	// Alone asks the network whether another machine has this node's own address; its
+	// error ends Open before anything is said in this node's name. Nil: nobody asks.
+	Alone func(own netip.Addr) error
+
 	// Machines makes the further parts of the replicated state, empty: it is called
 	// each time that the node becomes a member, or starts as one. Apply changes
 	// them. Nil: there are none.

@@ -108,6 +108,7 @@ func runMember(ctx context.Context, o Options) error {
 		Advertise: advertise,
 		Receive:   func(r mesh.Receipt) { m.with(func(s *membership.Membership) { s.Receive(r) }) },
 		Twin:      func(from net.Addr) { m.view.AlertFor(observed.IdentityCopied(o.Name, from, time.Now()), twinMemory) },
+		Alone:     o.alone(),
 		Register:  server.Register,
 		Ready:     ready,
 		Machines:  m.newMachines,

@@ -51,9 +51,9 @@ const outro = `
   gate closes, two advert intervals after its last advert.
 - keepalived has no second channel: where adverts do not arrive, or its processes end without
   removing their addresses, two machines answer until somebody acts.
-- A cloned machine that has the address of the first one too is not refused (F30): at its own address
-  it finds itself. In policy mesh both hold and duplicate_address is raised; in policy quorum one of
-  them holds, and the others tell nobody.
+- A copy of a machine is refused when its daemon starts (F30). One that has the hardware address as
+  well, or comes onto the network after its daemon began, is not: in policy mesh both hold then, and
+  in policy quorum one of them does.
 - A namespace has no wall clock of its own, so in F19 (TestF19WallClocksSteppedByHours) two daemons are
   built with another function that reads it, which is stepped. Monotonic clocks that differ by days are
   the kernel's (TestF19MachinesBootedAtOtherTimes).

@@ -37,16 +37,19 @@ func arpRequest(hw net.HardwareAddr, source, target netip.Addr) ([]byte, error) 
 	return (&ethernet.Frame{Destination: ethernet.Broadcast, Source: hw, EtherType: ethernet.EtherTypeARP, Payload: b}).MarshalBinary()
 }
 
-// solicitation asks for an IPv6 address (RFC 4861 section 4.3).
+// solicitation asks for an IPv6 address (RFC 4861 section 4.3). From the
+// unspecified address it is the question of duplicate address detection, which has
+// no option (RFC 4862 section 5.4.2).
 func solicitation(hw net.HardwareAddr, source, target netip.Addr) ([]byte, error) {
 	group, err := ndp.SolicitedNodeMulticast(target)
 	if err != nil {
 		return nil, err
 	}
-	message, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{
-		TargetAddress: target,
-		Options:       []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: hw}},
-	}, source, group)
+	ns := &ndp.NeighborSolicitation{TargetAddress: target}
+	if !source.IsUnspecified() {
+		ns.Options = []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: hw}}
+	}
+	message, err := ndp.MarshalMessageChecksum(ns, source, group)
 	if err != nil {
 		return nil, err
 	}

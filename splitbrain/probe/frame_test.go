@@ -161,3 +161,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// RFC 4862 section 5.4.2: from the unspecified address, and RFC 4861 section 4.3:
+// then without the link-layer address.
+func TestAnonymousSolicitationHasNoOption(t *testing.T) {
+	b, err := anonymous(hw, v6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := netip.AddrFrom16([16]byte(b[ethernetHeader+8 : ethernetHeader+24]))
+	if !source.IsUnspecified() || len(b) != ndTarget+16 {
+		t.Errorf("from %v with %d bytes of options, want :: with none", source, len(b)-ndTarget-16)
+	}
+}
