@@ -61,7 +61,7 @@ func processes() []Scenario {
 		Lasts:   3 * time.Second,
 		Heal:    func(w *World) { w.Processes[0].SignalAll(syscall.SIGCONT) },
 		After:   3 * time.Second,
-		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Returned: Any, Moves: 2, Verdict: AtRisk})),
+		Promise: Beside(Both(Promise{Dark: lease + Slack, Holder: 1, Returned: Any, Moves: 3, Verdict: AtRisk})), // as above, and the first again
 	}, {
 		ID: "F9", Title: "holder loses power", Core: true,
 		Fault:   losePower,

@@ -116,14 +116,25 @@ func once(t lab.T, row Scenario, subject Subject, r *Result) {
 			within(healed.WantDarkAtMost, max(promise.HealDark, Slack))
 		}
 	}
-	whole := w.Watch.Since(w.Struck.Add(-100*time.Millisecond)).Series(VIP, lab.ByEcho) // begins with who held at the strike
+	all := w.Watch.Since(w.Struck.Add(-100 * time.Millisecond)) // begins with who held at the strike
+	whole := all.Series(VIP, lab.ByEcho)
 	r.Moves = max(0, len(whole.Nodes())-1)
-	if judged && promise.E != Unbounded && r.Moves > promise.Moves {
-		t.Errorf("%v moved %d times, want at most %d: %v", VIP, r.Moves, promise.Moves, whole)
+	if most := promise.Moves + overtaken(row, promise, all.Stall()); judged && promise.E != Unbounded && r.Moves > most {
+		t.Errorf("%v moved %d times, want at most %d: %v", VIP, r.Moves, most, whole)
 	}
 	if judged && row.Check != nil {
 		row.Check(w)
 	}
+}
+
+// overtaken is how many changes of holder more the machine accounts for: a second
+// that got no processor when its turn came, for longer than its timer is ahead of
+// the third's, takes the address back from that one.
+func overtaken(row Scenario, promise Promise, stall time.Duration) int {
+	if promise.Moves > 0 && stall > row.MasterDown(2)-row.MasterDown(1) {
+		return 1
+	}
+	return 0
 }
 
 func within(want func(time.Duration, ...netip.Addr), limit time.Duration) {
