@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -36,6 +37,7 @@ func CompileWith(doc *syntax.Document, o Options) (*Config, Findings) {
 	for _, e := range errs {
 		c.add(Error, e.Pos, "%s", e.Msg)
 	}
+	c.witness = o.Witness
 	if o.Witness {
 		nodes = slices.DeleteFunc(nodes, func(n *syntax.Node) bool { return n.Word.Text != "global_defs" && n.Word.Text != "cluster" })
 	}
@@ -63,6 +65,10 @@ type compiler struct {
 	facts    map[string]*facts // by name of an instance
 	groups   map[string]*syntax.Node
 	weighted map[string]bool // groups that may track with weights
+	witness  bool            // see Options
+
+	serverGroups map[string]*ServerGroup
+	services     map[service]serviceOwner
 }
 
 // defaults are the global_defs that instances start from.
@@ -81,7 +87,13 @@ type defaults struct {
 	higherPrioSendAdvert bool
 	ownerIgnoreAdverts   bool
 	downTimerAdverts     int
+	smtpAlertChecker     *bool
+	logAllFailures       bool
 }
+
+// checkerAlert is the default of smtp_alert of virtual and real servers; nil:
+// said nowhere.
+func (d *defaults) checkerAlert() *bool { return cmp.Or(d.smtpAlertChecker, d.smtpAlert) }
 
 // facts is what the statements of an instance say beside its values.
 type facts struct {
@@ -117,6 +129,9 @@ func newCompiler(node string) *compiler {
 		facts:    map[string]*facts{},
 		groups:   map[string]*syntax.Node{},
 		weighted: map[string]bool{},
+
+		serverGroups: map[string]*ServerGroup{},
+		services:     map[service]serviceOwner{},
 		defaults: defaults{
 			announce:         Announce{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1, LowerPrioRepeat: 5, LowerPrioDelay: 5 * time.Second},
 			downTimerAdverts: 3,
@@ -152,6 +167,7 @@ func (c *compiler) document(nodes []*syntax.Node) {
 		}
 		rest = append(rest, n)
 	}
+	var servers []*syntax.Node
 	for _, n := range rest {
 		if !c.known("top", n) {
 			continue
@@ -169,9 +185,17 @@ func (c *compiler) document(nodes []*syntax.Node) {
 			c.cfg.Routes = append(c.cfg.Routes, c.routes(n)...)
 		case "cluster":
 			c.cluster(n)
+		case "virtual_server":
+			servers = append(servers, n)
+		case "virtual_server_group":
+			c.serverGroup(n)
 		default:
 			unhandled("top", n)
 		}
+	}
+	// They name groups, which may stand behind them.
+	for _, n := range servers {
+		c.virtualServer(n)
 	}
 }
 
@@ -197,7 +221,13 @@ func (c *compiler) known(block string, n *syntax.Node) bool {
 		return false
 	}
 	c.place(block, n)
-	if k.Status == StatusImplemented {
+	switch k.Status {
+	case StatusImplemented:
+		return true
+	case StatusChecked:
+		if block == "top" || n.Word.Text == "lvs_sync_daemon" {
+			c.add(Unsupported, n.Word.Pos, "%s is understood, but hacluster does not run virtual servers yet: no effect", n.Word.Text)
+		}
 		return true
 	}
 	severity := Warning

@@ -10,7 +10,9 @@
 // refuses the document, Unsupported is known to keepalived but not implemented
 // here although its loss changes who holds, who is believed or what is
 // reachable, and a Warning is what keepalived would report and carry on with.
-// keywords.tsv is the table of all words and what becomes of them.
+// keywords.tsv is the table of all words and what becomes of them. Those of
+// virtual servers have the status checked: they are compiled, and each
+// virtual_server is Unsupported until something runs it.
 //
 // Nothing here reads the machine but CheckOnNode, and that only through Env.
 // The package starts no goroutine and keeps no state.

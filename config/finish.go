@@ -22,6 +22,7 @@ func (c *compiler) finish() {
 	c.uniqueRouters()
 	c.uniqueAddresses()
 	c.finishAlerts()
+	c.finishSyncDaemon()
 	for i, a := range c.cfg.Addresses {
 		if a.Interface == "" {
 			c.cfg.Addresses[i].Interface = c.cfg.Global.DefaultInterface

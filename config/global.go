@@ -43,6 +43,14 @@ func (c *compiler) global(n *syntax.Node) {
 		case "smtp_alert_vrrp":
 			v := c.boolean(s)
 			d.smtpAlertVRRP = &v
+		case "smtp_alert_checker":
+			d.smtpAlertChecker = new(c.boolean(s))
+		case "checker_log_all_failures":
+			d.logAllFailures = c.boolean(s)
+		case "lvs_sync_daemon":
+			c.syncDaemon(s)
+		case "lvs_timeouts":
+			c.lvsTimeouts(s)
 		case "no_email_faults":
 			g.NoEmailFaults = c.flag(s)
 		case "script_user":

@@ -12,9 +12,13 @@ var keywordTable string
 // Status is what hacluster does with a keyword.
 type Status string
 
-// Statuses. They decide the severity of a finding: none, Warning, Unsupported.
+// Statuses. They decide the severity of a finding: none, none, Warning,
+// Unsupported.
 const (
 	StatusImplemented Status = "implemented"
+	// StatusChecked: compiled like what is implemented, but nothing runs it yet.
+	// The word that the others of this status hang on is Unsupported for that.
+	StatusChecked     Status = "checked"
 	StatusIgnored     Status = "ignored"
 	StatusUnsupported Status = "unsupported"
 )
@@ -75,8 +79,10 @@ var table = sync.OnceValue(func() keywords {
 // inherits returns the block whose words a block takes as well, or "".
 func inherits(block string) string {
 	switch block {
-	case "HTTP_GET", "SMTP_CHECK", "DNS_CHECK", "MISC_CHECK", "UDP_CHECK", "FILE_CHECK", "BFD_CHECK":
+	case "TCP_CHECK", "PING_CHECK", "HTTP_GET", "SMTP_CHECK", "host", "DNS_CHECK", "MISC_CHECK", "UDP_CHECK", "FILE_CHECK", "BFD_CHECK":
 		return "checker"
+	case "SSL_GET":
+		return "HTTP_GET"
 	}
 	return ""
 }

@@ -20,6 +20,9 @@ type Config struct {
 	Addresses []Address   // static_ipaddress
 	Routes    []Route     // static_routes
 
+	VirtualServers []VirtualServer // in document order
+	ServerGroups   []ServerGroup   // in document order
+
 	places map[string]syntax.Pos // of blocks and statements, by place key
 }
 
@@ -55,6 +58,9 @@ type Global struct {
 	DefaultInterface string        // for static addresses and routes without dev; eth0
 	StartupDelay     time.Duration // vrrp_startup_delay
 	DelayAfterBoot   time.Duration // vrrp_delay_after_boot
+
+	SyncDaemon  SyncDaemon  // lvs_sync_daemon
+	LVSTimeouts LVSTimeouts // lvs_timeouts
 }
 
 // User is an account that a script runs as. Empty: the default.

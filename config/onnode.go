@@ -52,6 +52,8 @@ func CheckOnNode(cfg *Config, env Env, strict bool) Findings {
 	for _, r := range cfg.Routes {
 		n.iface("static_routes", "", r.Interface)
 	}
+	n.virtualServers()
+	n.iface("global_defs", "lvs_sync_daemon", cfg.Global.SyncDaemon.Interface)
 	n.iface("cluster", "mesh_interface", cfg.Cluster.MeshInterface)
 	n.program("cluster", "alert_script", cfg.Cluster.Alerts.Script)
 	for _, u := range cfg.unitViews() {
@@ -105,6 +107,25 @@ func (n *nodeCheck) notify(path string, c Notify) {
 		{"notify_deleted", c.Deleted}, {"notify", c.Any}, {"notify_master_rx_lower_pri", c.MasterRxLowerPri},
 	} {
 		n.program(path, cmd.word, cmd.Command)
+	}
+}
+
+// virtualServers looks at the programs and interfaces of virtual servers.
+func (n *nodeCheck) virtualServers() {
+	for _, v := range n.cfg.VirtualServers {
+		path := "virtual_server " + v.Name
+		n.program(path, "quorum_up", v.QuorumUp)
+		n.program(path, "quorum_down", v.QuorumDown)
+		for _, r := range v.RealServers {
+			n.program(path, inReal(r.Address, "notify_up"), r.NotifyUp)
+			n.program(path, inReal(r.Address, "notify_down"), r.NotifyDown)
+			for _, k := range r.Checkers {
+				n.iface(path, inReal(r.Address, string(k.Kind)), k.BindInterface)
+				if k.Misc != nil {
+					n.program(path, inReal(r.Address, string(k.Kind)), k.Misc.Command)
+				}
+			}
+		}
 	}
 }
 

@@ -80,8 +80,8 @@ func (c *compiler) weight(what string, at syntax.Pos, args []syntax.Token) (weig
 	return weight, reverse
 }
 
-// command reads `SCRIPT [USER [[:]GROUP]]`; the script of a vrrp_script has its
-// account in a statement of its own.
+// command reads `SCRIPT [USER [[:]GROUP]]`; the programs of vrrp_script and
+// MISC_CHECK have their account in a statement of its own.
 func (c *compiler) command(s *syntax.Node, to *Command) {
 	if len(s.Args) == 0 {
 		c.errorf(s.Word.Pos, "%s needs a command", s.Word.Text)
@@ -96,7 +96,7 @@ func (c *compiler) command(s *syntax.Node, to *Command) {
 		// keepalived disables it: run by a shell it might start to fail now.
 		c.warnf(s.Args[0].Pos, "%s starts with %s, which is no program, so it is not run; write \"/bin/sh -c '...'\"", s.Word.Text, cmd.Argv[0])
 		return
-	case len(s.Args) > 1 && s.Word.Text == "script":
+	case len(s.Args) > 1 && (s.Word.Text == "script" || s.Word.Text == "misc_path"):
 		c.warnf(s.Args[1].Pos, "words behind the command are not used; put the whole command into quotes")
 	case len(s.Args) > 1:
 		cmd.User = c.user(s, s.Args[1:])

@@ -51,20 +51,21 @@ func writeCounts(b *strings.Builder) {
 		counts[k.Status]++
 	}
 	fmt.Fprintf(b, "\n## Every word\n\n"+
-		"Of keepalived's words %d are implemented, %d are accepted without effect and %d are refused;\n"+
-		"%d are hacluster's own.\n",
-		counts[config.StatusImplemented], counts[config.StatusIgnored], counts[config.StatusUnsupported], ours)
+		"Of keepalived's words %d are implemented, %d are checked for a part that is not run yet, %d are\n"+
+		"accepted without effect and %d are refused; %d are hacluster's own.\n",
+		counts[config.StatusImplemented], counts[config.StatusChecked], counts[config.StatusIgnored], counts[config.StatusUnsupported], ours)
 }
 
 // titles say what a block is whose name in the table is no word of the language.
 var titles = map[string]string{
-	"top":     "Outside of blocks",
-	"line":    "In every line",
-	"address": "An address: `virtual_ipaddress`, `virtual_ipaddress_excluded`, `static_ipaddress`",
-	"route":   "A route: `virtual_routes`, `static_routes`",
-	"rule":    "A rule: `virtual_rules`, `static_rules`",
-	"peer":    "A peer: `unicast_peer`",
-	"checker": "Every checker of a `real_server`",
+	"top":          "Outside of blocks",
+	"line":         "In every line",
+	"address":      "An address: `virtual_ipaddress`, `virtual_ipaddress_excluded`, `static_ipaddress`",
+	"route":        "A route: `virtual_routes`, `static_routes`",
+	"rule":         "A rule: `virtual_rules`, `static_rules`",
+	"peer":         "A peer: `unicast_peer`",
+	"checker":      "Every checker of a `real_server`",
+	"server_group": "A line of a `virtual_server_group`",
 }
 
 func writeBlock(b *strings.Builder, block string) {
@@ -94,6 +95,7 @@ func arguments(k config.Keyword) string {
 func outcome(k config.Keyword) string {
 	text := map[config.Status]string{
 		config.StatusImplemented: "implemented",
+		config.StatusChecked:     "checked, not run yet",
 		config.StatusIgnored:     "accepted, no effect",
 		config.StatusUnsupported: "**refused**",
 	}[k.Status]
@@ -108,6 +110,10 @@ func outcome(k config.Keyword) string {
 
 // notes say what the table's three outcomes do not, by block and word.
 var notes = map[string]string{
+	"top virtual_server":                "**refused** until then",
+	"top virtual_server_group":          "**refused** until then",
+	"global_defs lvs_sync_daemon":       "**refused** until then",
+	"HTTP_GET fast_recovery":            "all urls are fetched in one turn",
 	"authentication auth_type":          "AH is refused",
 	"authentication auth_pass":          "shown as `***`",
 	"vrrp_script script":                "one that cannot be started has failed",
