@@ -43,6 +43,7 @@ type world struct {
 	mu       sync.Mutex
 	found    map[string]check.Result // what checks find; nothing: up
 	attempts map[string]int
+	refused  []lvs.Refusal // by the kernel
 	scripts  []string
 	changes  []string
 }
@@ -73,7 +74,7 @@ func inWorld(t *testing.T, f func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, kernel: &lvstest.Kernel{}, found: map[string]check.Result{}, attempts: map[string]int{}}
 		log := slog.New(slog.DiscardHandler)
-		table := lvs.New(lvs.Options{Log: log, Kernel: w.kernel, RunDir: t.TempDir()})
+		table := lvs.New(lvs.Options{Log: log, Kernel: w.kernel, RunDir: t.TempDir(), Publish: w.publish})
 		w.Director = director.New(director.Options{Log: log, Table: table, RunScript: w.script, Tell: w.tell})
 		checks := check.NewScheduler(check.Options{Report: w.Report, Logger: log})
 
@@ -95,6 +96,12 @@ func inWorld(t *testing.T, f func(*testing.T, *world)) {
 		stop()
 		all.Wait()
 	})
+}
+
+func (w *world) publish(s lvs.Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = append(w.refused, s.Refused...)
 }
 
 func (w *world) script(_ string, c run.Command) {
@@ -220,6 +227,11 @@ func TestAServiceFollowsItsServers(t *testing.T) {
 		w.finds(up, "web2")
 		w.holds("10.0.0.2:80 weight 1", "10.0.0.3:80 weight 1")
 		w.ran("web2 up", "quorum up")
+
+		want := []string{"server down", "server down", "quorum lost", "server up", "quorum gained"}
+		if diff := cmp.Diff(want, w.changes); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
 	})
 }
 

@@ -124,6 +124,7 @@ func (s *server) reload(now time.Time, spec *Server, number func(check.Checker) 
 		for j := range before {
 			if at := (i + j) % len(before); !taken[at] && same(before[at].Checker, c.Checker) {
 				taken[at] = true
+				c.Alpha = before[at].Alpha // how it began
 				s.checks[i] = heldCheck{c, before[at].verdict}
 				return true
 			}

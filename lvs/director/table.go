@@ -14,41 +14,33 @@ type share struct {
 }
 
 // table returns what is wanted in the kernel, given the shares of the servers, in
-// their order, and whether there is quorum.
+// their order, and whether there is quorum. The sorry server may be one of the
+// real servers: then it has that one's place.
 func (s *Service) table(shares []share, quorum bool) []lvs.Service {
 	sorry := s.Sorry != nil && !quorum
 	servers := make([]lvs.Server, 0, len(s.Servers)+1)
 	for i := range s.Servers {
-		server := s.Servers[i].Server
+		server, inhibit := s.Servers[i].Server, s.Servers[i].Inhibit
 		server.Weight = shares[i].weight
-		if sorry || !shares[i].up {
-			if !s.Servers[i].Inhibit {
-				continue
-			}
+		isSorry := s.Sorry != nil && server.Address == s.Sorry.Address
+		switch down := sorry || !shares[i].up; {
+		case sorry && isSorry:
+			server = s.Sorry.Server
+		case down && (inhibit || isSorry && s.Sorry.Inhibit):
+			server.Weight = 0
+		case down:
+			continue
+		}
+		servers = append(servers, server)
+	}
+	if s.Sorry != nil && (sorry || s.Sorry.Inhibit) && find(servers, s.Sorry.Address) < 0 {
+		server := s.Sorry.Server
+		if !sorry {
 			server.Weight = 0
 		}
 		servers = append(servers, server)
 	}
-	if s.Sorry != nil {
-		servers = withSorry(servers, *s.Sorry, sorry)
-	}
 	return s.spread(servers)
-}
-
-// withSorry adds the sorry server, which may be one of the real servers: then
-// that has its place while there is quorum.
-func withSorry(servers []lvs.Server, s SorryServer, needed bool) []lvs.Server {
-	i := find(servers, s.Address)
-	switch {
-	case needed && i >= 0:
-		servers[i] = s.Server
-	case needed:
-		servers = append(servers, s.Server)
-	case s.Inhibit && i < 0:
-		s.Weight = 0
-		servers = append(servers, s.Server)
-	}
-	return servers
 }
 
 // spread gives the servers to each key. Keys share what is the same for them.
