@@ -65,7 +65,8 @@ func Open(o Options) (*Cluster, error) {
 		return c, nil
 	}
 	if err = refuseTwin(dir, node); err == nil && o.Alone != nil {
-		err = o.Alone(node.Advertise.Addr())
+		ran, _ := store.LoadCache(dir.cache(), node.ClusterID) // a damaged one is said when it is to run
+		err = o.Alone(node.Advertise.Addr(), ran)
 	}
 	if err == nil {
 		c.session, err = startSession(o, dir, port, node)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -278,6 +279,29 @@ func TestForeignDataIsRefused(t *testing.T) {
 			t.Errorf("Open = %v", err)
 		}
 	})
+}
+
+// F30: who asks the network knows what this node ran, and its word ends the start.
+func TestNodeThatIsNotAloneDoesNotStart(t *testing.T) {
+	t.Parallel()
+	a := newNode(t, "a")
+	a.initCluster("")
+	rev := store.Revision{Number: 7, Hash: store.HashText("x"), Text: "x"}
+	if err := a.CacheRevision(rev); err != nil {
+		t.Fatal(err)
+	}
+	a.end()
+	copied, o := errors.New("another machine has it"), a.o
+	o.Alone = func(own netip.Addr, ran store.Revision) error {
+		if own != a.o.Advertise.Addr() || ran.Number != 7 || ran.Text != "x" {
+			t.Errorf("asked for %v with revision %d %q, want %v with 7 %q", own, ran.Number, ran.Text, a.o.Advertise.Addr(), "x")
+		}
+		return copied
+	}
+	if _, err := Open(o); !errors.Is(err, copied) {
+		t.Fatalf("Open = %v, want %v", err, copied)
+	}
+	a.start() // nothing is held, nothing has changed
 }
 
 func TestPortInUseIsSaidAtOpen(t *testing.T) {

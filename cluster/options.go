@@ -43,8 +43,9 @@ type Options struct {
 	Twin func(from net.Addr)
 
 	// Alone asks the network whether another machine has this node's own address; its
-	// error ends Open before anything is said in this node's name. Nil: nobody asks.
-	Alone func(own netip.Addr) error
+	// error ends Open before anything is said in this node's name. It gets the revision
+	// that this node ran last, or the zero one. Nil: nobody asks.
+	Alone func(own netip.Addr, ran store.Revision) error
 
 	// Machines makes the further parts of the replicated state, empty: it is called
 	// each time that the node becomes a member, or starts as one. Apply changes

@@ -1,0 +1,35 @@
+package node
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// The owner of an address comes back while another member holds it: that is no copy.
+func TestAddressOfAUnitIsNoDuplicate(t *testing.T) {
+	const text = `
+vrrp_instance VI_1 {
+	interface eth0
+	virtual_router_id 51
+	@lb01 priority 255
+	@lb02 priority 100
+	virtual_ipaddress {
+		192.0.2.1/24
+	}
+}
+`
+	tests := []struct {
+		addr, text string
+		want       bool
+	}{
+		{"192.0.2.1", text, true},
+		{"192.0.2.2", text, false},
+		{"192.0.2.1", "", false},
+		{"192.0.2.1", "vrrp_instance {", false},
+	}
+	for _, tt := range tests {
+		if got := isVirtual(netip.MustParseAddr(tt.addr), tt.text, "lb01"); got != tt.want {
+			t.Errorf("isVirtual(%s) with %q = %v, want %v", tt.addr, tt.text, got, tt.want)
+		}
+	}
+}
