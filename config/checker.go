@@ -20,6 +20,7 @@ type checkerBlock struct {
 	enableSNI      bool
 	timeout        int  // misc_timeout
 	user           User // of MISC_CHECK
+	ownWeight      bool // FILE_CHECK has a weight
 }
 
 // endpoint is an address and a port of which either may be missing.
@@ -32,7 +33,7 @@ type endpoint struct {
 func checkers() []string {
 	return []string{
 		string(TCPCheck), string(HTTPGet), string(SSLGet), string(SMTPCheck), string(DNSCheck), string(MiscCheck),
-		string(UDPCheck), string(PingCheck), "FILE_CHECK", "BFD_CHECK",
+		string(UDPCheck), string(PingCheck), string(FileCheck), "BFD_CHECK",
 	}
 }
 
@@ -53,6 +54,8 @@ func (c *compiler) checker(n *syntax.Node) (*checkerBlock, bool) {
 		k.to.Misc, own, check = &MiscCheckProgram{}, c.miscWords, c.hasProgram
 	case UDPCheck:
 		k.to.UDP, own, check = &UDPCheckPackets{MaxReply: 255}, c.udpWords, c.replyFits
+	case FileCheck:
+		k.to.File, own, check = &FileCheckValue{}, c.fileWords, c.hasFile
 	default:
 		unhandled("real_server", n)
 	}
@@ -135,6 +138,8 @@ func (c *compiler) settleChecker(k *checkerBlock, r *realBlock, inherited pace, 
 	}
 	if to.Misc != nil {
 		k.settleMisc(c.cfg.Global.ScriptUser)
+	}
+	if to.Misc != nil || to.File != nil {
 		return []Checker{*to}
 	}
 	to.Bind = netip.AddrPortFrom(k.bind.ip, uint16(k.bind.port))

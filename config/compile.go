@@ -68,6 +68,7 @@ type compiler struct {
 	witness  bool            // see Options
 
 	serverGroups map[string]*ServerGroup
+	trackFiles   map[string]TrackFile
 	services     map[service]serviceOwner
 }
 
@@ -131,6 +132,7 @@ func newCompiler(node string) *compiler {
 		weighted: map[string]bool{},
 
 		serverGroups: map[string]*ServerGroup{},
+		trackFiles:   map[string]TrackFile{},
 		services:     map[service]serviceOwner{},
 		defaults: defaults{
 			announce:         Announce{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1, LowerPrioRepeat: 5, LowerPrioDelay: 5 * time.Second},
@@ -187,13 +189,15 @@ func (c *compiler) document(nodes []*syntax.Node) {
 			c.cluster(n)
 		case "virtual_server":
 			servers = append(servers, n)
+		case "track_file", "vrrp_track_file":
+			c.trackFile(n)
 		case "virtual_server_group":
 			c.serverGroup(n)
 		default:
 			unhandled("top", n)
 		}
 	}
-	// They name groups, which may stand behind them.
+	// They name groups and files, which may stand behind them.
 	for _, n := range servers {
 		c.virtualServer(n)
 	}

@@ -12,6 +12,7 @@ import (
 // prove these themselves, so here it is only the refusals that are looked at.
 func FuzzEdit(f *testing.F) {
 	f.Add("vrrp_instance A {\n@n priority 1\n interface eth0\n virtual_router_id 5\n virtual_ipaddress { 192.0.2.1 }\n}\n", "priority", "3")
+	f.Add("virtual_server group G {\n protocol TCP\n@n weight 2\n real_server 10.0.0.1 80 { TCP_CHECK { } }\n}\nvirtual_server_group G { 192.0.2.1-9 80 }\n", "quorum", "2")
 	f.Add("cluster { alone_after 3 }\n$A= \\\n x \\\n y\n", "x", "\"a b\"")
 	f.Fuzz(func(t *testing.T, text, keyword, value string) {
 		if len(text) > 2000 {

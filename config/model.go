@@ -22,6 +22,7 @@ type Config struct {
 
 	VirtualServers []VirtualServer // in document order
 	ServerGroups   []ServerGroup   // in document order
+	TrackFiles     []TrackFile     // in document order
 
 	places map[string]syntax.Pos // of blocks and statements, by place key
 }

@@ -31,7 +31,7 @@ type VirtualServer struct {
 	QuorumUp, QuorumDown Command
 	Alpha                bool // a lost quorum is assumed at the start
 	Omega                bool // quorum_down and notify_down are run at the end
-	HASuspend            bool
+	HASuspend            bool // checks rest while the address is not on this machine; never with marks
 	SMTPAlert            bool
 
 	SorryServer        netip.AddrPort // zero: none
@@ -96,8 +96,10 @@ const (
 
 // RealServer is one real_server block.
 type RealServer struct {
-	Address          netip.AddrPort // port 0: of a Group the entry's, else each packet's own
-	Weight           int            // 0 to 2147483647; 0: no new connections
+	// Port 0 is the port of each service, and so it is with DR and TUN whatever
+	// stands here: of an address the entry's, of a mark each packet's own.
+	Address          netip.AddrPort
+	Weight           int // 0 to 2147483647; 0: no new connections
 	Forward          Forward
 	UpperThreshold   int // uthreshold; 0: none
 	LowerThreshold   int // lthreshold, at most UpperThreshold; 0: three quarters of it
@@ -121,6 +123,7 @@ const (
 	MiscCheck CheckerKind = "MISC_CHECK"
 	UDPCheck  CheckerKind = "UDP_CHECK"
 	PingCheck CheckerKind = "PING_CHECK"
+	FileCheck CheckerKind = "FILE_CHECK"
 )
 
 // Checker is one checker of a real server, with all that it inherits.
@@ -128,13 +131,14 @@ type Checker struct {
 	Kind CheckerKind
 
 	// Connect is connect_ip and connect_port, by default the real server's. It is
-	// zero of MISC_CHECK, as are the next four.
+	// zero of MISC_CHECK and FILE_CHECK, as are the next four.
 	Connect        netip.AddrPort
 	Bind           netip.AddrPort // bindto and bind_port; either may be missing
 	BindInterface  string         // bind_if
 	Fwmark         uint32
 	ConnectTimeout time.Duration // 5 s
 
+	// How often is asked. Of FILE_CHECK only Alpha counts, the rest is zero.
 	DelayLoop        time.Duration // 60 s
 	DelayBeforeRetry time.Duration // 1 s; HTTP_GET and SSL_GET 3 s, DNS_CHECK DelayLoop
 	Retry            int           // 1; MISC_CHECK 0, DNS_CHECK 3
@@ -147,6 +151,7 @@ type Checker struct {
 	DNS  *DNSCheckQuery
 	Misc *MiscCheckProgram
 	UDP  *UDPCheckPackets
+	File *FileCheckValue
 }
 
 // HTTPCheck is what only HTTP_GET and SSL_GET have.
@@ -199,6 +204,23 @@ type UDPCheckPackets struct {
 	// set in ReplyMask, which is as long.
 	Reply, ReplyMask   []byte
 	MinReply, MaxReply int // lengths; 0 and 255
+}
+
+// FileCheckValue is what FILE_CHECK has: a number in a file. With Weight 0 the
+// server is up while it is 0; else the number times Weight is added to the
+// server's weight, or with Reverse subtracted.
+type FileCheckValue struct {
+	Path    string // of the track_file
+	Weight  int
+	Reverse bool
+}
+
+// TrackFile is one track_file block.
+type TrackFile struct {
+	Name    string
+	File    string // a path
+	Weight  int    // -254 to 254; 1
+	Reverse bool
 }
 
 // ServerGroup is one virtual_server_group block.

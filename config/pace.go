@@ -69,6 +69,10 @@ func valueOr[T any](p *T, otherwise T) T {
 
 // settle fills in a checker's pace with keepalived's defaults of its kind.
 func (p pace) settle(k *Checker) {
+	k.Alpha = valueOr(p.alpha, false)
+	if k.Kind == FileCheck {
+		return
+	}
 	retry, between := 1, time.Second
 	k.DelayLoop = valueOr(p.delayLoop, 60*time.Second)
 	switch k.Kind {
@@ -82,7 +86,6 @@ func (p pace) settle(k *Checker) {
 	k.Retry = valueOr(p.retry, retry)
 	k.DelayBeforeRetry = valueOr(p.delayBeforeRetry, between)
 	k.Warmup = valueOr(p.warmup, k.DelayLoop)
-	k.Alpha = valueOr(p.alpha, false)
 	if k.Kind != MiscCheck {
 		k.ConnectTimeout = valueOr(p.connectTimeout, 5*time.Second)
 	}

@@ -62,11 +62,16 @@ func (c *compiler) script(n *syntax.Node) {
 
 // weight reads `-253..253 [reverse|noreverse]`.
 func (c *compiler) weight(what string, at syntax.Pos, args []syntax.Token) (weight int, reverse bool) {
+	return c.weightOf(what, at, args, 253)
+}
+
+// weightOf is weight with other limits.
+func (c *compiler) weightOf(what string, at syntax.Pos, args []syntax.Token, limit int) (weight int, reverse bool) {
 	if len(args) == 0 {
-		c.errorf(at, "%s needs a number, -253 to 253", what)
+		c.errorf(at, "%s needs a number, %d to %d", what, -limit, limit)
 		return 0, false
 	}
-	weight, _ = c.number(what, args[0], -253, 253)
+	weight, _ = c.number(what, args[0], -limit, limit)
 	for _, a := range args[1:] {
 		switch a.Text {
 		case "reverse":

@@ -32,6 +32,10 @@ func (c *compiler) settleVirtual(v *virtualBlock) bool {
 	c.settleProtocol(v)
 	c.settleFlags(v)
 	c.settleSorry(v)
+	if to.HASuspend && c.marked(v) {
+		c.warnf(v.at("ha_suspend"), "ha_suspend has no effect in %s: a fwmark has no address to wait for", n.Path())
+		to.HASuspend = false
+	}
 	total := 0
 	first := map[netip.AddrPort]syntax.Pos{}
 	for _, r := range v.reals {
@@ -100,6 +104,14 @@ func (c *compiler) ports(v *virtualBlock) []uint16 {
 		}
 	}
 	return unique(out)
+}
+
+// marked reports whether the service, or one of its group, is a firewall mark.
+func (c *compiler) marked(v *virtualBlock) bool {
+	if v.to.Group == "" {
+		return v.to.Fwmark != 0
+	}
+	return slices.ContainsFunc(c.serverGroups[v.to.Group].Entries, func(e ServerGroupEntry) bool { return e.Fwmark != 0 })
 }
 
 // settleFlags drops flags of other schedulers and protocols.

@@ -295,6 +295,21 @@ func TestTheSyncDaemonFollowsAnInstance(t *testing.T) {
 	}
 }
 
+func TestAFileCheckHasTheWeightOfItsFile(t *testing.T) {
+	for words, want := range map[string]config.FileCheckValue{
+		"track_file load":                              {Path: "/run/load", Weight: -3, Reverse: true},
+		"track_file load\n weight 1000":                {Path: "/run/load", Weight: 1000},
+		"weight -2147483647 reverse\n track_file load": {Path: "/run/load", Weight: -2147483647, Reverse: true},
+	} {
+		cfg := virtualServers(t, "virtual_server 192.0.2.1 80 {\n protocol TCP\n alpha\n real_server 10.0.0.1 80 {\n FILE_CHECK {\n "+words+"\n }\n }\n}\n"+
+			"track_file load {\n file /run/load\n weight -3 reverse\n}")
+		k := cfg.VirtualServers[0].RealServers[0].Checkers[0]
+		if *k.File != want || !k.Alpha || k.DelayLoop != 0 {
+			t.Errorf("FILE_CHECK with %q = %+v %+v, want %+v", words, k, *k.File, want)
+		}
+	}
+}
+
 // What keepalived's samples say is the same after it was written anew.
 func TestSamplesOfKeepalivedKeepTheirVirtualServers(t *testing.T) {
 	services := 0
