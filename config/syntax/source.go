@@ -60,10 +60,10 @@ func (l Line) Body() string { return strings.TrimRight(l.Text[l.Code:l.Comment],
 // Parse splits a source text into lines. It cannot fail: mistakes are found by
 // Expand.
 func Parse(file, text string) *Document {
-	d := &Document{File: file}
-	text = strings.TrimPrefix(text, "\ufeff")
+	lines := splitLines(strings.TrimPrefix(text, "\ufeff"))
+	d := &Document{File: file, Lines: make([]Line, 0, len(lines))}
 	defines := ""
-	for i, s := range splitLines(text) {
+	for i, s := range lines {
 		l := scanSource(Pos{File: file, Line: i + 1, Col: 1}, s)
 		body := l.Body()
 		if defines != "" {
