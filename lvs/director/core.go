@@ -83,7 +83,7 @@ func (c *core) step(now time.Time, n news) orders {
 	for _, i := range slices.Sorted(maps.Keys(touched)) {
 		p := c.pools[i]
 		if p.wanted == nil {
-			o.changes = append(o.changes, p.begin(now)...)
+			o.changes = append(o.changes, p.begin(now))
 			continue
 		}
 		changes, changed := p.step(now)
@@ -110,7 +110,7 @@ func (c *core) reload(now time.Time, d *Desired) []Change {
 	was := c.pools
 	c.sync, c.drain = d.Sync, d.Drain
 	c.pools = make([]*pool, len(d.Services))
-	c.checks = make(map[string]found)
+	c.checks = make(map[string]found, len(c.checks))
 	var changes []Change
 	for i := range d.Services {
 		spec := &d.Services[i]
@@ -126,7 +126,7 @@ func (c *core) reload(now time.Time, d *Desired) []Change {
 	}
 	for _, p := range was {
 		if before[p.spec.Name] == p {
-			changes = append(changes, p.farewell(now, "it is not configured any more", p.spec.Omega)...)
+			changes = append(changes, p.farewell(now, "it is not configured any more")...)
 		}
 	}
 	return changes
@@ -137,7 +137,7 @@ func (c *core) farewell(now time.Time) []Change {
 	var changes []Change
 	for _, p := range c.pools {
 		if p.spec.Omega {
-			changes = append(changes, p.farewell(now, "the director stops", true)...)
+			changes = append(changes, p.farewell(now, "the director stops")...)
 		}
 	}
 	return changes

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -8,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/check"
@@ -112,7 +113,7 @@ func TestWhatIsWantedFollowsTheVerdicts(t *testing.T) {
 		name   string
 		change func(*Service)
 		want   string // at the beginning
-		told   string
+		told   string // "": that there is quorum
 		steps  []step
 	}{{
 		name:   "a server without checks is up, with alpha too",
@@ -215,8 +216,8 @@ func TestWhatIsWantedFollowsTheVerdicts(t *testing.T) {
 			if got := d.wants(); got != tt.want {
 				t.Errorf("wanted at first = %q, want %q", got, tt.want)
 			}
-			if got := d.told(); got != tt.told {
-				t.Errorf("told at first = %q, want %q", got, tt.told)
+			if got, want := d.told(), cmp.Or(tt.told, "quorum gained"); got != want {
+				t.Errorf("told at first = %q, want %q", got, want)
 			}
 			for i, step := range tt.steps {
 				d.finds(step.verdict, step.checks...)
@@ -260,14 +261,26 @@ func TestWhatIsNotConfiguredAnyMoreSaysThatItIsDown(t *testing.T) {
 	if d.told() != "server down" || d.last.changes[0].Server != backend(1) {
 		t.Errorf("told %q, want that the one that was up is down: %v", d.told(), d.last.changes)
 	}
-	s.Omega = true
-	d.apply(s)
 	d.do(news{desired: &Desired{}})
 	if d.told() != "server down, quorum lost" {
-		t.Errorf("told %q of a service with omega that is gone", d.told())
+		t.Errorf("told %q of a service that is gone", d.told())
 	}
 	if len(d.last.table.Services) != 0 || len(d.checks) != 0 {
 		t.Errorf("still wanted: %v, checked: %v", d.last.table.Services, d.checks)
+	}
+}
+
+func TestAServerThatBeginsDownIsToldDownOnceAnAttemptSaysSo(t *testing.T) {
+	s := web(1)
+	s.Servers[0].Checks[0].Alpha = true
+	d := newDesk(s)
+	if d.told() != "quorum lost" {
+		t.Errorf("told at first = %q, want that there is no quorum", d.told())
+	}
+	for i, want := range []string{"server down", ""} {
+		if d.finds(isDown, 0); d.told() != want {
+			t.Errorf("told after failure %d = %q, want %q", i+1, d.told(), want)
+		}
 	}
 }
 
@@ -314,7 +327,7 @@ func TestServersStandWhereTheServicesPortIsUnlessTheyAreTranslated(t *testing.T)
 		"tcp 192.0.2.2:443: NAT 10.0.0.1:80", "tcp 192.0.2.2:443: DR 10.0.0.2:443",
 		"fwmark 7 ipv4: NAT 10.0.0.1:80", "fwmark 7 ipv4: DR 10.0.0.2:80",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("wanted (-want +got):\n%s", diff)
 	}
 }

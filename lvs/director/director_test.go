@@ -214,7 +214,7 @@ func TestAServiceFollowsItsServers(t *testing.T) {
 		s.Sorry = &director.SorryServer{Server: lvs.Server{Address: sorry, Weight: 1}}
 		w.apply(s)
 		w.holds("10.0.0.1:80 weight 1", "10.0.0.2:80 weight 1", "10.0.0.3:80 weight 1")
-		w.ran()
+		w.ran("quorum up")
 
 		w.finds(down, "web2")
 		w.holds("10.0.0.1:80 weight 1", "10.0.0.3:80 weight 1")
@@ -228,7 +228,7 @@ func TestAServiceFollowsItsServers(t *testing.T) {
 		w.holds("10.0.0.2:80 weight 1", "10.0.0.3:80 weight 1")
 		w.ran("web2 up", "quorum up")
 
-		want := []string{"server down", "server down", "quorum lost", "server up", "quorum gained"}
+		want := []string{"quorum gained", "server down", "server down", "quorum lost", "server up", "quorum gained"}
 		if diff := cmp.Diff(want, w.changes); diff != "" {
 			t.Errorf("told (-want +got):\n%s", diff)
 		}
@@ -254,7 +254,7 @@ func TestAReloadKeepsWhatChecksFound(t *testing.T) {
 		w.apply(w.service(2))
 		w.finds(down, "web2")
 		w.kernel.Ops()
-		w.ran("web2 down")
+		w.ran("quorum up", "web2 down")
 
 		s := w.service(3)
 		slices.Reverse(s.Servers)
@@ -275,7 +275,7 @@ func TestAReloadKeepsWhatChecksFound(t *testing.T) {
 	})
 }
 
-func TestAlphaBeginsDownAndTellsOfTheFirstSuccess(t *testing.T) {
+func TestAlphaBeginsDownAndTellsWhatIsFoundFirst(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		s := w.service(1)
 		s.Servers[0].Checks[0].Alpha = true
@@ -287,7 +287,7 @@ func TestAlphaBeginsDownAndTellsOfTheFirstSuccess(t *testing.T) {
 		w.holds()
 		w.ran("quorum down")
 		w.sleep(time.Minute)
-		w.ran()
+		w.ran("web1 down")
 		w.finds(up, "web1")
 		w.holds("10.0.0.1:80 weight 1")
 		w.ran("web1 up", "quorum up")
@@ -336,7 +336,7 @@ func TestOmegaTellsWhenTheDirectorStops(t *testing.T) {
 				s.Omega = tt.omega
 				w.apply(s)
 				w.finds(down, "web2")
-				w.ran("web2 down")
+				w.ran("quorum up", "web2 down")
 				w.leave(tt.cause)
 				w.ran(tt.want...)
 				w.holds("10.0.0.1:80 weight 1")

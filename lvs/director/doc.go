@@ -22,14 +22,15 @@
 //     servers that are left go as if they were down. Without a sorry server they
 //     stay. With sorry_server_inhibit it stays with weight 0 while there is
 //     quorum.
-//   - What is up from the start, and a service that has quorum from the start,
-//     is not told. A service that begins without quorum (alpha) tells quorum_down.
+//   - A service tells from the start whether it has quorum. A server that is up
+//     from the start is not told; one that begins down (alpha) is told when an
+//     attempt has found it so.
 //   - ha_suspend stops the checks of a service while none of its addresses is
 //     held here; verdicts stay as they are. A service of marks only has no
 //     address to go by and is always checked.
 //   - With omega, notify_down and quorum_down run when the director stops.
-//   - A server that is configured no more runs notify_down if it was up; a
-//     service that is configured no more loses quorum_down too, with omega.
+//   - What is configured no more tells that it is down, if it was up, whatever
+//     omega says.
 //
 // Where it differs from keepalived: verdicts that came in together count
 // together, so that quorum does not flap between them; ha_suspend knows the

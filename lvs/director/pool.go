@@ -41,15 +41,12 @@ func (s *Service) latched(before bool, weight uint64) bool {
 	return weight >= s.quorum()+uint64(s.Hysteresis)
 }
 
-// begin is the first step of a pool: only that quorum is not there is told.
-func (p *pool) begin(now time.Time) []Change {
+// begin is the first step of a pool. It tells whether there is quorum.
+func (p *pool) begin(now time.Time) Change {
 	p.since = now
 	p.quorum = p.spec.latched(false, p.weight())
 	p.render()
-	if p.quorum {
-		return nil
-	}
-	return []Change{p.change(now)}
+	return p.change(now)
 }
 
 // step draws the consequences of what changed and tells them. changed: something
@@ -90,14 +87,13 @@ func (p *pool) render() bool {
 	return !sameTable(before, p.wanted)
 }
 
-// farewell tells that all is down, for nobody looks after it any more. quorum:
-// that there is no quorum too.
-func (p *pool) farewell(now time.Time, reason string, quorum bool) []Change {
+// farewell tells that all is down, for nobody looks after it any more.
+func (p *pool) farewell(now time.Time, reason string) []Change {
 	var changes []Change
 	for _, s := range p.servers {
 		changes = s.farewell(now, p.spec.Name, reason, changes)
 	}
-	if p.quorum && quorum {
+	if p.quorum {
 		p.quorum, p.since = false, now
 		c := p.change(now)
 		c.Reason = reason
@@ -124,6 +120,7 @@ func (p *pool) reload(now time.Time, spec *Service, number numbering) []Change {
 		s.reload(now, r, number.of(spec, r))
 		if !known {
 			s.share = s.judge()
+			s.untold = !s.up
 		}
 		p.servers[i] = s
 	}

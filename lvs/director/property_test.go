@@ -27,7 +27,7 @@ func FuzzCore(f *testing.F) { f.Fuzz(rapid.MakeFuzz(anyOrder)) }
 func anyOrder(t *rapid.T) {
 	w := &witness{
 		T: t, core: newCore(),
-		table: map[lvs.Key]lvs.Service{}, verdicts: map[string]check.Verdict{}, quorum: map[string]bool{}, up: map[string]bool{},
+		table: map[lvs.Key]lvs.Service{}, verdicts: map[string]check.Verdict{}, quorum: map[string]bool{}, up: map[string]bool{}, untold: map[string]bool{},
 	}
 	w.step(news{desired: drawDesired(t)})
 	for range rapid.IntRange(1, 40).Draw(t, "steps") {
@@ -57,6 +57,7 @@ type witness struct {
 	table    map[lvs.Key]lvs.Service  // as a reconciler has it
 	quorum   map[string]bool          // the latch of each service
 	up       map[string]bool          // servers, as told
+	untold   map[string]bool          // servers that began down
 }
 
 func (w *witness) step(n news) {
@@ -238,9 +239,10 @@ func (w *witness) followChanges(n news, o orders) {
 		server := c.Service + " " + c.Server.String()
 		switch c.Kind {
 		case ServerUp, ServerDown:
-			if before[server] == (c.Kind == ServerUp) {
+			if before[server] == (c.Kind == ServerUp) && !w.untold[server] {
 				w.Fatalf("%v of %s, which was so", c.Kind, server)
 			}
+			delete(w.untold, server)
 			before[server] = c.Kind == ServerUp
 		case ServerWeight:
 			if !before[server] {
@@ -257,6 +259,12 @@ func (w *witness) followChanges(n news, o orders) {
 			server := p.spec.Name + " " + s.spec.Address.String()
 			now[server] = s.up
 			was, known := w.up[server]
+			if !known && !s.up {
+				w.untold[server] = true
+			}
+			if w.untold[server] && s.found(func(v check.Verdict) bool { return v.Known && !v.Up }) {
+				w.Fatalf("%s was found down and nobody was told", server)
+			}
 			if known && s.up != before[server] {
 				w.Fatalf("%s is up %v, told %v", server, s.up, before[server])
 			}
@@ -270,6 +278,7 @@ func (w *witness) followChanges(n news, o orders) {
 			w.Fatalf("%s is gone and was not told down", server)
 		}
 	}
+	maps.DeleteFunc(w.untold, func(server string, _ bool) bool { _, there := now[server]; return !there })
 	w.up = now
 }
 

@@ -17,6 +17,7 @@ type server struct {
 	checks []heldCheck
 	share            // as it was told last
 	since  time.Time // when it came up or went down
+	untold bool      // it began down, and no attempt has said so yet
 }
 
 // heldCheck is a check with what its attempts found.
@@ -49,8 +50,11 @@ func (s *server) step(now time.Time, service string, changes []Change) []Change 
 	was := s.share
 	s.share = s.judge()
 	switch {
-	case s.up != was.up:
-		s.since = now
+	case s.up != was.up, s.untold && s.found(func(v check.Verdict) bool { return v.Known && !v.Up }):
+		if !s.untold || s.up {
+			s.since = now
+		}
+		s.untold = false
 		return append(changes, s.change(now, service, s.reason()))
 	case s.up && s.weight != was.weight:
 		c := s.change(now, service, s.weightReason())
@@ -78,9 +82,14 @@ func (s *server) farewell(now time.Time, service, reason string, changes []Chang
 	return append(changes, s.change(now, service, reason))
 }
 
+// found reports whether one of the verdicts is such.
+func (s *server) found(such func(check.Verdict) bool) bool {
+	return slices.ContainsFunc(s.checks, func(c heldCheck) bool { return such(c.verdict) })
+}
+
 // known reports whether attempts decided all verdicts.
 func (s *server) known() bool {
-	return !slices.ContainsFunc(s.checks, func(c heldCheck) bool { return !c.verdict.Known })
+	return !s.found(func(v check.Verdict) bool { return !v.Known })
 }
 
 // reason is why the server is up or down: what the first check says that has it
