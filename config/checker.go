@@ -49,13 +49,13 @@ func (c *compiler) checker(n *syntax.Node) (*checkerBlock, bool) {
 	case SMTPCheck:
 		own = c.smtpWords
 	case DNSCheck:
-		k.to.DNS, own = &DNSCheckQuery{Type: "SOA", Name: "."}, c.dnsWords
+		k.to.DNS, own = &DNSQuery{Type: "SOA", Name: "."}, c.dnsWords
 	case MiscCheck:
-		k.to.Misc, own, check = &MiscCheckProgram{}, c.miscWords, c.hasProgram
+		k.to.Misc, own, check = &MiscProgram{}, c.miscWords, c.hasProgram
 	case UDPCheck:
-		k.to.UDP, own, check = &UDPCheckPackets{MaxReply: 255}, c.udpWords, c.replyFits
+		k.to.UDP, own, check = &UDPExchange{MaxReply: 255}, c.udpWords, c.replyFits
 	case FileCheck:
-		k.to.File, own, check = &FileCheckValue{}, c.fileWords, c.hasFile
+		k.to.File, own, check = &FileValue{}, c.fileWords, c.hasFile
 	default:
 		unhandled("real_server", n)
 	}

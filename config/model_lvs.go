@@ -148,10 +148,10 @@ type Checker struct {
 
 	Helo string     // helo_name of SMTP_CHECK; empty: the address
 	HTTP *HTTPCheck // of HTTP_GET and SSL_GET
-	DNS  *DNSCheckQuery
-	Misc *MiscCheckProgram
-	UDP  *UDPCheckPackets
-	File *FileCheckValue
+	DNS  *DNSQuery
+	Misc *MiscProgram
+	UDP  *UDPExchange
+	File *FileValue
 }
 
 // HTTPCheck is what only HTTP_GET and SSL_GET have.
@@ -183,21 +183,21 @@ type URL struct {
 // StatusRange are status codes, both ends included.
 type StatusRange struct{ First, Last int }
 
-// DNSCheckQuery is what only DNS_CHECK has.
-type DNSCheckQuery struct {
+// DNSQuery is what only DNS_CHECK has.
+type DNSQuery struct {
 	Type string // SOA
 	Name string // . is the root
 }
 
-// MiscCheckProgram is what only MISC_CHECK has.
-type MiscCheckProgram struct {
+// MiscProgram is what only MISC_CHECK has.
+type MiscProgram struct {
 	Command Command       // misc_path and user
 	Timeout time.Duration // misc_timeout; DelayLoop
 	Dynamic bool          // misc_dynamic
 }
 
-// UDPCheckPackets is what only UDP_CHECK has.
-type UDPCheckPackets struct {
+// UDPExchange is what only UDP_CHECK has.
+type UDPExchange struct {
 	Payload      []byte // empty: random bytes
 	RequireReply bool
 	// Reply is compared with the start of the reply, but for the bits that are
@@ -206,10 +206,10 @@ type UDPCheckPackets struct {
 	MinReply, MaxReply int // lengths; 0 and 255
 }
 
-// FileCheckValue is what FILE_CHECK has: a number in a file. With Weight 0 the
+// FileValue is what FILE_CHECK has: a number in a file. With Weight 0 the
 // server is up while it is 0; else the number times Weight is added to the
 // server's weight, or with Reverse subtracted.
-type FileCheckValue struct {
+type FileValue struct {
 	Path    string // of the track_file
 	Weight  int
 	Reverse bool

@@ -172,10 +172,14 @@ func (c *compiler) settleReal(v *virtualBlock, r *realBlock) RealServer {
 	if s.LowerThreshold > s.UpperThreshold {
 		c.errorf(r.at("lthreshold"), "lthreshold %d is above uthreshold %d; the kernel takes no such pair", s.LowerThreshold, s.UpperThreshold)
 	}
-	// Of a group whose entries all have one port a real server without one has that.
+	// A server that is reached on the port of each service is checked on it if
+	// there is one alone, else on the port that the document gives it.
 	port := s.Address.Port()
 	if ports := c.ports(v); port == 0 && len(ports) == 1 {
 		port = ports[0]
+	}
+	if port == 0 {
+		port = r.address.Port()
 	}
 	c.placeReal(v, r, s.Address)
 	for _, k := range r.checkers {

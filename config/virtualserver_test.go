@@ -188,6 +188,24 @@ virtual_server fwmark 5 {
 	}
 }
 
+func TestChecksGoToThePortThatServes(t *testing.T) {
+	for document, want := range map[string]uint16{
+		"virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1":                                                   80,
+		"virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.0.0.1 81":                                                81,
+		"virtual_server 192.0.2.1 80 {\n protocol TCP\n lvs_method DR\n real_server 10.0.0.1 81":                                80,
+		"virtual_server fwmark 5 {\n lvs_method DR\n real_server 10.0.0.1 81":                                                   81,
+		"virtual_server_group G { 192.0.2.1-9 80 }\nvirtual_server group G {\n protocol TCP\n real_server 10.0.0.1":             80,
+		"virtual_server_group G { 192.0.2.1-9 80 }\nvirtual_server group G {\n protocol TCP\n real_server 10.0.0.1 81":          81,
+		"virtual_server 192.0.2.1 {\n persistence_timeout\n lvs_method DR\n protocol TCP\n real_server 10.0.0.1 81":             81,
+		"virtual_server_group G { fwmark 5 }\nvirtual_server group G {\n protocol TCP\n lvs_method DR\n real_server 10.0.0.1 8": 8,
+	} {
+		cfg := virtualServers(t, document+" { TCP_CHECK { } }\n}")
+		if got := cfg.VirtualServers[0].RealServers[0].Checkers[0].Connect.Port(); got != want {
+			t.Errorf("%s\nis checked on port %d, want %d", document, got, want)
+		}
+	}
+}
+
 func TestGroupsListRangesAndMarks(t *testing.T) {
 	cfg := virtualServers(t, `
 virtual_server_group G {
@@ -268,7 +286,7 @@ virtual_server 192.0.2.1 53 {
 	}
 }`)
 	got := cfg.VirtualServers[0].RealServers[0].Checkers[0].UDP
-	want := &config.UDPCheckPackets{
+	want := &config.UDPExchange{
 		Payload: []byte{0xab, 0x12, 0x0f, 0x03, 0x04}, RequireReply: true,
 		Reply: []byte{0x10, 0x02, 0}, ReplyMask: []byte{0x0f, 0xf0, 0x0f}, MaxReply: 20,
 	}
@@ -296,7 +314,7 @@ func TestTheSyncDaemonFollowsAnInstance(t *testing.T) {
 }
 
 func TestAFileCheckHasTheWeightOfItsFile(t *testing.T) {
-	for words, want := range map[string]config.FileCheckValue{
+	for words, want := range map[string]config.FileValue{
 		"track_file load":                              {Path: "/run/load", Weight: -3, Reverse: true},
 		"track_file load\n weight 1000":                {Path: "/run/load", Weight: 1000},
 		"weight -2147483647 reverse\n track_file load": {Path: "/run/load", Weight: -2147483647, Reverse: true},
