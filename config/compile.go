@@ -69,7 +69,7 @@ type compiler struct {
 
 	serverGroups map[string]*ServerGroup
 	trackFiles   map[string]TrackFile
-	services     map[service]serviceOwner
+	services     map[Service]serviceOwner
 }
 
 // defaults are the global_defs that instances start from.
@@ -133,7 +133,7 @@ func newCompiler(node string) *compiler {
 
 		serverGroups: map[string]*ServerGroup{},
 		trackFiles:   map[string]TrackFile{},
-		services:     map[service]serviceOwner{},
+		services:     map[Service]serviceOwner{},
 		defaults: defaults{
 			announce:         Announce{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1, LowerPrioRepeat: 5, LowerPrioDelay: 5 * time.Second},
 			downTimerAdverts: 3,

@@ -17,7 +17,8 @@ type Status string
 const (
 	StatusImplemented Status = "implemented"
 	// StatusChecked: compiled like what is implemented, but nothing runs it yet.
-	// The word that the others of this status hang on is Unsupported for that.
+	// The words that the others hang on are Unsupported for that, until their rows
+	// say implemented.
 	StatusChecked     Status = "checked"
 	StatusIgnored     Status = "ignored"
 	StatusUnsupported Status = "unsupported"

@@ -1,9 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"net/netip"
-
 	"github.com/hacluster/hacluster/config/syntax"
 )
 
@@ -64,32 +61,6 @@ func (c *compiler) mixedGroup(v *virtualBlock) bool {
 	return false
 }
 
-// ipv6 is the family of an entry in a virtual server of a family.
-func (e ServerGroupEntry) ipv6(virtual bool) bool {
-	switch {
-	case e.Fwmark == 0:
-		return e.First.Is6()
-	case e.Family != "":
-		return e.Family == "inet6"
-	}
-	return virtual
-}
-
-// service is what the kernel tells virtual services apart by.
-type service struct {
-	address  netip.AddrPort
-	protocol Protocol
-	fwmark   uint32
-	ipv6     bool
-}
-
-func (s service) String() string {
-	if s.fwmark != 0 {
-		return fmt.Sprintf("fwmark %d", s.fwmark)
-	}
-	return string(s.protocol) + " " + serverName(s.address)
-}
-
 // serviceOwner is the block that has a service.
 type serviceOwner struct {
 	name string
@@ -101,28 +72,20 @@ const maxServices = 1 << 18
 
 // uniqueService holds that a service belongs to one virtual server.
 func (c *compiler) uniqueService(v *virtualBlock) bool {
-	to := &v.to
-	if to.Group == "" {
-		return c.claim(v, service{to.Address, to.Protocol, to.Fwmark, to.IPv6})
+	var group ServerGroup
+	if v.to.Group != "" {
+		group = *c.serverGroups[v.to.Group]
 	}
-	for _, e := range c.serverGroups[to.Group].Entries {
-		if e.Fwmark != 0 {
-			if !c.claim(v, service{fwmark: e.Fwmark, ipv6: e.ipv6(to.IPv6)}) {
-				return false
-			}
-			continue
-		}
-		for a := e.First; a.IsValid() && !e.Last.Less(a); a = a.Next() {
-			if !c.claim(v, service{address: netip.AddrPortFrom(a, e.Port), protocol: to.Protocol, ipv6: a.Is6()}) {
-				return false
-			}
+	for s := range v.to.Services(group) {
+		if !c.claim(v, s) {
+			return false
 		}
 	}
 	return true
 }
 
 // claim notes that a service is of a virtual server, or says that it cannot be.
-func (c *compiler) claim(v *virtualBlock, s service) bool {
+func (c *compiler) claim(v *virtualBlock, s Service) bool {
 	other, taken := c.services[s]
 	switch {
 	case taken && v.to.Group == "" && other.name == v.to.Name:

@@ -235,6 +235,39 @@ virtual_server_group G {
 	}
 }
 
+func TestAGroupStandsForServices(t *testing.T) {
+	cfg := virtualServers(t, `
+virtual_server_group G {
+	192.0.2.1-2 80
+	192.0.2.9 81
+	fwmark 5
+}
+virtual_server group G {
+	protocol TCP
+	real_server 10.0.0.1 { }
+	real_server 10.0.0.2 82 { }
+	real_server 10.0.0.3 80 { lvs_method DR }
+}`)
+	var got []string
+	v := cfg.VirtualServers[0]
+	for s := range v.Services(cfg.ServerGroups[0]) {
+		line := s.String()
+		for _, r := range v.RealServers {
+			line += " " + s.Server(r.Address, r.Forward).String()
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"TCP 192.0.2.1:80 10.0.0.1:80 10.0.0.2:82 10.0.0.3:80",
+		"TCP 192.0.2.2:80 10.0.0.1:80 10.0.0.2:82 10.0.0.3:80",
+		"TCP 192.0.2.9:81 10.0.0.1:81 10.0.0.2:82 10.0.0.3:81",
+		"fwmark 5 10.0.0.1:0 10.0.0.2:82 10.0.0.3:0",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("services %q\nwant %q", got, want)
+	}
+}
+
 func TestAMarkHasTheFamilyOfItsServers(t *testing.T) {
 	tests := []struct {
 		name, words string
