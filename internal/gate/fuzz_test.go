@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/nlmsg"
 )
 
 // What is closed in this file, on the loopback, where test runs take place.
@@ -176,11 +178,8 @@ func FuzzMessages(f *testing.F) {
 	f.Add([]byte{16, 0, 0, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})
 	g := &Gate{links: map[int]linkState{1: {name: "eth0", guarded: true}}}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, m := range messages(b) {
-			if len(m.body) > len(b)-unix.SizeofNlMsghdr {
-				t.Errorf("a message of %d bytes out of %d", len(m.body), len(b))
-			}
-			m.link()
+		for m := range nlmsg.Messages(b) {
+			linkOf(m)
 			g.robbed(m)
 		}
 	})

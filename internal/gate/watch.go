@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hacluster/hacluster/internal/nlmsg"
 )
 
 // subscribe opens a socket that hears of links, qdiscs and filters.
@@ -80,16 +82,16 @@ func (g *Gate) nextTry() time.Time {
 // their master, and links that lost our filters, each once.
 func (g *Gate) heed(b []byte) {
 	lost := make(map[int]bool)
-	for _, m := range messages(b) {
-		switch m.kind {
+	for m := range nlmsg.Messages(b) {
+		switch m.Type {
 		case unix.RTM_NEWLINK:
-			if index, master, ok := m.link(); ok {
+			if index, master, ok := linkOf(m); ok {
 				if was := g.known(index); was.name == "" || was.master != master {
 					lost[index] = lost[index] || false
 				}
 			}
 		case unix.RTM_DELLINK:
-			if index, _, ok := m.link(); ok {
+			if index, _, ok := linkOf(m); ok {
 				g.forget(index)
 				delete(lost, index)
 			}
@@ -120,61 +122,36 @@ func (g *Gate) forget(index int) {
 	delete(g.links, index)
 }
 
-// message is one message of rtnetlink.
-type message struct {
-	kind uint16
-	body []byte
-}
-
-// messages splits what was read. What is malformed ends it.
-func messages(b []byte) []message {
-	var list []message
-	for len(b) >= unix.SizeofNlMsghdr {
-		size := int(binary.NativeEndian.Uint32(b))
-		if size < unix.SizeofNlMsghdr || size > len(b) {
-			break
-		}
-		list = append(list, message{binary.NativeEndian.Uint16(b[4:]), b[unix.SizeofNlMsghdr:size]})
-		b = b[min((size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(b)):]
-	}
-	return list
-}
-
-// link reads struct ifinfomsg. News of a bridge about its ports say nothing here.
-func (m message) link() (index, master int, ok bool) {
-	if len(m.body) < unix.SizeofIfInfomsg || m.body[0] == unix.AF_BRIDGE {
+// linkOf reads struct ifinfomsg. News of a bridge about its ports say nothing here.
+func linkOf(m nlmsg.Message) (index, master int, ok bool) {
+	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] == unix.AF_BRIDGE {
 		return 0, 0, false
 	}
-	index = int(int32(binary.NativeEndian.Uint32(m.body[4:])))
-	for attrs := m.body[unix.SizeofIfInfomsg:]; len(attrs) >= unix.SizeofRtAttr; {
-		size := int(binary.NativeEndian.Uint16(attrs))
-		if size < unix.SizeofRtAttr || size > len(attrs) {
-			break
+	index = int(int32(binary.NativeEndian.Uint32(m.Data[4:])))
+	for kind, value := range nlmsg.Attributes(m.Data[unix.SizeofIfInfomsg:]) {
+		if kind == unix.IFLA_MASTER {
+			master = int(nlmsg.Uint(value))
 		}
-		if binary.NativeEndian.Uint16(attrs[2:]) == unix.IFLA_MASTER && size >= unix.SizeofRtAttr+4 {
-			master = int(binary.NativeEndian.Uint32(attrs[unix.SizeofRtAttr:]))
-		}
-		attrs = attrs[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(attrs)):]
 	}
 	return index, master, true
 }
 
 // robbed reads struct tcmsg, and says whether a link that is guarded lost our
 // filter, or everything.
-func (g *Gate) robbed(m message) (index int, ours bool) {
+func (g *Gate) robbed(m nlmsg.Message) (index int, ours bool) {
 	const tcBytes, tcIfindex, tcHandle, tcInfo = 20, 4, 8, 16
-	if len(m.body) < tcBytes {
+	if len(m.Data) < tcBytes {
 		return 0, false
 	}
-	index = int(int32(binary.NativeEndian.Uint32(m.body[tcIfindex:])))
-	handle := binary.NativeEndian.Uint32(m.body[tcHandle:])
+	index = int(int32(binary.NativeEndian.Uint32(m.Data[tcIfindex:])))
+	handle := binary.NativeEndian.Uint32(m.Data[tcHandle:])
 	if !g.known(index).guarded {
 		return 0, false
 	}
-	if m.kind == unix.RTM_DELQDISC {
+	if m.Type == unix.RTM_DELQDISC {
 		return index, handle>>16 == 0xffff
 	}
-	pref := binary.NativeEndian.Uint32(m.body[tcInfo:]) >> 16
+	pref := binary.NativeEndian.Uint32(m.Data[tcInfo:]) >> 16
 	// Without a handle, or without a preference, all of them are gone.
 	return index, (pref == preference || pref == 0) && (handle == g.handle || handle == 0)
 }
