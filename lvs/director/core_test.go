@@ -187,6 +187,7 @@ func TestWhatIsWantedFollowsTheVerdicts(t *testing.T) {
 		want: "1=2 2=3",
 		steps: []step{
 			{weighs(check.WeightSet, 10), []int{0}, "1=10 2=3", "server weight"},
+			{weighs(check.WeightSet, 5), []int{1}, "1=13 2=3", "server weight"},
 			{weighs(check.WeightAdjust, 5), []int{1}, "1=15 2=3", "server weight"},
 			{weighs(check.WeightAdjust, -50), []int{1}, "1=0 2=3", "server weight"},
 			{weighs(check.WeightAdjust, lvs.MaxWeight), []int{1}, fmt.Sprintf("1=%d 2=3", lvs.MaxWeight), "server weight"},

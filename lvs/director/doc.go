@@ -13,7 +13,8 @@
 //
 //   - A server is up when all its checks are. One without checks is up.
 //   - Its weight is the configured one and what its checks add to it: a check
-//     that asks for a weight adds the difference.
+//     that asks for a weight adds the difference. With weight 2, two checks that
+//     ask for 10 and for 5 make 13.
 //   - A server that is down leaves the table, or with inhibit_on_failure stays
 //     with weight 0.
 //   - Quorum is gained when the weights of the servers that are up reach quorum +
@@ -33,7 +34,8 @@
 //     omega says.
 //
 // Where it differs from keepalived: verdicts that came in together count
-// together, so that quorum does not flap between them; ha_suspend knows the
+// together, so that quorum does not flap between them; a reload that adds alpha
+// to a server leaves it up, where keepalived takes it down; ha_suspend knows the
 // addresses of a virtual_server_group; a server reached by DR or TUN, which leave
 // ports alone, has the port of each service of a group.
 //

@@ -26,6 +26,8 @@ type Service struct {
 	Keys []lvs.Key
 	lvs.Settings
 	// Quorum is the weight that the servers that are up must have together; 0: 1.
+	// It counts as it stands: keepalived lowers one that exceeds the configured
+	// weights of all servers, and warns, when it reads its configuration.
 	// Hysteresis is below it.
 	Quorum, Hysteresis uint32
 	// QuorumUp and QuorumDown are run when quorum is gained and lost; without
