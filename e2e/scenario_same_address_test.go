@@ -35,6 +35,8 @@ func TestF30CloneWithTheSameAddressIsRefused(t *testing.T) {
 			clone.Restart()
 		}
 		clone.WantExit(5 * time.Second)
+		wantAlert(t, s.da, 15*time.Second, "duplicate_address", other.MAC(lab.Service).String(), s.a.Addr4(lab.Service).String())
+		wantAlert(t, s.da, 5*time.Second, "duplicate_address", other.MAC(lab.Control).String(), own.String())
 		s.watch.WantHolder(s.a, vip, time.Second)
 		view := s.watch.Since(cloned)
 		view.WantNeverTwo(0, vip)

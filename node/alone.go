@@ -1,16 +1,20 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain/probe"
+	"github.com/hacluster/hacluster/vrrp"
 )
 
 // alone is how the cluster asks whether another machine has this node's address
@@ -40,8 +44,58 @@ func (o *Options) alone() func(netip.Addr, store.Revision) error {
 // owner (priority 255) is away, another member holds it rightly.
 func isVirtual(own netip.Addr, text, node string) bool {
 	cfg, _ := config.CompileWith(syntax.Parse("", text), config.Options{Node: node})
-	for _, addrs := range desired.For(cfg).VirtualAddresses() {
-		if slices.Contains(addrs, own) {
+	return listed(desired.For(cfg).VirtualAddresses(), own)
+}
+
+// How often a running member asks for its own addresses, and for how long an answer
+// counts.
+const (
+	copyEvery  = 10 * time.Second
+	copyMemory = 3 * copyEvery
+)
+
+// watchForCopies tells of machines that have an address of this one, and came later:
+// a refused copy, or one that runs no daemon. Nothing else follows from it.
+func (m *member) watchForCopies(ctx context.Context) error {
+	ticker := time.NewTicker(copyEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if m.current.Load() == nil {
+			continue
+		}
+		for _, own := range ownAddresses(m.cluster.Status().Advertise.Addr(), m.plane.Engine.Status(), m.running().VirtualAddresses()) {
+			err := probe.FindDuplicate(own)
+			if d, found := errors.AsType[*probe.DuplicateError](err); found {
+				m.view.AlertFor(observed.AddressCopied(m.o.Name, d.Addr, d.Interface, d.MAC, time.Now()), copyMemory)
+			}
+		}
+	}
+}
+
+// ownAddresses are those by which the others know this node and from which its units
+// speak. IPv6 is left out: an answer there goes to all (RFC 4861 section 7.2.4) and
+// would turn their caches to the copy.
+func ownAddresses(advertised netip.Addr, units []vrrp.UnitStatus, virtual map[string][]netip.Addr) []netip.Addr {
+	addrs := []netip.Addr{advertised}
+	for i := range units {
+		for j := range units[i].Instances {
+			addrs = append(addrs, units[i].Instances[j].Source)
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return slices.DeleteFunc(slices.Compact(addrs), func(a netip.Addr) bool {
+		return !a.Is4() || listed(virtual, a)
+	})
+}
+
+func listed(virtual map[string][]netip.Addr, a netip.Addr) bool {
+	for _, addrs := range virtual {
+		if slices.Contains(addrs, a) {
 			return true
 		}
 	}

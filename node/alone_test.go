@@ -2,7 +2,10 @@ package node
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
+
+	"github.com/hacluster/hacluster/vrrp"
 )
 
 // The owner of an address comes back while another member holds it: that is no copy.
@@ -31,5 +34,21 @@ vrrp_instance VI_1 {
 		if got := isVirtual(netip.MustParseAddr(tt.addr), tt.text, "lb01"); got != tt.want {
 			t.Errorf("isVirtual(%s) with %q = %v, want %v", tt.addr, tt.text, got, tt.want)
 		}
+	}
+}
+
+func TestOwnAddressesAreThoseOfThisMachineAlone(t *testing.T) {
+	a := netip.MustParseAddr
+	units := []vrrp.UnitStatus{
+		{Instances: []vrrp.InstanceStatus{{Source: a("192.0.2.1")}, {Source: a("fe80::1")}, {}}},
+		{Instances: []vrrp.InstanceStatus{{Source: a("192.0.2.1")}, {Source: a("192.0.2.100")}}},
+	}
+	virtual := map[string][]netip.Addr{"eth0": {a("192.0.2.100")}}
+	got, want := ownAddresses(a("198.51.100.1"), units, virtual), []netip.Addr{a("192.0.2.1"), a("198.51.100.1")}
+	if !slices.Equal(got, want) {
+		t.Errorf("ownAddresses = %v, want %v", got, want)
+	}
+	if got := ownAddresses(netip.Addr{}, nil, nil); len(got) > 0 {
+		t.Errorf("without a cluster and units: %v, want none", got)
 	}
 }

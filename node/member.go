@@ -147,6 +147,7 @@ func runMember(ctx context.Context, o Options) error {
 	parts.Start(ctx, nil, m.near.Probe)
 	parts.Start(ctx, nil, m.plane.Run)
 	parts.Start(ctx, nil, m.near.Run)
+	parts.Start(ctx, nil, m.watchForCopies)
 	parts.Start(ctx, nil, m.signals)
 	o.notifySystemd(systemdReady)
 	select {

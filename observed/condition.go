@@ -3,7 +3,10 @@ package observed
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
+
+	"github.com/hacluster/hacluster/splitbrain"
 )
 
 // These are the alerts about a node itself, which no rule of splitbrain raises.
@@ -34,6 +37,18 @@ func IdentityCopied(node string, from net.Addr, now time.Time) Alert {
 		Summary:  fmt.Sprintf("a machine at %s has a copy of the identity of %s; it was not let in", host, node),
 		Evidence: []string{"tls: a call from " + from.String() + " with this node's own certificate"},
 		Next:     "stop haclusterd there, empty its data directory, and join it with a token and a name of its own",
+		Since:    now,
+	}
+}
+
+// AddressCopied is the alert about a machine that answers for an address of the node
+// itself. A haclusterd there refuses to start as the node.
+func AddressCopied(node string, own netip.Addr, iface string, mac splitbrain.MAC, now time.Time) Alert {
+	return Alert{
+		ID: "duplicate_address/" + node + "/" + own.String(), Code: string(splitbrain.DuplicateAddress), Severity: Critical, Node: node, Peer: mac.String(),
+		Summary:  fmt.Sprintf("a machine with %v answers for %v, the own address of %s on %s", mac, own, node, iface),
+		Evidence: []string{fmt.Sprintf("arp: %v on %s is answered by %v", own, iface, mac)},
+		Next:     "find that machine by its port on the switch, and give it an address of its own; until then a haclusterd on " + node + " that is stopped does not start again",
 		Since:    now,
 	}
 }
