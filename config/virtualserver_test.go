@@ -251,11 +251,12 @@ virtual_server group G {
 	var got []string
 	v := cfg.VirtualServers[0]
 	for s := range v.Services(cfg.ServerGroups[0]) {
-		line := s.String()
+		var line strings.Builder
+		line.WriteString(s.String())
 		for _, r := range v.RealServers {
-			line += " " + s.Server(r.Address, r.Forward).String()
+			line.WriteString(" " + s.Server(r.Address, r.Forward).String())
 		}
-		got = append(got, line)
+		got = append(got, line.String())
 	}
 	want := []string{
 		"TCP 192.0.2.1:80 10.0.0.1:80 10.0.0.2:82 10.0.0.3:80",
