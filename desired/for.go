@@ -25,6 +25,7 @@ func For(cfg *config.Config) State {
 		Alerts:    alerts(cfg.Cluster.Alerts),
 		Addresses: addresses(cfg.Addresses, cfg.Global.DefaultInterface),
 		Routes:    routes(cfg.Routes),
+		Balance:   balance(cfg),
 	}
 	instances := make(map[string]config.Instance, len(cfg.Instances))
 	for _, in := range cfg.Instances {

@@ -18,6 +18,7 @@ type State struct {
 	Routes    []vrrp.Route   // present regardless of any state
 	Mesh      Mesh
 	Alerts    Alerts
+	Balance   Balance
 }
 
 // Daemon is what concerns the process as a whole.
