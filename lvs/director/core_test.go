@@ -312,10 +312,11 @@ func TestAReplacedCheckBeginsAsItsServerIs(t *testing.T) {
 }
 
 func TestServersStandWhereTheServicesPortIsUnlessTheyAreTranslated(t *testing.T) {
-	s := web(1, 1)
+	s := web(1, 1, 1)
 	mark := lvs.Key{Mark: 7, MarkFamily: lvs.IPv4}
 	s.Keys = []lvs.Key{address(1, 80), address(2, 443), mark}
 	s.Servers[1].Method = lvs.DR
+	s.Servers[2].Address = netip.AddrPortFrom(s.Servers[2].Address.Addr(), 0)
 	d := newDesk(s)
 	var got []string
 	for _, service := range d.pools[0].wanted {
@@ -324,9 +325,9 @@ func TestServersStandWhereTheServicesPortIsUnlessTheyAreTranslated(t *testing.T)
 		}
 	}
 	want := []string{
-		"tcp 192.0.2.1:80: NAT 10.0.0.1:80", "tcp 192.0.2.1:80: DR 10.0.0.2:80",
-		"tcp 192.0.2.2:443: NAT 10.0.0.1:80", "tcp 192.0.2.2:443: DR 10.0.0.2:443",
-		"fwmark 7 ipv4: NAT 10.0.0.1:80", "fwmark 7 ipv4: DR 10.0.0.2:80",
+		"tcp 192.0.2.1:80: NAT 10.0.0.1:80", "tcp 192.0.2.1:80: DR 10.0.0.2:80", "tcp 192.0.2.1:80: NAT 10.0.0.3:80",
+		"tcp 192.0.2.2:443: NAT 10.0.0.1:80", "tcp 192.0.2.2:443: DR 10.0.0.2:443", "tcp 192.0.2.2:443: NAT 10.0.0.3:443",
+		"fwmark 7 ipv4: NAT 10.0.0.1:80", "fwmark 7 ipv4: DR 10.0.0.2:80", "fwmark 7 ipv4: NAT 10.0.0.3:0",
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("wanted (-want +got):\n%s", diff)

@@ -61,10 +61,10 @@ func (s *Service) spread(servers []lvs.Server) []lvs.Service {
 	return services
 }
 
-// place is where a service has a server: what leaves the port of a packet alone
-// has the service's.
+// place is where a service has a server: one without a port, and one that gets
+// packets with the port that they have, has the service's.
 func place(server lvs.Server, k lvs.Key) netip.AddrPort {
-	if server.Method == lvs.NAT || k.Mark != 0 {
+	if k.Mark != 0 || server.Method == lvs.NAT && server.Address.Port() != 0 {
 		return server.Address
 	}
 	return netip.AddrPortFrom(server.Address.Addr(), k.Address.Port())
