@@ -8,40 +8,79 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain/probe"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
-// alone is how the cluster asks whether another machine has this node's address
-// (F30). Nil, nobody asks, in a worker that follows another one: the supervisor has
-// run since before, and whoever has the address as well came later.
+// alone is how the cluster asks whether another machine has this node's own address
+// (F30). Nil, nobody asks.
 func (o *Options) alone() func(netip.Addr, store.Revision) error {
-	if o.Supervisor.Heir() || o.Supervisor.AfterDeath() {
+	if o.follows() {
 		return nil
 	}
 	return func(own netip.Addr, ran store.Revision) error {
-		err := probe.FindDuplicate(own)
-		_, found := errors.AsType[*probe.DuplicateError](err)
-		switch {
-		case err == nil:
-		case !found:
-			o.Log.Warn("not known whether another machine has this node's address", "err", err)
-		case isVirtual(own, ran.Text, o.Name):
-			o.Log.Info("this node's address is a virtual one, and another machine holds it", "addr", own)
-		default:
-			return fmt.Errorf("%w: one of the two is a copy, and this one came second; switch the copy off, or empty its %s, give it an address of its own, and join it with a token and a name of its own", err, o.DataDir)
+		err := o.findCopy(own, func() bool { return isVirtual(own, ran.Text, o.Name) })
+		if err != nil {
+			err = fmt.Errorf("%w, or empty its %s, give it an address of its own, and join it with a token and a name of its own", err, o.DataDir)
 		}
-		return nil
+		return err
 	}
 }
 
-// isVirtual reports whether an address is one of the units' in a document: while its
-// owner (priority 255) is away, another member holds it rightly.
+// aloneWith asks the same of all addresses from which the units of a state would
+// speak: two equal machines would both stay MASTER.
+func (o *Options) aloneWith(state desired.State) error {
+	if o.follows() {
+		return nil
+	}
+	source, virtual := examine.SourceIn(state), state.VirtualAddresses()
+	var own []netip.Addr
+	for _, u := range state.Units {
+		for i := range u.Spec.Instances {
+			own = append(own, source(&u.Spec.Instances[i]))
+		}
+	}
+	slices.SortFunc(own, netip.Addr.Compare)
+	var asking errgroup.Group
+	for _, a := range slices.Compact(own) {
+		asking.Go(func() error { return o.findCopy(a, func() bool { return listed(virtual, a) }) })
+	}
+	if err := asking.Wait(); err != nil {
+		return fmt.Errorf("%w, or give it an address of its own", err)
+	}
+	return nil
+}
+
+// follows reports whether this process goes on where another one stopped or died: the
+// supervisor has run since before, and whoever has an address as well came later.
+func (o *Options) follows() bool { return o.Supervisor.Heir() || o.Supervisor.AfterDeath() }
+
+// findCopy is an error where another machine has an address of this one, other than a
+// virtual one: while the owner of that is away, somebody else holds it rightly.
+func (o *Options) findCopy(own netip.Addr, virtual func() bool) error {
+	err := probe.FindDuplicate(own)
+	_, found := errors.AsType[*probe.DuplicateError](err)
+	switch {
+	case err == nil:
+	case !found:
+		o.Log.Warn("not known whether another machine has this node's address", "err", err)
+	case virtual():
+		o.Log.Info("this node's address is a virtual one, and another machine holds it", "addr", own)
+	default:
+		return fmt.Errorf("%w: one of the two is a copy, and this one came second; switch the copy off", err)
+	}
+	return nil
+}
+
+// isVirtual reports whether an address is one of the units' in a document.
 func isVirtual(own netip.Addr, text, node string) bool {
 	cfg, _ := config.CompileWith(syntax.Parse("", text), config.Options{Node: node})
 	return listed(desired.For(cfg).VirtualAddresses(), own)

@@ -53,6 +53,9 @@ func runStandalone(ctx context.Context, o Options) error {
 	defer lock.Close()
 	s := &standalone{o: o}
 	state, text, err := s.load()
+	if err == nil {
+		err = o.aloneWith(state)
+	}
 	if err != nil {
 		return err
 	}

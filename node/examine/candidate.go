@@ -3,6 +3,7 @@ package examine
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hacluster/hacluster/desired"
@@ -20,7 +21,7 @@ func (e *Examiner) PlanFor(file, text string) (preflight.Plan, error) {
 	if err != nil {
 		return preflight.Plan{}, err
 	}
-	plan := preflight.Plan{Node: e.Node, Networks: networks(state, primary), Window: preflight.ShortWindow, Findings: e.machine(state)}
+	plan := preflight.Plan{Node: e.Node, Networks: networks(state, SourceIn(state)), Window: preflight.ShortWindow, Findings: e.machine(state)}
 	// A router with our number most likely has our interval as well.
 	for _, u := range state.Units {
 		for _, i := range u.Spec.Instances {
@@ -39,27 +40,36 @@ func (e *Examiner) would(file, text string) (desired.State, error) {
 	return desired.For(cfg), nil
 }
 
-// primary is the address from which an instance would send: see vrrp's sourceOf.
-func primary(i *vrrp.InstanceSpec) netip.Addr {
-	if i.Wire.Source.IsValid() {
-		return i.Wire.Source
-	}
-	ifi, err := net.InterfaceByName(i.Interface)
-	if err != nil {
-		return netip.Addr{} // which the machine's findings say
-	}
-	addrs, err := ifi.Addrs()
-	if err != nil {
+// SourceIn says from which address an instance of a state would send, as vrrp finds
+// it out: not from a virtual one, unless it is its owner. The zero address: there is
+// none now.
+func SourceIn(state desired.State) func(*vrrp.InstanceSpec) netip.Addr {
+	virtual := state.VirtualAddresses()
+	return func(i *vrrp.InstanceSpec) netip.Addr {
+		if i.Wire.Source.IsValid() {
+			return i.Wire.Source
+		}
+		ifi, err := net.InterfaceByName(i.Interface)
+		if err != nil {
+			return netip.Addr{} // which the machine's findings say
+		}
+		addrs, err := ifi.Addrs()
+		if err != nil {
+			return netip.Addr{}
+		}
+		for _, text := range addrs {
+			p, err := netip.ParsePrefix(text.String())
+			if err != nil {
+				continue
+			}
+			a := p.Addr()
+			if i.Priority != vrrp.Owner && slices.Contains(virtual[i.Interface], a) {
+				continue // ours while master only
+			}
+			if i.Family == vrrp.IPv4 && a.Is4() || i.Family == vrrp.IPv6 && a.Is6() && a.IsLinkLocalUnicast() {
+				return a
+			}
+		}
 		return netip.Addr{}
 	}
-	for _, text := range addrs {
-		p, err := netip.ParsePrefix(text.String())
-		if err != nil {
-			continue
-		}
-		if a := p.Addr(); i.Family == vrrp.IPv4 && a.Is4() || i.Family == vrrp.IPv6 && a.Is6() && a.IsLinkLocalUnicast() {
-			return a
-		}
-	}
-	return netip.Addr{}
 }
