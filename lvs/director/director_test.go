@@ -366,14 +366,14 @@ func TestStatusSaysWhatIsUpSinceWhenAndWhy(t *testing.T) {
 		director.AddConnections(services, states)
 		var got strings.Builder
 		for _, s := range services {
-			fmt.Fprintf(&got, "%s quorum %v since %v, weight %d of %d\n", s.Name, s.Quorum, s.Since.Sub(start), s.Weight, s.Keep)
+			fmt.Fprintf(&got, "%s %s quorum %v since %v, weight %d of %d: %s\n", s.Name, s.Scheduler, s.Quorum, s.Since.Sub(start), s.Weight, s.Keep, s.Reason)
 			for _, r := range s.Servers {
-				fmt.Fprintf(&got, "%v up %v since %v, active %d: %s\n", r.Address, r.Up, r.Since.Sub(start), r.Connections.Active, r.Reason)
+				fmt.Fprintf(&got, "%v weight %d of %d, up %v since %v, active %d: %s\n", r.Address, r.Weight, r.Configured, r.Up, r.Since.Sub(start), r.Connections.Active, r.Reason)
 			}
 		}
-		want := `web quorum true since 2s, weight 1 of 1
-10.0.0.1:80 up false since 1s, active 0: ASKED web1: up false
-10.0.0.2:80 up true since 2s, active 3: ASKED web2: up true
+		want := `web wlc quorum true since 2s, weight 1 of 1: the servers that are up have weight 1, quorum is 1
+10.0.0.1:80 weight 1 of 1, up false since 1s, active 0: ASKED web1: up false
+10.0.0.2:80 weight 1 of 1, up true since 2s, active 3: ASKED web2: up true
 `
 		if diff := cmp.Diff(want, got.String()); diff != "" {
 			t.Errorf("status (-want +got):\n%s", diff)

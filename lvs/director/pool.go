@@ -64,16 +64,20 @@ func (p *pool) step(now time.Time) (changes []Change, changed bool) {
 
 // change says whether there is quorum by now.
 func (p *pool) change(now time.Time) Change {
-	weight := p.weight()
-	reason := fmt.Sprintf("the servers that are up have weight %d, quorum is %d", weight, p.spec.quorum())
-	if p.spec.Hysteresis > 0 {
-		reason += fmt.Sprintf(" with hysteresis %d", p.spec.Hysteresis)
-	}
-	c := Change{Kind: QuorumGained, Service: p.spec.Name, Weight: weight, Reason: reason, Alert: p.spec.Alert, Script: p.spec.QuorumUp, At: now}
+	c := Change{Kind: QuorumGained, Service: p.spec.Name, Weight: p.weight(), Reason: p.reason(), Alert: p.spec.Alert, Script: p.spec.QuorumUp, At: now}
 	if !p.quorum {
 		c.Kind, c.Script = QuorumLost, p.spec.QuorumDown
 	}
 	return c
+}
+
+// reason is what it rests on that there is quorum or none.
+func (p *pool) reason() string {
+	reason := fmt.Sprintf("the servers that are up have weight %d, quorum is %d", p.weight(), p.spec.quorum())
+	if p.spec.Hysteresis > 0 {
+		reason += fmt.Sprintf(" with hysteresis %d", p.spec.Hysteresis)
+	}
+	return reason
 }
 
 // render writes anew what is wanted, and reports whether it is something else.

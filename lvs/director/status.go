@@ -9,11 +9,14 @@ import (
 
 // ServiceStatus is how a service stands.
 type ServiceStatus struct {
-	Name string
-	Keys []lvs.Key
-	// Quorum is whether there is quorum, and Since when it was gained or lost.
+	Name      string
+	Keys      []lvs.Key
+	Scheduler string
+	// Quorum is whether there is quorum, Since when it was gained or lost, and
+	// Reason what that rests on now.
 	Quorum bool
 	Since  time.Time
+	Reason string
 	// Weight is that of all servers that are up, Gain what it must reach for quorum
 	// to be gained, and Keep for it not to be lost.
 	Weight, Gain, Keep uint64
@@ -24,7 +27,8 @@ type ServiceStatus struct {
 
 // ServerStatus is how a real server stands.
 type ServerStatus struct {
-	lvs.Server // its Weight is the one that it has when it is used
+	lvs.Server        // its Weight is the one that it has when it is used
+	Configured uint32 // its weight by the configuration
 	Up         bool
 	Known      bool // checks decided it; false: some of them are not made yet
 	Since      time.Time
@@ -67,8 +71,8 @@ func (c *core) status() []ServiceStatus {
 	for i, p := range c.pools {
 		quorum, hysteresis := p.spec.quorum(), uint64(p.spec.Hysteresis)
 		s := ServiceStatus{
-			Name: p.spec.Name, Keys: p.spec.Keys,
-			Quorum: p.quorum, Since: p.since,
+			Name: p.spec.Name, Keys: p.spec.Keys, Scheduler: p.spec.Scheduler,
+			Quorum: p.quorum, Since: p.since, Reason: p.reason(),
 			Weight: p.weight(), Gain: quorum + hysteresis, Keep: quorum - hysteresis,
 			Suspended: p.spec.suspended(c.held),
 		}
@@ -76,7 +80,7 @@ func (c *core) status() []ServiceStatus {
 			s.Sorry = p.spec.Sorry.Address
 		}
 		for _, r := range p.servers {
-			server := ServerStatus{Server: r.spec.Server, Up: r.up, Known: r.known(), Since: r.since, Reason: r.reason()}
+			server := ServerStatus{Server: r.spec.Server, Configured: r.spec.Weight, Up: r.up, Known: r.known(), Since: r.since, Reason: r.reason()}
 			server.Weight = r.weight
 			s.Servers = append(s.Servers, server)
 		}
