@@ -29,6 +29,8 @@ var reads = map[string]bool{
 	pb.IncidentsService_List_FullMethodName:   true,
 	pb.IncidentsService_Get_FullMethodName:    true,
 	pb.IncidentsService_Replay_FullMethodName: true,
+	pb.ServicesService_List_FullMethodName:    true,
+	pb.ServicesService_Watch_FullMethodName:   true,
 }
 
 func mayCall(ctx context.Context, method string) error {

@@ -102,7 +102,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		func() { pb.RegisterAlertsServiceServer(g, alertsService{}) }, func() { pb.RegisterConfigServiceServer(g, configService{}) },
 		func() { pb.RegisterHandoverServiceServer(g, handoverService{}) },
 		func() { pb.RegisterDisarmServiceServer(g, disarmService{}) }, func() { pb.RegisterIncidentsServiceServer(g, incidentsService{}) },
-		func() { pb.RegisterDoctorServiceServer(g, doctorService{}) },
+		func() { pb.RegisterDoctorServiceServer(g, doctorService{}) }, func() { pb.RegisterServicesServiceServer(g, servicesService{}) },
 	} {
 		register()
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/splitbrain"
@@ -48,6 +49,9 @@ type Options struct {
 	// Decisions are what this node decided around an incident, as far as it has
 	// kept that.
 	Decisions func(*incident.Story) ([]*splitbrain.Traced, error)
+	// Services are the virtual services that this node runs, as it sees them, with
+	// their connections. Nil: it runs none.
+	Services func(ctx context.Context) ([]director.ServiceStatus, error)
 	// Restart begins a planned restart of the daemon.
 	Restart func() error
 	// Standalone gives the text that a standalone daemon runs.

@@ -21,6 +21,7 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/internal/preflight"
+	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
@@ -51,13 +52,15 @@ type lan struct {
 	deafFor  int    // in so many examinations of any node
 	examined int
 	joins    string // is no member yet
+	witness  string
 	mu       sync.Mutex
 	state    cluster.State
 	history  []store.Revision
 	nodes    map[string]*node
 	disarm   *disarm.Machine // of all nodes
 	stories  []incident.Story
-	traced   map[string][]*splitbrain.Traced // by node
+	traced   map[string][]*splitbrain.Traced     // by node
+	services map[string][]director.ServiceStatus // by node
 }
 
 // node is one member with its Server.
@@ -96,6 +99,7 @@ func (l *lan) add(t *testing.T, name string) *node {
 		Hub: n.hub, Runner: n, Arbiter: n, Examiner: n, Cluster: n, Revisions: func() Revisions { return l },
 		Apply: l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
 		Decisions: func(*incident.Story) ([]*splitbrain.Traced, error) { return l.traced[name], nil },
+		Services:  func(context.Context) ([]director.ServiceStatus, error) { return l.services[name], nil },
 	})
 	// The members' side of the API, without TLS.
 	pipe := bufconn.Listen(1 << 16)
@@ -179,7 +183,11 @@ func (n *node) Status() cluster.Status {
 func (n *node) Members() []store.Member {
 	var out []store.Member
 	for name := range n.lan.nodes {
-		out = append(out, store.Member{Name: name, Role: store.RoleVoter})
+		role := store.RoleVoter
+		if name == n.lan.witness {
+			role = store.RoleWitness
+		}
+		out = append(out, store.Member{Name: name, Role: role})
 	}
 	return out
 }

@@ -83,6 +83,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	pb.RegisterDisarmServiceServer(g, disarmService{s: s})
 	pb.RegisterDoctorServiceServer(g, doctorService{s: s})
 	pb.RegisterIncidentsServiceServer(g, incidentsService{s: s})
+	pb.RegisterServicesServiceServer(g, servicesService{s: s})
 
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -106,6 +107,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	pb.RegisterEventsServiceServer(r, eventsService{s: s})
 	pb.RegisterAlertsServiceServer(r, alertsService{s: s})
 	pb.RegisterIncidentsServiceServer(r, incidentsService{s: s})
+	pb.RegisterServicesServiceServer(r, servicesService{s: s})
 }
 
 // waiting says that this node is in no cluster, but could be.

@@ -1,0 +1,181 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/internal/kclock"
+	"github.com/hacluster/hacluster/lvs/director"
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+// servicesAnswers is how long a node may take to tell of its services, which may
+// be ten thousand. One that is not heard has silentAnswers.
+const servicesAnswers = 2 * time.Second
+
+type servicesService struct {
+	pb.UnimplementedServicesServiceServer
+	s *Server
+}
+
+// List implements pb.ServicesServiceServer.
+func (v servicesService) List(ctx context.Context, req *pb.ListServicesRequest) (*pb.Services, error) {
+	if req.GetLocal() {
+		return v.s.ownServices(ctx, req.GetName()), nil
+	}
+	return v.s.allServices(ctx, req.GetName())
+}
+
+// Watch implements pb.ServicesServiceServer.
+func (v servicesService) Watch(req *pb.WatchServicesRequest, stream grpc.ServerStreamingServer[pb.Services]) error {
+	interval := time.Duration(req.GetIntervalMs()) * time.Millisecond
+	if interval == 0 {
+		interval = time.Second
+	}
+	for {
+		all, err := v.s.allServices(stream.Context(), req.GetName())
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(all); err != nil {
+			return err
+		}
+		if !kclock.Sleep(stream.Context(), max(interval, 100*time.Millisecond)) {
+			return nil
+		}
+	}
+}
+
+// allServices asks every member, and judges.
+func (s *Server) allServices(ctx context.Context, name string) (*pb.Services, error) {
+	all := mergeServices(s.askServices(ctx, name))
+	all.Time, all.Observer = timeToProto(time.Now()), s.o.Node
+	if name != "" && len(all.Services) == 0 {
+		return nil, notFound("haclusterctl services lists all", "there is no virtual service %s%s", name, silent(all.Nodes))
+	}
+	return all, nil
+}
+
+// askServices asks this node and all other members at once, but for witnesses,
+// which hold nothing. Of who does not answer it has the reason.
+func (s *Server) askServices(ctx context.Context, name string) []*pb.Services {
+	nodes := []string{s.o.Node}
+	if s.member() == nil {
+		nodes = names(slices.DeleteFunc(slices.Clone(s.o.Cluster.Members()), func(m store.Member) bool { return m.Role == store.RoleWitness }))
+	}
+	slices.Sort(nodes)
+	answers := make([]*pb.Services, len(nodes))
+	var wg sync.WaitGroup
+	for i, node := range nodes {
+		wg.Go(func() { // ends with the answer, or with its time
+			if node == s.o.Node {
+				answers[i] = s.ownServices(ctx, name)
+			} else {
+				answers[i] = s.servicesOf(ctx, node, name)
+			}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// servicesOf asks another member; its answer comes in this node's time.
+func (s *Server) servicesOf(ctx context.Context, node, name string) *pb.Services {
+	patience := silentAnswers
+	var options []grpc.CallOption
+	if s.isHeard(node) {
+		patience = servicesAnswers
+		options = append(options, grpc.WaitForReady(true)) // its connection may not stand yet
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	conn, err := s.o.Cluster.Conn(node)
+	if err != nil {
+		return unanswered(node, err.Error())
+	}
+	answer, err := pb.NewServicesServiceClient(conn).List(ctx, &pb.ListServicesRequest{Name: name, Local: true}, options...)
+	switch {
+	case status.Code(err) == codes.Unimplemented:
+		return unanswered(node, "its version does not know virtual services")
+	case err != nil && !s.isHeard(node):
+		return unanswered(node, "it is not heard")
+	case status.Code(err) == codes.DeadlineExceeded:
+		return unanswered(node, "no answer within "+patience.String())
+	case err != nil:
+		return unanswered(node, plain(err))
+	}
+	picture, _ := s.o.Hub.Latest()
+	if n, ok := picture.Node(node); ok && n.ClockAhead != nil {
+		shiftServices(answer, -*n.ClockAhead)
+	}
+	return answer
+}
+
+// unanswered stands for the answer of a node that gave none.
+func unanswered(node, why string) *pb.Services {
+	return &pb.Services{Nodes: []*pb.ServicesNode{{Name: node, Why: why}}}
+}
+
+// ownServices are those that this node runs, as it sees them.
+func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
+	ctx, cancel := context.WithTimeout(ctx, servicesAnswers)
+	defer cancel()
+	node := &pb.ServicesNode{Name: s.o.Node, Answered: true}
+	if s.o.Services == nil {
+		node.Why = "it runs no load balancer: no virtual_server is configured for it, or its daemon does not run them"
+		return &pb.Services{Nodes: []*pb.ServicesNode{node}}
+	}
+	list, err := s.o.Services(ctx)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return unanswered(s.o.Node, "its load balancer does not answer within "+servicesAnswers.String())
+	case err != nil:
+		return unanswered(s.o.Node, err.Error())
+	case len(list) == 0:
+		node.Why = "no virtual_server is configured for it"
+	}
+	own := &pb.Services{Nodes: []*pb.ServicesNode{node}}
+	for i := range list {
+		if isService(&list[i], name) {
+			own.Services = append(own.Services, serviceToProto(s.o.Node, &list[i]))
+		}
+	}
+	return own
+}
+
+// isService says whether a service is asked for: by its name or by an address,
+// with or without port and protocol.
+func isService(s *director.ServiceStatus, name string) bool {
+	if name == "" || s.Name == name {
+		return true
+	}
+	for _, k := range s.Keys {
+		if k.String() == name || k.Mark == 0 && (k.Address.String() == name || k.Address.Addr().String() == name) {
+			return true
+		}
+	}
+	return false
+}
+
+// silent names the nodes that did not answer; empty when all did.
+func silent(nodes []*pb.ServicesNode) string {
+	var list []string
+	for _, n := range nodes {
+		if !n.GetAnswered() {
+			list = append(list, n.GetName()+" did not answer: "+n.GetWhy())
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(list, "; ")
+}

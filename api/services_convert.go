@@ -1,0 +1,57 @@
+package api
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/hacluster/hacluster/lvs/director"
+	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
+)
+
+func serviceToProto(node string, s *director.ServiceStatus) *pb.Service {
+	out := &pb.Service{Name: s.Name, Scheduler: s.Scheduler, Views: []*pb.ServiceView{{
+		Node: node, Quorum: s.Quorum, Since: timeToProto(s.Since), Reason: s.Reason,
+		Weight: s.Weight, Gain: s.Gain, Keep: s.Keep, Suspended: s.Suspended,
+	}}}
+	if s.Sorry.IsValid() {
+		out.Views[0].Sorry = s.Sorry.String()
+	}
+	for _, k := range s.Keys {
+		out.Keys = append(out.Keys, k.String())
+	}
+	for i := range s.Servers {
+		r := &s.Servers[i]
+		view := &pb.RealServerView{
+			Node: node, Up: r.Up, Known: r.Known, Since: timeToProto(r.Since), Reason: r.Reason,
+			ConfiguredWeight: r.Configured, ActiveConnections: r.Connections.Active,
+			InactiveConnections: r.Connections.Inactive, PersistentConnections: r.Connections.Persistent,
+		}
+		if r.Up && !s.Sorry.IsValid() {
+			view.Weight = r.Weight
+		}
+		out.Servers = append(out.Servers, &pb.RealServer{Address: r.Address.String(), Method: r.Method.String(), Views: []*pb.RealServerView{view}})
+	}
+	return out
+}
+
+// shiftServices moves all times of an answer.
+func shiftServices(answer *pb.Services, by time.Duration) {
+	for _, s := range answer.GetServices() {
+		for _, v := range s.GetViews() {
+			v.Since = shifted(v.GetSince(), by)
+		}
+		for _, r := range s.GetServers() {
+			for _, v := range r.GetViews() {
+				v.Since = shifted(v.GetSince(), by)
+			}
+		}
+	}
+}
+
+func shifted(t *timestamppb.Timestamp, by time.Duration) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(t.AsTime().Add(by))
+}
