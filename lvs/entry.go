@@ -3,7 +3,10 @@ package lvs
 import (
 	"cmp"
 	"net/netip"
+	"path/filepath"
 	"strings"
+
+	"github.com/hacluster/hacluster/internal/journal"
 )
 
 // Entry is one thing in the kernel's table: a service, a server of one, or a
@@ -66,3 +69,10 @@ type Owned map[Entry]bool
 //   - tcp 192.0.2.1:80
 //   - tcp 192.0.2.1:80 server 10.0.0.1:80
 const journalName = "ipvs"
+
+// Left reports whether an earlier process with this run directory may have left
+// something in the kernel's table.
+func Left(runDir string) bool {
+	j, err := journal.Open(filepath.Join(runDir, journalName), parseEntry)
+	return err != nil || len(j.Set()) > 0
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/node/balance"
 	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/node/membership"
 	"github.com/hacluster/hacluster/node/neighbours"
@@ -41,6 +42,7 @@ type member struct {
 	view    *observed.View
 	cluster *cluster.Cluster
 	plane   *plane.Plane
+	lb      *balance.Balancer
 	will    *will.Will
 	legacy  legacy // of the process before; its Life is of memberships' goroutine only
 	runner  *runner.Runner
@@ -56,6 +58,8 @@ func runMember(ctx context.Context, o Options) error {
 	m := &member{o: o, log: o.Log, will: will.New(o.Log, o.Supervisor), traces: incident.NewTraces(o.Log, o.RunDir), legacy: legacyOf(o)}
 	m.view = observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
+	m.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: m.view.Record, Alert: m.view.Alert})
+
 	advertise, err := cluster.AdvertiseAddr(o.Listen, o.Advertise)
 	if err != nil {
 		return err
@@ -66,7 +70,7 @@ func runMember(ctx context.Context, o Options) error {
 		Log: o.Log, Node: o.Name, View: m.view, Runs: func(rev store.Revision, state desired.State) {
 			m.with(func(s *membership.Membership) { s.RevisionRuns(rev, state) })
 		},
-		Apply:   func(ctx context.Context, state desired.State) error { return m.plane.Apply(ctx, state) },
+		Apply:   func(ctx context.Context, state desired.State) error { return apply(ctx, m.plane, m.lb, state) },
 		Witness: func() bool { return m.cluster.Status().Role == store.RoleWitness },
 	})
 	refresh := &observed.Refresher{
@@ -145,6 +149,7 @@ func runMember(ctx context.Context, o Options) error {
 	goodbye := func() { m.with((*membership.Membership).SayGoodbye) }
 	parts.Start(ctx, goodbye, m.memberships)
 	parts.Start(ctx, nil, m.near.Probe)
+	parts.Start(ctx, nil, m.lb.Run) // ends when no client comes any more
 	parts.Start(ctx, nil, m.plane.Run)
 	parts.Start(ctx, nil, m.near.Run)
 	parts.Start(ctx, nil, m.watchForCopies)
@@ -269,6 +274,7 @@ func (m *member) newMachines() []store.Machine {
 // unitsChanged runs on the engine's goroutine.
 func (m *member) unitsChanged(units []vrrp.UnitStatus) {
 	m.with(func(s *membership.Membership) { s.UnitsChanged(units) })
+	m.lb.Units(units)
 	m.view.Units(units)
 }
 

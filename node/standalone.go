@@ -15,6 +15,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/node/balance"
 	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/node/plane"
 	"github.com/hacluster/hacluster/node/will"
@@ -26,6 +27,7 @@ import (
 type standalone struct {
 	o     Options
 	plane *plane.Plane
+	lb    *balance.Balancer
 	runs  atomic.Pointer[document] // nil: none does yet
 }
 
@@ -77,10 +79,12 @@ func runStandalone(ctx context.Context, o Options) error {
 		Standalone: func() (file, text string) { return o.Standalone, s.now().text },
 	})
 	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })
+	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert})
 	s.plane, err = plane.New(plane.Options{
 		Log: o.Log, RunDir: o.RunDir, Supervisor: o.Supervisor, Will: will.New(o.Log, o.Supervisor), Alerts: alerts,
 		Legacy: legacyOf(o).Legacy, Inherited: len(o.Inherited) > 0,
-		Publish: v.Units, Observe: func(vrrp.Observation) {}, Moved: v.Moved, Alert: v.Alert,
+		Publish: func(units []vrrp.UnitStatus) { s.lb.Units(units); v.Units(units) },
+		Observe: func(vrrp.Observation) {}, Moved: v.Moved, Alert: v.Alert,
 	})
 	if err != nil {
 		return err
@@ -88,6 +92,7 @@ func runStandalone(ctx context.Context, o Options) error {
 	parts, ctx := stages.New(ctx)
 	parts.Start(ctx, nil, func(ctx context.Context) error { return server.Serve(ctx, socket) })
 	parts.Start(ctx, nil, alerts.Run)
+	parts.Start(ctx, nil, s.lb.Run) // ends when no client comes any more
 	parts.Start(ctx, nil, s.plane.Run)
 	parts.Start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
 	select {
@@ -104,7 +109,7 @@ func runStandalone(ctx context.Context, o Options) error {
 
 // serve runs the document and answers signals.
 func (s *standalone) serve(ctx context.Context, state desired.State, text string) error {
-	if err := s.plane.Apply(ctx, state); err != nil {
+	if err := apply(ctx, s.plane, s.lb, state); err != nil {
 		return err
 	}
 	s.runs.Store(&document{state, text})
@@ -127,7 +132,7 @@ func (s *standalone) serve(ctx context.Context, state desired.State, text string
 func (s *standalone) reload(ctx context.Context) {
 	state, text, err := s.load()
 	if err == nil {
-		err = s.plane.Apply(ctx, state)
+		err = apply(ctx, s.plane, s.lb, state)
 	}
 	if err != nil {
 		s.o.Log.Error("reload refused, the configuration stays as it was", "file", s.o.Standalone, "err", err)

@@ -155,6 +155,7 @@ const (
 	AlertChanged   EventKind = "alert"    // To is open or resolved; Reason is the summary
 	HandoverAsked  EventKind = "handover" // From and To are nodes
 	DaemonChanged  EventKind = "daemon"   // To is started, stopping
+	ServiceChanged EventKind = "service"  // Unit is a virtual service, Instance its real server or empty; To is up, down, ...
 	VerdictChanged EventKind = "verdict"  // To is Verified or not: who answers after a change of holder
 )
 

@@ -1,0 +1,172 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/hacluster/hacluster/internal/run"
+	"github.com/hacluster/hacluster/internal/stages"
+	"github.com/hacluster/hacluster/lvs"
+	"github.com/hacluster/hacluster/lvs/check"
+	"github.com/hacluster/hacluster/lvs/director"
+	"github.com/hacluster/hacluster/lvs/ipvs"
+	"github.com/hacluster/hacluster/vrrp"
+)
+
+// session is the load balancer over an open table, until its end.
+type session struct {
+	o        Options
+	ctx      context.Context // done when it shall end, or a part has failed
+	ended    <-chan struct{} // of ctx
+	parts    *stages.Stages
+	kernel   Kernel
+	table    *lvs.Reconciler
+	director *director.Director
+	scripts  *run.Queue
+
+	clearing atomic.Bool   // nothing is wanted any more
+	cleared  chan struct{} // gets one token when the table holds nothing of ours since
+
+	// What was brought last; of Balancer.Run's goroutine.
+	wanted   *Wanted
+	sync     []lvs.SyncDaemon
+	held     map[netip.Addr]bool
+	timeouts ipvs.Timeouts
+}
+
+// newSession starts everything; it directs nothing yet.
+func newSession(ctx context.Context, o Options, kernel Kernel, tell *teller) *session {
+	s := &session{o: o, kernel: kernel, scripts: run.NewQueue(o.Log.With("component", "notify")), cleared: make(chan struct{}, 1)}
+	log := o.Log.With("component", "lvs")
+	s.table = lvs.New(lvs.Options{
+		Log: log, Kernel: kernel, RunDir: o.RunDir,
+		Publish: func(st lvs.Status) {
+			tell.refused(st.Refused)
+			if s.clearing.Load() && st.Services == 0 && len(st.Draining) == 0 && st.Err == nil {
+				select {
+				case s.cleared <- struct{}{}:
+				default: // it is known already
+				}
+			}
+		},
+	})
+	s.director = director.New(director.Options{Log: log, Table: s.table, RunScript: s.scripts.Put, Tell: tell.change})
+	checks := check.NewScheduler(check.Options{Report: s.director.Report, Random: rand.Float64(), Logger: log})
+	s.parts, s.ctx = stages.New(ctx)
+	s.ended = s.ctx.Done()
+	// The first one ends last.
+	s.parts.Start(s.ctx, s.clear, s.table.Run)
+	s.parts.Start(s.ctx, nil, checks.Run)
+	s.parts.Start(s.ctx, nil, func(ctx context.Context) error { return s.director.Run(ctx, checks) })
+	return s
+}
+
+// bring makes wanted run, with the units as they are.
+func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus) {
+	master, held := roles(units)
+	sync := wanted.state.Balance.SyncDaemons(master[wanted.state.Balance.Sync.Instance])
+	for _, addr := range unmanaged(wanted) {
+		held[addr] = true
+	}
+	if !maps.Equal(held, s.held) {
+		s.held = held
+		s.director.Hold(held)
+	}
+	if wanted != s.wanted || !slices.Equal(sync, s.sync) {
+		s.wanted, s.sync = wanted, sync
+		d := wanted.desired
+		d.Sync = sync
+		s.director.Apply(d)
+	}
+	if t := timeouts(wanted); t != s.timeouts {
+		s.timeouts = t
+		if err := s.kernel.SetTimeouts(t); err != nil {
+			s.o.Log.Error("lvs_timeouts are not set", "err", err)
+		}
+	}
+}
+
+// roles are which instances are MASTER, and which addresses are held by them.
+func roles(units []vrrp.UnitStatus) (master map[string]bool, held map[netip.Addr]bool) {
+	master, held = make(map[string]bool), make(map[netip.Addr]bool)
+	for i := range units {
+		for _, inst := range units[i].Instances {
+			if inst.State != vrrp.Master {
+				continue
+			}
+			master[inst.Name] = true
+			for _, a := range inst.Addresses {
+				held[a.Addr()] = true
+			}
+		}
+	}
+	return master, held
+}
+
+// unmanaged are the addresses of services that no instance of this node brings and
+// takes: for ha_suspend they are always here.
+func unmanaged(w *Wanted) []netip.Addr {
+	virtual := make(map[netip.Addr]bool)
+	for _, addrs := range w.state.VirtualAddresses() {
+		for _, a := range addrs {
+			virtual[a] = true
+		}
+	}
+	var out []netip.Addr
+	for _, s := range w.desired.Services {
+		if !s.HASuspend {
+			continue
+		}
+		for _, k := range s.Keys {
+			if a := k.Address.Addr(); k.Mark == 0 && !virtual[a] {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// timeouts are those that are configured; the others are zero.
+func timeouts(w *Wanted) ipvs.Timeouts {
+	value := func(d *time.Duration) time.Duration {
+		if d == nil {
+			return 0
+		}
+		return *d
+	}
+	t := w.state.Balance.Timeouts
+	return ipvs.Timeouts{TCP: value(t.TCP), TCPFin: value(t.TCPFin), UDP: value(t.UDP)}
+}
+
+const (
+	// clearTimeout bounds the wait for the table to hold nothing of ours.
+	clearTimeout = 3 * time.Second
+	// scriptTimeout bounds the wait for scripts of the last changes.
+	scriptTimeout = 5 * time.Second
+)
+
+// clear takes everything out of the table. Nobody else wants anything of it any
+// more: the director has ended.
+func (s *session) clear() {
+	s.clearing.Store(true)
+	s.table.Set(lvs.Desired{})
+	select {
+	case <-s.cleared:
+	case <-time.After(clearTimeout):
+		s.o.Log.Error("virtual services may be left in the kernel", "waited", clearTimeout)
+	}
+}
+
+// end ends everything. The table holds nothing of ours when it returns.
+func (s *session) end() error {
+	err := s.parts.End(context.Cause(s.ctx))
+	last, cancel := context.WithTimeout(context.Background(), scriptTimeout)
+	defer cancel()
+	return errors.Join(err, s.scripts.Close(last), s.kernel.Close())
+}
