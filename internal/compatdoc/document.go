@@ -110,9 +110,6 @@ func outcome(k config.Keyword) string {
 
 // notes say what the table's three outcomes do not, by block and word.
 var notes = map[string]string{
-	"top virtual_server":                "**refused** until then",
-	"top virtual_server_group":          "**refused** until then",
-	"global_defs lvs_sync_daemon":       "**refused** until then",
 	"HTTP_GET fast_recovery":            "all urls are fetched in one turn",
 	"authentication auth_type":          "AH is refused",
 	"authentication auth_pass":          "shown as `***`",
