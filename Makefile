@@ -89,10 +89,10 @@ gofmt:
 	[ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 
 vet:
-	@$(GO) vet ./... && $(GO) vet -tags guest ./lvs/...
+	@$(GO) vet ./... && $(GO) vet -tags guest ./lvs/... ./e2e/balance
 
 staticcheck:
-	@$(TOOL) staticcheck ./... && $(TOOL) staticcheck -tags guest ./lvs/...
+	@$(TOOL) staticcheck ./... && $(TOOL) staticcheck -tags guest ./lvs/... ./e2e/balance
 
 gofix:
 	@$(GO) fix -diff ./...
@@ -110,8 +110,12 @@ ipvs-json:
 	@mkdir -p dist
 	@CGO_ENABLED=0 $(GO) build -o dist/boot ./e2e/lab/guest/boot
 	@CGO_ENABLED=0 $(GO) test -c -tags guest -o dist/ipvs.test ./lvs/ipvs
+	@CGO_ENABLED=0 $(GO) test -c -tags guest -o dist/balance.test ./e2e/balance
+	@CGO_ENABLED=0 $(GO) build -trimpath -o dist/balance/ ./cmd/haclusterd
 	@$(GO) tool test2json -t -p $(PKG)/lvs/ipvs \
 		dist/boot -timeout 4m dist/ipvs.test -test.v=test2json -test.timeout 3m
+	@HACLUSTER_BIN=dist/balance $(GO) tool test2json -t -p $(PKG)/e2e/balance \
+		dist/boot -timeout 2m dist/balance.test -test.v=test2json -test.timeout 90s
 
 soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (root)
 	@$(COUNT) \
