@@ -16,6 +16,8 @@ var (
 	ErrAlreadyMember = errors.New("this node is already in a cluster: run `haclusterctl leave` first")
 	// ErrLastMember says that a leave would end the cluster.
 	ErrLastMember = errors.New("this is the last member: the cluster and its history end with it; say --last to do so")
+	// ErrNotLastMember says that a leave was to end the cluster, and would not.
+	ErrNotLastMember = errors.New("this is not the last member, so the cluster would not end; leave without --last, and nothing is lost")
 	// ErrNoAdvertise says that nobody told the node its address.
 	ErrNoAdvertise = errors.New("no address for the other nodes to reach this one; give --advertise ADDRESS:PORT")
 )

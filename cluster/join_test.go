@@ -174,6 +174,9 @@ func TestLeaveRemovesTheNodeAndItsKeys(t *testing.T) {
 	leader, others := leaderOf(t, nodes...)
 	ctx := t.Context()
 
+	if _, err := leader.Leave(ctx, true); !errors.Is(err, ErrNotLastMember) {
+		t.Fatalf("Leave of one of three as the last member = %v, want ErrNotLastMember", err)
+	}
 	remaining, err := leader.Leave(ctx, false)
 	if err != nil || len(remaining) != 2 {
 		t.Fatalf("Leave of the leader = %d remaining, %v, want 2", len(remaining), err)

@@ -15,7 +15,7 @@ import (
 
 // Leave takes this node out of its cluster, deletes its keys, and returns the
 // members that remain. The last member needs last, and is refused with
-// ErrLastMember otherwise. A node that the others have removed only clears its
+// ErrLastMember otherwise; any other with last is refused with ErrNotLastMember. A node that the others have removed only clears its
 // own disk. Its errors are those of CanLeave, which leave everything as it was, and
 // *store.UnknownOutcomeError.
 func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Member, err error) {
@@ -33,6 +33,8 @@ func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Membe
 	case state == Removed:
 	case len(remaining) == 0 && !last:
 		return nil, ErrLastMember
+	case len(remaining) > 0 && last:
+		return nil, ErrNotLastMember
 	case len(remaining) == 0:
 		// Nobody is left to be told.
 	default:

@@ -174,7 +174,8 @@ type openedCluster struct {
 }
 
 // Leave lets go of the virtual addresses before the others take this node out,
-// because afterwards its adverts are a stranger's.
+// because afterwards its adverts are a stranger's. The last member has nobody to let
+// go for, and who only says that it is the last one is refused.
 func (o openedCluster) Leave(ctx context.Context, last bool) ([]store.Member, error) {
 	if last || len(o.Members()) == 1 {
 		return o.Cluster.Leave(ctx, last)
