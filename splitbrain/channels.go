@@ -39,7 +39,8 @@ func (c *Core) Observe(ev AdvertEvidence) {
 	if ev.Refused == "" {
 		u.hear(Advert{From: ev.From, Priority: ev.Priority, At: ev.At})
 	}
-	if c.ours(u, ev.From) {
+	goodbye := ev.Refused == "" && ev.Priority == 0 // a member that has just left says it, too
+	if goodbye || c.ours(u, ev.From) {
 		return
 	}
 	c.noteStray(ev)

@@ -133,6 +133,17 @@ func TestNobodyIsAStrangerBeforeTheMembersWereHeard(t *testing.T) {
 	}
 }
 
+func TestGoodbyeIsNoStranger(t *testing.T) {
+	s := newScene()
+	s.run(12*time.Second, both, both)
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: addr("192.0.2.9"), At: at(12 * time.Second)})
+	s.run(13*time.Second, both, both)
+	s.want(t)
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: addr("192.0.2.9"), Priority: 1, At: at(13 * time.Second)})
+	s.run(14*time.Second, both, both)
+	s.want(t, "foreign_master 192.0.2.9")
+}
+
 func TestAlertIsToldAgainWhenTheDiagnosisHasChanged(t *testing.T) {
 	s := &shownAlert{}
 	a := Alert{Kind: VRRPChannelLost, Summary: "deaf", Remedy: "look at n1"}

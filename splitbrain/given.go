@@ -119,6 +119,7 @@ func (c *Core) SetMembers(members []Member) {
 	}
 	c.given = members
 	c.table.SetMembers(members)
+	c.forgetFormer()
 	c.scout.stale = true
 	c.allDirty()
 	c.urgent, c.changed, c.newWill = true, true, true

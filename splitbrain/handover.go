@@ -157,7 +157,7 @@ func (d *decider) answered() bool {
 		m.acted, m.holder = m.ask.tenure, m.ask.tenure
 		m.ask, m.wish = asking{}, time.Time{}
 		m.hold = Hold{}
-		d.takeOver(0, fmt.Sprintf("%s handed the unit over, as asked %s", p.Node, d.ago(at)))
+		d.takeOver(0, fmt.Sprintf("%s handed the unit over, %v after it was asked", p.Node, d.Now.Sub(at).Round(time.Millisecond)))
 		return true
 	}
 	return false

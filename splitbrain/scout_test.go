@@ -227,6 +227,30 @@ func TestStrangerThatAnswersIsADuplicate(t *testing.T) {
 	}
 }
 
+// A member that leaves lets go first. What it answered until then is no stranger's;
+// what it answers afterwards is.
+func TestMemberThatLeftIsAStrangerOnlyIfItGoesOnAnswering(t *testing.T) {
+	s := newSegment(t, "n1", "n2", "n3")
+	s.becomes("n1", Master)
+	s.run(12 * time.Second)
+	s.becomes("n1", Backup)
+	s.becomes("n2", Master)
+	for _, n := range s.nodes[1:] {
+		n.core.SetMembers([]Member{{Name: "n2"}, {Name: "n3"}})
+	}
+	s.run(6 * time.Second)
+	for _, n := range s.nodes[1:] {
+		if a, ok := n.alerts[DuplicateAddress]; ok {
+			t.Errorf("%s: %v, want no word of the member that has left", n.name, a)
+		}
+	}
+	s.owners[vip1] = append(s.owners[vip1], s.node("n1").mac)
+	s.run(6 * time.Second)
+	if a, ok := s.node("n3").alerts[DuplicateAddress]; !ok || a.Peer != s.node("n1").mac.String() {
+		t.Errorf("alerts of n3: %v, want %s of %v", s.node("n3").alerts, DuplicateAddress, s.node("n1").mac)
+	}
+}
+
 // S65: two hardware addresses of one node are no duplicate.
 func TestTwoMACsOfOneNodeAreFlux(t *testing.T) {
 	s := newSegment(t, "n1", "n2")

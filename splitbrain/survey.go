@@ -75,6 +75,20 @@ func (c *Core) soil(n *network) {
 	}
 }
 
+// forgetFormer drops what machines answered as members that they are no more: only
+// what they answer from now on is a stranger's.
+func (c *Core) forgetFormer() {
+	former := func(a answerer) bool {
+		owner := c.scout.owners[a.mac]
+		return owner != "" && owner != c.node && c.table.member(owner) == nil
+	}
+	for _, n := range c.scout.order {
+		for _, t := range n.targets {
+			t.answers = slices.DeleteFunc(t.answers, former)
+		}
+	}
+}
+
 // owner is whose hardware address it is; empty: no member's.
 func (c *Core) listOwners() {
 	owners := make(map[MAC]string)

@@ -256,14 +256,16 @@ func (t *Tracker) lastSign(in *Input, name string, u *unit) time.Time {
 }
 
 // planned reports whether the change is no fail-over: the old holder let go on
-// purpose (it handed the unit over, said goodbye, or was preempted in the ordinary
-// way), or goes on holding, which is a split brain.
+// purpose (it handed the unit over, said goodbye, was preempted in the ordinary way,
+// or has left the cluster), or goes on holding, which is a split brain.
 func (t *Tracker) planned(in *Input, name string, c *change, claims []claim) bool {
 	switch {
 	case c.new.node == "":
 		return false // whatever the plan was, nobody holds it
 	case c.old.node == t.node:
 		return t.letGoOnPurpose(name, c)
+	case !slices.ContainsFunc(in.Peers.Members, func(m splitbrain.MemberView) bool { return m.Name == c.old.node }):
+		return true
 	}
 	for _, cl := range claims {
 		if cl.member.Name != c.old.node || uint64(cl.member.Boot) != c.old.boot {

@@ -32,6 +32,7 @@ type world struct {
 	stays   []stay
 	dies    map[string]float64 // node → when its records end
 	leaves  map[string]float64 // node → when it says goodbye
+	removed map[string]float64 // node → when it is a member no more
 	noVotes [2]float64         // when no majority answers
 }
 
@@ -44,6 +45,9 @@ func (w *world) see(self string, s float64) Input {
 	in := Input{Now: at(s), Cluster: observed.Cluster{Voters: []string{"lb1", "lb2", "lb3"}, Majority: s < w.noVotes[0] || s >= w.noVotes[1]}}
 	for name, boot := range boots {
 		if name == self {
+			continue
+		}
+		if r, ok := w.removed[name]; ok && s >= r {
 			continue
 		}
 		heard := s
@@ -129,6 +133,10 @@ func TestTrackerFindsWhatNobodyPlanned(t *testing.T) {
 	}, {
 		name: "a polite goodbye, told after the release",
 		world: world{units: 1, leaves: map[string]float64{"lb1": 5.4}, dies: map[string]float64{"lb1": 5.5}, stays: []stay{
+			{node: "lb1", from: -60, to: 5, end: splitbrain.Init}, {node: "lb2", from: 5.05, to: forever}}},
+	}, {
+		name: "a holder that leaves the cluster",
+		world: world{units: 1, removed: map[string]float64{"lb1": 5.02}, stays: []stay{
 			{node: "lb1", from: -60, to: 5, end: splitbrain.Init}, {node: "lb2", from: 5.05, to: forever}}},
 	}, {
 		name: "an ordinary preemption",
