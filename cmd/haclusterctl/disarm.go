@@ -29,6 +29,9 @@ alert stands meanwhile. A new disarm replaces the one that stands.`,
 		Example: example("haclusterctl disarm --for 30m --reason 'switch sw1 is replaced'", "haclusterctl arm"),
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("for") {
+				return usageError("say for how long: haclusterctl disarm --for 30m --reason 'why'; at most 24h")
+			}
 			if lasts <= 0 || lasts > longestDisarm {
 				return usageError("--for %v is out of range; use for example 30m, at most 24h", lasts)
 			}
@@ -50,9 +53,6 @@ alert stands meanwhile. A new disarm replaces the one that stands.`,
 	a.readFlags(cmd)
 	cmd.Flags().DurationVar(&lasts, "for", 0, "how long, at most 24h")
 	cmd.Flags().StringVar(&req.Reason, "reason", "", "why, for those who see the alert")
-	if err := cmd.MarkFlagRequired("for"); err != nil {
-		panic(err) // the flag is defined above
-	}
 	return cmd
 }
 
@@ -64,13 +64,18 @@ func (a *app) armCommand() *cobra.Command {
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
-				if _, err := pb.NewDisarmServiceClient(conn).Arm(ctx, &pb.ArmRequest{OnBehalf: a.env("SUDO_USER")}); err != nil {
+				resp, err := pb.NewDisarmServiceClient(conn).Arm(ctx, &pb.ArmRequest{OnBehalf: a.env("SUDO_USER")})
+				if err != nil {
 					return err
+				}
+				if a.json() {
+					return a.printJSON(resp)
 				}
 				a.printf("Armed: fencing and quick take-over work again.\n")
 				return nil
 			})
 		},
 	}
+	a.readFlags(cmd)
 	return cmd
 }

@@ -19,8 +19,13 @@ func (a *app) incidentCommand() *cobra.Command {
 death of a node with many addresses is one incident. Its times are by the clock of
 the node that is asked, as far as the clocks' differences are known.`,
 		Example: example("haclusterctl incident list", "haclusterctl incident show 12"),
-		Args:    noCommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && strings.ContainsAny(args[0], "0123456789") {
+				return usageError("haclusterctl incident show %s tells that incident", args[0])
+			}
+			return noCommand(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.incidentListCommand(), a.incidentShowCommand())
 	return cmd

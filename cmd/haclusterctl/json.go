@@ -21,8 +21,13 @@ const jsonTime = "2006-01-02T15:04:05.000Z07:00"
 // numbers are numbers, times RFC 3339 in UTC or null, durations seconds, and
 // enum values go without their prefix.
 func (a *app) printJSON(m proto.Message) error {
+	return a.printIndented(appendMessage(nil, m.ProtoReflect()))
+}
+
+// printIndented prints JSON for programs and for people.
+func (a *app) printIndented(text []byte) error {
 	var out bytes.Buffer
-	if err := json.Indent(&out, appendMessage(nil, m.ProtoReflect()), "", "  "); err != nil {
+	if err := json.Indent(&out, text, "", "  "); err != nil {
 		return err
 	}
 	out.WriteByte('\n')

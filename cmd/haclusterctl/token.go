@@ -106,19 +106,25 @@ func (a *app) tokenListCommand() *cobra.Command {
 }
 
 func (a *app) tokenRevokeCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "revoke ID",
 		Short:   "Make a token useless",
 		Example: example("haclusterctl token revoke ABCD2345"),
 		Args:    argsBetween(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) error {
-				if _, err := pb.NewTokensServiceClient(conn).Revoke(ctx, &pb.RevokeTokenRequest{Id: args[0]}); err != nil {
+				resp, err := pb.NewTokensServiceClient(conn).Revoke(ctx, &pb.RevokeTokenRequest{Id: args[0]})
+				if err != nil {
 					return err
+				}
+				if a.json() {
+					return a.printJSON(resp)
 				}
 				a.printf("Token %s is revoked.\n", args[0])
 				return nil
 			})
 		},
 	}
+	a.readFlags(cmd)
+	return cmd
 }

@@ -34,8 +34,7 @@ func (a *app) versionCommand() *cobra.Command {
 				} else {
 					out = appendMessage(out, daemon.ProtoReflect())
 				}
-				a.printf("%s}\n", out)
-				return nil
+				return a.printIndented(append(out, '}'))
 			}
 			a.printf("haclusterctl %s\n", version.String())
 			if reach != nil {
