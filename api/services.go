@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/internal/kclock"
+	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -152,18 +154,19 @@ func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
 	return own
 }
 
-// isService says whether a service is asked for: by its name or by an address,
-// with or without port and protocol.
+// isService says whether a service is asked for: by its name, with or without the
+// protocol, or by an address, with or without the port.
 func isService(s *director.ServiceStatus, name string) bool {
-	if name == "" || s.Name == name {
+	if _, bare, _ := strings.Cut(s.Name, " "); name == "" || name == s.Name || name == bare {
 		return true
 	}
-	for _, k := range s.Keys {
-		if k.String() == name || k.Mark == 0 && (k.Address.String() == name || k.Address.Addr().String() == name) {
-			return true
+	return slices.ContainsFunc(s.Keys, func(k lvs.Key) bool {
+		if k.Mark != 0 {
+			return name == k.String()
 		}
-	}
-	return false
+		at, port := k.Address.Addr().String(), k.Address.Port()
+		return name == k.String() || name == k.Address.String() || name == at || name == fmt.Sprintf("%s %d", at, port)
+	})
 }
 
 // silent names the nodes that did not answer; empty when all did.

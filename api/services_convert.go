@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/netip"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -30,9 +31,17 @@ func serviceToProto(node string, s *director.ServiceStatus) *pb.Service {
 		if r.Up && !s.Sorry.IsValid() {
 			view.Weight = r.Weight
 		}
-		out.Servers = append(out.Servers, &pb.RealServer{Address: r.Address.String(), Method: r.Method.String(), Views: []*pb.RealServerView{view}})
+		out.Servers = append(out.Servers, &pb.RealServer{Address: serverName(r.Address), Method: r.Method.String(), Views: []*pb.RealServerView{view}})
 	}
 	return out
+}
+
+// serverName is a server's address; without a port it is each packet's own.
+func serverName(a netip.AddrPort) string {
+	if a.Port() == 0 {
+		return a.Addr().String()
+	}
+	return a.String()
 }
 
 // shiftServices moves all times of an answer.

@@ -17,7 +17,7 @@ import (
 // webService is a service with one server.
 func webService(up bool) director.ServiceStatus {
 	return director.ServiceStatus{
-		Name: "192.0.2.1 80 tcp", Scheduler: "wlc", Quorum: true, Since: time.Unix(1000, 0), Reason: "by weight", Weight: 5, Gain: 2, Keep: 1,
+		Name: "tcp 192.0.2.1:80", Scheduler: "wlc", Quorum: true, Since: time.Unix(1000, 0), Reason: "by weight", Weight: 5, Gain: 2, Keep: 1,
 		Keys: []lvs.Key{{Protocol: lvs.TCP, Address: netip.MustParseAddrPort("192.0.2.1:80")}},
 		Servers: []director.ServerStatus{{
 			Server:     lvs.Server{Address: netip.MustParseAddrPort("10.0.0.1:80"), Method: lvs.DR, Weight: 5},
@@ -57,7 +57,7 @@ func TestServicesAreWhatAllMembersSeeAndNameWhoDoesNotAnswer(t *testing.T) {
 		t.Fatalf("services = %v, want one", all.GetServices())
 	}
 	s := all.GetServices()[0]
-	if s.GetName() != "192.0.2.1 80 tcp" || !slices.Equal(s.GetKeys(), []string{"tcp 192.0.2.1:80"}) || s.GetScheduler() != "wlc" || len(s.GetViews()) != 3 {
+	if s.GetName() != "tcp 192.0.2.1:80" || !slices.Equal(s.GetKeys(), []string{"tcp 192.0.2.1:80"}) || s.GetScheduler() != "wlc" || len(s.GetViews()) != 3 {
 		t.Errorf("service = %v", s)
 	}
 	up, down := s.GetServers()[0].GetViews()[0], s.GetServers()[0].GetViews()[1]
@@ -73,15 +73,24 @@ func TestServicesAreFoundByNameAndAddress(t *testing.T) {
 	needRoot(t)
 	l := newLAN(t, "lb1", "lb2")
 	other := webService(true)
-	other.Name, other.Keys = "group dns", []lvs.Key{{Mark: 5, MarkFamily: lvs.IPv4}}
+	other.Name = "udp group dns"
+	other.Keys = []lvs.Key{{Mark: 5, MarkFamily: lvs.IPv4}, {Protocol: lvs.UDP, Address: netip.MustParseAddrPort("192.0.2.3:53")}}
+	other.Servers[0].Address = netip.MustParseAddrPort("10.0.0.1:0")
 	l.services = map[string][]director.ServiceStatus{"lb2": {webService(true), other}}
 	for name, want := range map[string]string{
-		"192.0.2.1 80 tcp": "192.0.2.1 80 tcp", "192.0.2.1": "192.0.2.1 80 tcp", "192.0.2.1:80": "192.0.2.1 80 tcp",
-		"tcp 192.0.2.1:80": "192.0.2.1 80 tcp", "group dns": "group dns", "fwmark 5 ipv4": "group dns",
+		"tcp 192.0.2.1:80": "tcp 192.0.2.1:80 10.0.0.1:80", "192.0.2.1": "tcp 192.0.2.1:80 10.0.0.1:80",
+		"192.0.2.1:80": "tcp 192.0.2.1:80 10.0.0.1:80", "192.0.2.1 80": "tcp 192.0.2.1:80 10.0.0.1:80",
+		"udp group dns": "udp group dns 10.0.0.1", "group dns": "udp group dns 10.0.0.1",
+		"fwmark 5 ipv4": "udp group dns 10.0.0.1", "192.0.2.3": "udp group dns 10.0.0.1",
 	} {
 		all, err := list(t, l.nodes["lb1"], name)
-		if err != nil || len(all.GetServices()) != 1 || all.GetServices()[0].GetName() != want {
-			t.Errorf("services %s = %v, %v; want %s", name, all.GetServices(), err, want)
+		if err != nil || len(all.GetServices()) != 1 {
+			t.Errorf("services %s = %v, %v; want one", name, all.GetServices(), err)
+			continue
+		}
+		s := all.GetServices()[0]
+		if got := s.GetName() + " " + s.GetServers()[0].GetAddress(); got != want {
+			t.Errorf("services %s = %s, want %s", name, got, want)
 		}
 	}
 	_, err := list(t, l.nodes["lb1"], "192.0.2.2")

@@ -147,8 +147,8 @@ func (RealServer_State) EnumDescriptor() ([]byte, []int) {
 
 type ListServicesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only the services with this name or at this address ("192.0.2.1",
-	// "192.0.2.1:80", "tcp 192.0.2.1:80"); empty: all.
+	// Only the services with this name, with or without the protocol, or at this
+	// address ("192.0.2.1", "192.0.2.1:80", "192.0.2.1 80"); empty: all.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Only what the answering node knows, without asking the others.
 	Local         bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
@@ -515,7 +515,7 @@ func (x *PartialFailure) GetSince() *timestamppb.Timestamp {
 // Service is one virtual_server.
 type Service struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What stands behind the word virtual_server.
+	// Its key, or that of its group: "tcp 192.0.2.1:80", "tcp group web".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What the kernel knows it by: "tcp 192.0.2.1:80", "fwmark 5 ipv6".
 	Keys []string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
@@ -743,7 +743,7 @@ func (x *ServiceView) GetSuspended() bool {
 // RealServer is one real_server of a service.
 type RealServer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Address and port.
+	// Address and port; without a port it is that of each service of a group.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	// How packets come to it: "NAT", "DR", "TUN".
 	Method string `protobuf:"bytes,2,opt,name=method,proto3" json:"method,omitempty"`
