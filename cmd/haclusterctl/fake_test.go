@@ -73,6 +73,10 @@ type (
 		pb.UnimplementedIncidentsServiceServer
 		d *daemon
 	}
+	virtualServices struct {
+		pb.UnimplementedServicesServiceServer
+		d *daemon
+	}
 	doctors struct {
 		pb.UnimplementedDoctorServiceServer
 		d *daemon
@@ -108,6 +112,7 @@ func (d *daemon) start(path string) (stop func(), err error) {
 	pb.RegisterDisarmServiceServer(g, disarms{d: d})
 	pb.RegisterDoctorServiceServer(g, doctors{d: d})
 	pb.RegisterIncidentsServiceServer(g, incidents{d: d})
+	pb.RegisterServicesServiceServer(g, virtualServices{d: d})
 	go g.Serve(l) // ends with stop
 	return g.Stop, nil
 }

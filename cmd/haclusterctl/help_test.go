@@ -32,7 +32,7 @@ func TestReadsTakeOutputJSON(t *testing.T) {
 	a := newApp(strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}, func(string) string { return "" })
 	root := a.root()
 	for _, path := range []string{
-		"status", "vips", "nodes", "events", "alerts", "version", "token list",
+		"status", "vips", "services", "nodes", "events", "alerts", "version", "token list",
 		"config show", "config check", "config diff", "config plan", "config history", "config render",
 	} {
 		cmd, _, err := root.Find(strings.Fields(path))

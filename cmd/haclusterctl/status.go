@@ -107,9 +107,7 @@ func (a *app) watchStatus(ctx context.Context) error {
 			case a.terminal:
 				var page strings.Builder
 				a.printStatus(&page, st)
-				// Home, each line cleared to its end, and what is below.
-				text := "\x1b[H" + strings.ReplaceAll(page.String(), "\n", "\x1b[K\n") + "\x1b[J"
-				_, err = io.WriteString(a.out, text)
+				err = a.redraw(page.String())
 			default:
 				line := word(st.GetVerdict()) + "  " + st.GetReason()
 				if line != last {
@@ -124,6 +122,13 @@ func (a *app) watchStatus(ctx context.Context) error {
 	})
 }
 
+// redraw shows a page in place of the one before: home, each line cleared to its
+// end, and what is below.
+func (a *app) redraw(page string) error {
+	_, err := io.WriteString(a.out, "\x1b[H"+strings.ReplaceAll(page, "\n", "\x1b[K\n")+"\x1b[J")
+	return err
+}
+
 // printVerdict prints the first lines: the verdict with what it rests on and how
 // much more may fail, and a freeze that stands.
 func (a *app) printVerdict(w io.Writer, st *pb.ClusterStatus) {
@@ -132,15 +137,14 @@ func (a *app) printVerdict(w io.Writer, st *pb.ClusterStatus) {
 	if may := toleranceLine(st); may != "" {
 		text += "; " + may
 	}
-	lines := wrap(text, a.width, len(verdict)+2)
-	fmt.Fprintf(w, "%s  %s\n", a.style(verdictStyle(st.GetVerdict()), verdict), strings.Join(lines, "\n"+strings.Repeat(" ", len(verdict)+2)))
+	a.headed(w, verdictStyle(st.GetVerdict()), verdict, text)
 	if d := st.GetDisarmed(); d != nil {
 		why := ""
 		if d.GetReason() != "" {
 			why = ": " + d.GetReason()
 		}
 		text := fmt.Sprintf("for %s more, by %s%s; no fencing, no quick take-over", age(d.GetUntil().AsTime().Sub(st.GetTime().AsTime())), d.GetBy(), why)
-		fmt.Fprintf(w, "%s  %s\n", a.style(yellow, "DISARMED"), strings.Join(wrap(text, a.width, 10), "\n          "))
+		a.headed(w, yellow, "DISARMED", text)
 	}
 }
 
@@ -174,7 +178,7 @@ func (a *app) printStatus(w io.Writer, st *pb.ClusterStatus) {
 		fmt.Fprintln(w)
 	}
 	for _, gap := range st.GetGaps() {
-		fmt.Fprintf(w, "%s  %s\n", a.style(dim, "known gap"), strings.Join(wrap(gap, a.width, 11), "\n           "))
+		a.headed(w, dim, "known gap", gap)
 	}
 }
 

@@ -112,6 +112,14 @@ func wrap(text string, columns, used int) []string {
 	return append(lines, line)
 }
 
+// headed prints a text behind a word, and goes on below its begin where a terminal
+// is too narrow.
+func (a *app) headed(w io.Writer, s style, head, text string) {
+	indent := len(head) + 2
+	lines := wrap(text, a.width, indent)
+	fmt.Fprintf(w, "%s  %s\n", a.style(s, head), strings.Join(lines, "\n"+strings.Repeat(" ", indent)))
+}
+
 // when prints a time: on a terminal in local time with its offset, otherwise
 // as JSON has it.
 func (a *app) when(ts *timestamppb.Timestamp) string {
