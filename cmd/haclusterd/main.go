@@ -65,7 +65,7 @@ func run(args []string) int {
 	case errors.Is(err, pflag.ErrHelp):
 		return exitOK
 	case err != nil:
-		return fail(exitUsage, err)
+		return fail(exitUsage, fmt.Errorf("%w; see haclusterd --help", err))
 	}
 	// --standalone takes its file with "=" or as the next word.
 	rest := flags.Args()

@@ -83,13 +83,21 @@ func (c *collector) machine() {
 	}
 }
 
+// cannot notes a network that could not be tested, once. Where the interface does not
+// exist the machine's own finding says it (Machine).
 func (c *collector) cannot(node string, n Network, err error) {
+	if _, missing := net.InterfaceByName(n.Interface); missing != nil {
+		return
+	}
+	f := Finding{
+		Severity: Error, Check: "l2", Node: node,
+		Summary: fmt.Sprintf("%s of %s cannot be tested: %v", n.Interface, node, err),
+		Remedy:  "haclusterd needs CAP_NET_RAW, and the interface an address of its own",
+	}
 	c.add(func(r *Report) {
-		r.Findings = append(r.Findings, Finding{
-			Severity: Error, Check: "l2", Node: node,
-			Summary: fmt.Sprintf("%s of %s cannot be tested: %v", n.Interface, node, err),
-			Remedy:  "haclusterd needs CAP_NET_RAW, and the interface an address of its own",
-		})
+		if !slices.ContainsFunc(r.Findings, func(g Finding) bool { return g.Summary == f.Summary }) {
+			r.Findings = append(r.Findings, f)
+		}
 	})
 }
 

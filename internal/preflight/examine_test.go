@@ -205,6 +205,11 @@ func TestAMissingInterfaceIsAnError(t *testing.T) {
 	if len(f) != 2 || f[1].Severity != Error || f[1].Check != "interface" {
 		t.Errorf("findings %+v", f)
 	}
+	// It is said once, and not by each test that cannot be made there.
+	r := Examine(t.Context(), Plan{Node: "a", Networks: []Network{{Interface: "no-such-if", VIPs: []netip.Addr{vip}}}, Window: time.Millisecond})
+	if len(r.Findings) > 0 {
+		t.Errorf("findings of the networks %+v, want none", r.Findings)
+	}
 }
 
 func FuzzDecode(f *testing.F) {

@@ -20,7 +20,7 @@ func Machine(root, node string, interfaces []string) []Finding {
 		ifi, err := net.InterfaceByName(name)
 		if err != nil {
 			out = append(out, Finding{
-				Severity: Error, Check: "interface", Node: node, Summary: fmt.Sprintf("interface %s of %s cannot be used: %v", name, node, err),
+				Severity: Error, Check: "interface", Node: node, Summary: fmt.Sprintf("%s has no interface %s: its instances are FAULT there", node, name),
 				Remedy: "make it, or name another one in the configuration",
 			})
 			continue
