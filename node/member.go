@@ -89,6 +89,7 @@ func runMember(ctx context.Context, o Options) error {
 		Cluster:   opened,
 		Revisions: func() api.Revisions { return opened.Revisions() },
 		Refresh:   refresh.Refresh,
+		Services:  m.lb.Services,
 		Examiner: &examine.Examiner{
 			Node: o.Name, State: m.running, Compile: m.runner.Compile,
 			Plane:   func() *plane.Plane { return m.plane },

@@ -67,6 +67,7 @@ func runStandalone(ctx context.Context, o Options) error {
 	}
 	started := time.Now()
 	v := observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: started}, true)
+	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert})
 	server := api.New(api.Options{
 		Node:       o.Name,
 		Started:    started,
@@ -75,11 +76,11 @@ func runStandalone(ctx context.Context, o Options) error {
 		Logger:     o.Log.With("component", "api"),
 		Hub:        v.Hub,
 		Examiner:   &examine.Examiner{Node: o.Name, State: s.running, Plane: func() *plane.Plane { return s.plane }},
+		Services:   s.lb.Services,
 		Restart:    o.Supervisor.Restart,
 		Standalone: func() (file, text string) { return o.Standalone, s.now().text },
 	})
 	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })
-	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert})
 	s.plane, err = plane.New(plane.Options{
 		Log: o.Log, RunDir: o.RunDir, Supervisor: o.Supervisor, Will: will.New(o.Log, o.Supervisor), Alerts: alerts,
 		Legacy: legacyOf(o).Legacy, Inherited: len(o.Inherited) > 0,

@@ -55,7 +55,12 @@ type kernel struct {
 
 func (kernel) Close() error { return nil }
 
-func (k kernel) SetTimeouts(t ipvs.Timeouts) error { k.b.timeouts = t; return nil }
+func (k kernel) SetTimeouts(t ipvs.Timeouts) error {
+	k.b.mu.Lock()
+	defer k.b.mu.Unlock()
+	k.b.timeouts = t
+	return nil
+}
 
 // start runs a Balancer. Everything stands still when it returns.
 func start(t *testing.T, runDir string) *bench {
@@ -76,6 +81,8 @@ func start(t *testing.T, runDir string) *bench {
 			note(&b.alerts, "%s %s", word, strings.TrimSuffix(a.ID, "/"))
 		},
 		Open: func(context.Context) (balance.Kernel, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			b.opened++
 			if b.missing != nil {
 				return nil, b.missing
@@ -111,6 +118,13 @@ func (b *bench) pass() {
 	synctest.Wait()
 }
 
+// lacks says why the table cannot be opened; nil: it can.
+func (b *bench) lacks(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.missing = err
+}
+
 func (b *bench) stop() {
 	b.t.Helper()
 	b.cancel(errStopped)
@@ -128,12 +142,12 @@ func (b *bench) wantTable(want ...string) {
 		b.t.Fatal(err)
 	}
 	for _, s := range states {
-		line := s.Key.String()
+		fields := []string{s.Key.String()}
 		slices.SortFunc(s.Servers, func(a, b lvs.ServerState) int { return a.Address.Compare(b.Address) })
 		for _, r := range s.Servers {
-			line += fmt.Sprintf(" %v=%d", r.Address, r.Weight)
+			fields = append(fields, fmt.Sprintf("%v=%d", r.Address, r.Weight))
 		}
-		got = append(got, line)
+		got = append(got, strings.Join(fields, " "))
 	}
 	slices.Sort(got)
 	daemons, err := b.table.ReadSync(b.t.Context())
@@ -293,7 +307,7 @@ func TestWhatAnEarlierProcessLeftGoesWhenNobodyWantsIt(t *testing.T) {
 func TestAKernelWithoutIPVSIsToldAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, t.TempDir())
-		b.missing = ipvs.ErrMissing
+		b.lacks(ipvs.ErrMissing)
 		b.apply(web(t.TempDir(), server(1, "one")))
 		b.wantTold("open no_ipvs/lb01")
 		if _, err := b.Services(t.Context()); !errors.Is(err, ipvs.ErrMissing) {
@@ -306,7 +320,7 @@ func TestAKernelWithoutIPVSIsToldAndTriedAgain(t *testing.T) {
 		if b.opened != 1 {
 			t.Errorf("opened %d times in 10 s, want once", b.opened)
 		}
-		b.missing = nil
+		b.lacks(nil)
 		time.Sleep(30 * time.Second)
 		b.pass()
 		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1")
@@ -318,7 +332,7 @@ func TestAKernelWithoutIPVSIsToldAndTriedAgain(t *testing.T) {
 func TestTheEndOfAllVirtualServersEndsTheAlertOfAMissingKernel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, t.TempDir())
-		b.missing = ipvs.ErrMissing
+		b.lacks(ipvs.ErrMissing)
 		b.apply(web(t.TempDir(), server(1, "one")))
 		b.apply("")
 		b.wantTold("open no_ipvs/lb01", "end no_ipvs/lb01")
