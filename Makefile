@@ -13,10 +13,10 @@ DEBVERSION = $(if $(filter dev,$(VERSION)),0~$(or $(shell TZ=UTC0 git log -1 --d
 COUNT    = { $(GO) build -o dist/testcount ./internal/testcount || { echo '0 passed, 1 failed'; exit 1; }; } && dist/testcount -needs e2e/needs.txt
 
 # Debian packages that the suite uses: a C compiler for the race detector and
-# for the model, the model checker, keepalived as the peer to work with, an agent
-# that fences, a file system to freeze, what boots a Debian to install on, and
-# a kernel with IPVS in a process.
-DEBS = gcc libc6-dev spin keepalived fence-agents e2fsprogs mount mmdebstrap systemd-container \
+# for the model, the model checker, keepalived and FRR as the peers to work with,
+# an agent that fences, a file system to freeze, what boots a Debian to install
+# on, and a kernel with IPVS in a process.
+DEBS = gcc libc6-dev spin keepalived frr fence-agents e2fsprogs mount mmdebstrap systemd-container \
 	user-mode-linux kmod ipvsadm
 
 # Packages whose tests need no other machine, and those that build a lab.
@@ -51,12 +51,20 @@ test: ## everything: build, lint, race, sim, model, e2e, fuzz; ends with `N pass
 		'tests ipvs $(MAKE) -s ipvs-json' \
 		'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
 
+# FRR's package would start its daemons, now and at each boot: they run in the
+# suite's namespaces only.
 deps: # Debian packages that the suite uses, installed only when missing
 	@missing=$$(for p in $(DEBS); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
 		echo "installing" $$missing; \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+		policy=/usr/sbin/policy-rc.d; \
+		if [ ! -e $$policy ]; then \
+			trap "rm -f $$policy" EXIT INT TERM; \
+			printf '#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy || exit 1; \
+		fi; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null || exit 1; \
+		case " $$missing " in *frr*) update-rc.d frr disable;; esac; \
 	fi
 
 unit: ## unit tests, without the race detector

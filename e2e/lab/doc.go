@@ -3,9 +3,9 @@
 // bridges, which stand in a namespace of their own. Nothing of it touches the
 // machine's own network, and no shell is involved.
 //
-// A story reads: build the network, start daemons (haclusterd or keepalived),
-// watch the segment, break something, say what must be seen and within what
-// time. Every wait polls with a bound.
+// A story reads: build the network, start daemons (haclusterd, keepalived,
+// FRR's vrrpd), watch the segment, break something, say what must be seen and
+// within what time. Every wait polls with a bound.
 //
 // The watcher captures each frame where it enters the switch, with the
 // kernel's time stamp, so it knows which node sent it; and it asks for each

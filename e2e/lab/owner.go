@@ -89,6 +89,7 @@ func sweep(by owner) {
 	}
 	for _, path := range leftovers(memory(), by) {
 		_ = unix.Unmount(filepath.Join(path, "data"), unix.MNT_DETACH) // a disk of its own, perhaps
+		forgetFRR(path)
 		_ = os.RemoveAll(path)
 	}
 }

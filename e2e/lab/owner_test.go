@@ -19,7 +19,8 @@ func TestMain(m *testing.M) {
 	err := Run("doomed", os.Stderr, func(t T) {
 		n := New(t).Node("a")
 		n.WriteFile("file", "")
-		fmt.Printf("sleeper %d\n", n.Start("/bin/sleep", "60").PID())
+		frr := n.StartFRR(FRRRouter{Version: 3, VRID: 51, Priority: 100, VIP: vip})
+		fmt.Printf("vrrpd %d sleeper %d\n", frr.PID(), n.Start("/bin/sleep", "60").PID())
 		During(time.Minute) // ended by SIGKILL
 	})
 	fmt.Fprintln(os.Stderr, err)
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 // doomed is a lab in a process that was killed.
 type doomed struct {
 	pid     int
+	vrrpd   int // of FRR
 	sleeper int // a process that was left in its namespace
 }
 
@@ -47,7 +49,7 @@ func startDoomed(t *testing.T, program string) doomed {
 		t.Fatal(err)
 	}
 	d := doomed{pid: cmd.Process.Pid}
-	if _, err := fmt.Fscanf(out, "sleeper %d\n", &d.sleeper); err != nil {
+	if _, err := fmt.Fscanf(out, "vrrpd %d sleeper %d\n", &d.vrrpd, &d.sleeper); err != nil {
 		t.Errorf("the other lab did not start: %v", err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
@@ -64,7 +66,8 @@ func (d doomed) left() []string {
 		found, _ := filepath.Glob(filepath.Join(dir, fmt.Sprintf("%s*.%d.*", namePrefix, d.pid)))
 		all = append(all, found...)
 	}
-	return all
+	found, _ := filepath.Glob(filepath.Join(frrTraces, fmt.Sprintf("vrrpd.%d", d.vrrpd)))
+	return append(all, found...)
 }
 
 func (d doomed) wantGone(t *testing.T) {
