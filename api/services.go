@@ -62,7 +62,7 @@ func (s *Server) allServices(ctx context.Context, name string) (*pb.Services, er
 	all := mergeServices(s.askServices(ctx, name))
 	all.Time, all.Observer = timeToProto(time.Now()), s.o.Node
 	if name != "" && len(all.Services) == 0 {
-		return nil, notFound("haclusterctl services lists all", "there is no virtual service %s%s", name, silent(all.Nodes))
+		return nil, notFound("haclusterctl services lists all", "there is no virtual service %s%s", name, untold(all.Nodes))
 	}
 	return all, nil
 }
@@ -139,9 +139,9 @@ func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
 	list, err := s.o.Services(ctx)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return unanswered(s.o.Node, "its load balancer does not answer within "+servicesAnswers.String())
+		node.Failed, node.Why = true, "its load balancer does not answer within "+servicesAnswers.String()
 	case err != nil:
-		return unanswered(s.o.Node, err.Error())
+		node.Failed, node.Why = true, err.Error()
 	case len(list) == 0:
 		node.Why = "no virtual_server is configured for it"
 	}
@@ -169,16 +169,16 @@ func isService(s *director.ServiceStatus, name string) bool {
 	})
 }
 
-// silent names the nodes that did not answer; empty when all did.
-func silent(nodes []*pb.ServicesNode) string {
-	var list []string
+// untold names the nodes that did not tell of their services; empty when all did.
+func untold(nodes []*pb.ServicesNode) string {
+	var text strings.Builder
 	for _, n := range nodes {
-		if !n.GetAnswered() {
-			list = append(list, n.GetName()+" did not answer: "+n.GetWhy())
+		switch {
+		case !n.GetAnswered():
+			text.WriteString("; " + n.GetName() + " did not answer: " + n.GetWhy())
+		case n.GetFailed():
+			text.WriteString("; " + n.GetName() + " failed: " + n.GetWhy())
 		}
 	}
-	if len(list) == 0 {
-		return ""
-	}
-	return "; " + strings.Join(list, "; ")
+	return text.String()
 }

@@ -209,7 +209,7 @@ func opposed(bad, good []string, verb [2]string, badly, well, again string) stri
 
 // judgeServices sums up.
 func judgeServices(all *pb.Services) (worst pb.ServiceState, reason string) {
-	var says, silent, lost []string
+	var says, silent, failed, lost []string
 	worst = pb.ServiceState_SERVICE_STATE_OK
 	unchecked, servers, tally := 0, 0, make(map[pb.RealServer_State]int)
 	for _, s := range all.GetServices() {
@@ -239,9 +239,19 @@ func judgeServices(all *pb.Services) (worst pb.ServiceState, reason string) {
 		says = append(says, fmt.Sprintf("%d of %d services not checked", unchecked, services))
 	}
 	for _, n := range all.GetNodes() {
-		if !n.GetAnswered() {
+		switch {
+		case !n.GetAnswered():
 			silent = append(silent, n.GetName())
+		case n.GetFailed():
+			failed = append(failed, n.GetName())
 		}
+	}
+	if len(failed) > 0 {
+		worst = max(worst, pb.ServiceState_SERVICE_STATE_DEGRADED)
+		if services == 0 {
+			worst = pb.ServiceState_SERVICE_STATE_NO_QUORUM // nobody serves
+		}
+		says = append(says, "failed on "+and(failed))
 	}
 	if len(silent) > 0 {
 		worst = max(worst, pb.ServiceState_SERVICE_STATE_DEGRADED)

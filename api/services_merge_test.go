@@ -14,13 +14,16 @@ import (
 
 // says is the answer of a node about service web, whose servers are up (+), down
 // (-) or not checked yet (?): "lb1 ++-". A further word: "noquorum", "suspended";
-// "lb1" alone did not answer. lb1 saw all changes at second 1, lb2 at second 2 …
+// "lb1" alone did not answer, "lb1 failed" has none. lb1 saw all changes at second 1, lb2 at second 2 …
 func says(t *testing.T, text string) *pb.Services {
 	t.Helper()
 	words := strings.Fields(text)
 	node := words[0]
-	if len(words) == 1 {
+	switch {
+	case len(words) == 1:
 		return unanswered(node, "it is not heard")
+	case words[1] == "failed":
+		return &pb.Services{Nodes: []*pb.ServicesNode{{Name: node, Answered: true, Failed: true, Why: "no ip_vs"}}}
 	}
 	since := timeToProto(time.Unix(int64(node[2]-'0'), 0))
 	view := &pb.ServiceView{Node: node, Quorum: !slices.Contains(words, "noquorum"), Suspended: slices.Contains(words, "suspended"), Since: since, Reason: "by weight"}
@@ -104,6 +107,16 @@ web PARTIAL: lb1 and lb2 see web1 down, lb3 and lb4 see it up
 web OK: one server up
   web1 UP of 1: why +
 `}, {
+		name:    "a node that cannot run its services is named",
+		answers: []string{"lb1 +", "lb2 failed", "lb3 failed"},
+		want: `DEGRADED: failed on lb2 and lb3
+web OK: one server up
+  web1 UP of 1: why +
+`}, {
+		name:    "no node can run its services",
+		answers: []string{"lb1 failed", "lb2"},
+		want:    "NO_QUORUM: failed on lb1; no answer from lb2\n",
+	}, {
 		name:    "quorum is lost for one alone",
 		answers: []string{"lb1 +", "lb2 - noquorum", "lb3 +"},
 		want: `NO_QUORUM: 1 of 1 services without quorum (web); 2 partial failures

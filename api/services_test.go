@@ -124,13 +124,13 @@ func TestANodeWithoutServicesSaysWhy(t *testing.T) {
 		name     string
 		services func(context.Context) ([]director.ServiceStatus, error)
 		want     string
-		answered bool
+		failed   bool
 	}{
-		{"no load balancer", nil, "runs no load balancer", true},
-		{"nothing configured", func(context.Context) ([]director.ServiceStatus, error) { return nil, nil }, "no virtual_server is configured", true},
-		{"ended", func(context.Context) ([]director.ServiceStatus, error) { return nil, director.ErrNotRunning }, "the director does not run", false},
-		{"broken", func(context.Context) ([]director.ServiceStatus, error) { return nil, errors.New("no ip_vs") }, "no ip_vs", false},
-		{"silent", func(context.Context) ([]director.ServiceStatus, error) { return nil, context.DeadlineExceeded }, "does not answer within 2s", false},
+		{"no load balancer", nil, "runs no load balancer", false},
+		{"nothing configured", func(context.Context) ([]director.ServiceStatus, error) { return nil, nil }, "no virtual_server is configured", false},
+		{"ended", func(context.Context) ([]director.ServiceStatus, error) { return nil, director.ErrNotRunning }, "the director does not run", true},
+		{"broken", func(context.Context) ([]director.ServiceStatus, error) { return nil, errors.New("no ip_vs") }, "no ip_vs", true},
+		{"silent", func(context.Context) ([]director.ServiceStatus, error) { return nil, context.DeadlineExceeded }, "does not answer within 2s", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newLAN(t, "lb1").nodes["lb1"].server
@@ -139,8 +139,8 @@ func TestANodeWithoutServicesSaysWhy(t *testing.T) {
 			if err != nil || len(all.GetNodes()) != 1 {
 				t.Fatalf("services = %v, %v; want one node", all, err)
 			}
-			if n := all.GetNodes()[0]; n.GetAnswered() != tt.answered || !strings.Contains(n.GetWhy(), tt.want) {
-				t.Errorf("node = %v; want answered %v, %q", n, tt.answered, tt.want)
+			if n := all.GetNodes()[0]; !n.GetAnswered() || n.GetFailed() != tt.failed || !strings.Contains(n.GetWhy(), tt.want) {
+				t.Errorf("node = %v; want failed %v, %q", n, tt.failed, tt.want)
 			}
 		})
 	}

@@ -74,6 +74,9 @@ func (v virtualServices) picture() *pb.Services {
 	switch {
 	case v.d.is("torn"):
 		return torn()
+	case v.d.is("broken"):
+		return &pb.Services{State: pb.ServiceState_SERVICE_STATE_NO_QUORUM, Reason: "failed on lb01", Time: at(30),
+			Nodes: []*pb.ServicesNode{{Name: "lb01", Answered: true, Failed: true, Why: "the kernel has no IPVS"}}}
 	case v.d.is("quiet"):
 		return &pb.Services{State: pb.ServiceState_SERVICE_STATE_OK, Reason: "no virtual services", Time: at(30),
 			Nodes: []*pb.ServicesNode{{Name: "lb01", Answered: true, Why: "no virtual_server is configured for it"}}}

@@ -25,7 +25,7 @@ node says of those.
 
   NO QUORUM  on a node at least the servers that are up do not suffice
   PARTIAL    the nodes do not agree which servers are up
-  DEGRADED   a server is down, or a node does not answer
+  DEGRADED   a server is down, or a node does not answer or cannot run its services
   UNKNOWN    not all checks are made yet, or no node makes them now
   OK         quorum, and every server up
 
@@ -52,7 +52,7 @@ has the most.`,
 			switch {
 			case a.json():
 				err = a.printJSON(all)
-			case len(all.GetServices()) == 0:
+			case len(all.GetServices()) == 0 && all.GetState() == pb.ServiceState_SERVICE_STATE_OK:
 				a.printNoServices(all.GetNodes())
 			default:
 				a.printServices(a.out, all, name != "")

@@ -14,8 +14,11 @@ import (
 func (a *app) printServices(w io.Writer, all *pb.Services, each bool) {
 	a.headed(w, serviceStyle(all.GetState()), word(all.GetState()), all.GetReason())
 	for _, n := range all.GetNodes() {
-		if !n.GetAnswered() {
+		switch {
+		case !n.GetAnswered():
 			a.headed(w, yellow, "NO ANSWER", n.GetName()+": "+n.GetWhy())
+		case n.GetFailed():
+			a.headed(w, red, "FAILED", n.GetName()+": "+n.GetWhy())
 		}
 	}
 	for _, p := range all.GetPartialFailures() {

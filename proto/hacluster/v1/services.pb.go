@@ -32,11 +32,13 @@ const (
 	ServiceState_SERVICE_STATE_OK ServiceState = 1
 	// Not all checks are made yet, or no node makes them now.
 	ServiceState_SERVICE_STATE_UNKNOWN ServiceState = 2
-	// Quorum, with a server down. Of all services: or a member does not answer.
+	// Quorum, with a server down. Of all services: or a member does not answer, or
+	// failed.
 	ServiceState_SERVICE_STATE_DEGRADED ServiceState = 3
 	// The nodes do not agree which servers are up.
 	ServiceState_SERVICE_STATE_PARTIAL ServiceState = 4
-	// No quorum on a node at least.
+	// No quorum on a node at least. Of all services: or those who should have them
+	// failed.
 	ServiceState_SERVICE_STATE_NO_QUORUM ServiceState = 5
 )
 
@@ -257,8 +259,7 @@ func (x *WatchServicesRequest) GetIntervalMs() uint32 {
 // Services is the whole picture.
 type Services struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The worst state of the services; DEGRADED at least while a member does not
-	// answer.
+	// The worst state of the services and of the members.
 	State ServiceState `protobuf:"varint,1,opt,name=state,proto3,enum=hacluster.v1.ServiceState" json:"state,omitempty"`
 	// What it rests on, one sentence.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -363,8 +364,10 @@ type ServicesNode struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Whether it answered.
 	Answered bool `protobuf:"varint,2,opt,name=answered,proto3" json:"answered,omitempty"`
-	// Why it did not answer, or has no services.
-	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	// Why it did not answer, has no services, or failed.
+	Why string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	// Whether it cannot run its services, or cannot tell how they stand.
+	Failed        bool `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,6 +421,13 @@ func (x *ServicesNode) GetWhy() string {
 		return x.Why
 	}
 	return ""
+}
+
+func (x *ServicesNode) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
 }
 
 // PartialFailure is something that some nodes see and others do not.
@@ -969,11 +979,12 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\bobserver\x18\x04 \x01(\tR\bobserver\x12G\n" +
 	"\x10partial_failures\x18\x05 \x03(\v2\x1c.hacluster.v1.PartialFailureR\x0fpartialFailures\x121\n" +
 	"\bservices\x18\x06 \x03(\v2\x15.hacluster.v1.ServiceR\bservices\x120\n" +
-	"\x05nodes\x18\a \x03(\v2\x1a.hacluster.v1.ServicesNodeR\x05nodes\"P\n" +
+	"\x05nodes\x18\a \x03(\v2\x1a.hacluster.v1.ServicesNodeR\x05nodes\"h\n" +
 	"\fServicesNode\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\banswered\x18\x02 \x01(\bR\banswered\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\xbc\x01\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\bR\x06failed\"\xbc\x01\n" +
 	"\x0ePartialFailure\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\x12\x14\n" +
