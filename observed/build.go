@@ -103,11 +103,33 @@ func peerNode(m Member, in *Input, links []Link) Node {
 	n.Alive = !view.Leaving && (adverts || recent(in.Now, n.LastSeen))
 	for _, c := range view.Claims {
 		n.Units = append(n.Units, claimedUnit(c, in.Self.Units))
-		if !c.Fresh && in.Now.Sub(advert) > 3*in.interval(c.Unit, 0) {
+		sign := c.At
+		if advert.After(sign) {
+			sign = advert
+		}
+		if !c.Fresh && in.Now.Sub(advert) > 3*in.interval(c.Unit, 0) || in.followed(m.Name, c.Unit, sign) {
 			n.Lapsed = append(n.Lapsed, c.Unit)
 		}
 	}
 	return n
+}
+
+// followed reports whether another node holds a unit since after the last sign of one
+// that claims it, too. Who goes on holding says so in its next record.
+func (in *Input) followed(node, unit string, sign time.Time) bool {
+	for _, u := range in.Self.Units {
+		if u.Name == unit && u.State == vrrp.Master && u.Since.After(sign) {
+			return true
+		}
+	}
+	for _, m := range in.Peers.Members {
+		for _, c := range m.Claims {
+			if m.Name != node && c.Unit == unit && c.Fresh && c.State == splitbrain.Master && c.At.Add(-c.StateAge).After(sign) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // leases are this node's.

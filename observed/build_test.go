@@ -126,6 +126,38 @@ func TestAClaimLapsesWithItsRecordAndItsAdverts(t *testing.T) {
 	}
 }
 
+// Who took over knows more than who only watches: to the latter the old holder's last
+// claim counts for a while yet.
+func TestAClaimThatIsOlderThanAnotherTenureHasLapsed(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		record time.Duration // of lb2, ago
+		advert time.Duration // of lb2, ago
+		want   bool
+	}{
+		{"silent since before the other began", 2 * time.Second, time.Minute, true},
+		{"it goes on saying that it holds", 100 * time.Millisecond, time.Minute, false},
+		{"it goes on advertising", 2 * time.Second, 100 * time.Millisecond, false},
+	} {
+		in := Input{
+			Now: now, Self: node("lb1", vrrp.Fault, 110), Members: []Member{{Name: "lb1"}, {Name: "lb2"}, {Name: "lb3"}},
+			Peers: splitbrain.PeerView{
+				Members: []splitbrain.MemberView{
+					{Name: "lb2", At: now.Add(-tt.record), Claims: []splitbrain.ClaimView{{
+						Claim: splitbrain.Claim{Unit: "vi_1", State: splitbrain.Master, StateAge: time.Hour}, At: now.Add(-tt.record), Fresh: true}}},
+					{Name: "lb3", At: now, Claims: []splitbrain.ClaimView{{
+						Claim: splitbrain.Claim{Unit: "vi_1", State: splitbrain.Master, StateAge: 300 * time.Millisecond}, At: now, Fresh: true}}},
+				},
+				Reach: []splitbrain.Reach{{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "vi_1", At: now.Add(-tt.advert)}},
+			},
+		}
+		s := Build(in)
+		if got := len(s.Nodes[1].Lapsed) > 0; got != tt.want || len(s.Nodes[2].Lapsed) > 0 {
+			t.Errorf("%s: lapsed of lb2 is %v, of lb3 %v; want %v, and lb3 to hold", tt.name, got, s.Nodes[2].Lapsed, tt.want)
+		}
+	}
+}
+
 func TestTheTargetIsTheNewestRevisionThatAnyNodeRuns(t *testing.T) {
 	self := node("lb1", vrrp.Backup, 110)
 	self.Revision = 2

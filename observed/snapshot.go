@@ -81,7 +81,7 @@ type Node struct {
 	Leases     map[string]Lease // by unit; policy quorum only
 	Channels   []Channel
 	Units      []vrrp.UnitStatus
-	Lapsed     []string // units of which it has said nothing for so long that its claim counts no more (R0)
+	Lapsed     []string // units of which it has said nothing for so long, or since before another node took them, that its claim counts no more (R0)
 }
 
 // Lease is a unit's right to hold on one node, or that node's attempt to get it
