@@ -119,7 +119,7 @@ ipvs-json:
 	@CGO_ENABLED=0 $(GO) build -o dist/boot ./e2e/lab/guest/boot
 	@CGO_ENABLED=0 $(GO) test -c -tags guest -o dist/ipvs.test ./lvs/ipvs
 	@CGO_ENABLED=0 $(GO) test -c -tags guest -o dist/balance.test ./e2e/balance
-	@CGO_ENABLED=0 $(GO) build -trimpath -o dist/balance/ ./cmd/haclusterd
+	@CGO_ENABLED=0 $(GO) build -trimpath -o dist/balance/ ./cmd/...
 	@$(GO) tool test2json -t -p $(PKG)/lvs/ipvs \
 		dist/boot -timeout 4m dist/ipvs.test -test.v=test2json -test.timeout 3m
 	@HACLUSTER_BIN=dist/balance $(GO) tool test2json -t -p $(PKG)/e2e/balance \

@@ -58,7 +58,9 @@ func runMember(ctx context.Context, o Options) error {
 	m := &member{o: o, log: o.Log, will: will.New(o.Log, o.Supervisor), traces: incident.NewTraces(o.Log, o.RunDir), legacy: legacyOf(o)}
 	m.view = observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
-	m.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: m.view.Record, Alert: m.view.Alert})
+	m.lb = balance.New(balance.Options{
+		Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: m.view.Record, Alert: m.view.Alert, Down: m.legacy.ServersDown,
+	})
 
 	advertise, err := cluster.AdvertiseAddr(o.Listen, o.Advertise)
 	if err != nil {

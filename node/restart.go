@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/hacluster/hacluster/node/balance"
 	"github.com/hacluster/hacluster/node/membership"
 	"github.com/hacluster/hacluster/node/plane"
 )
@@ -15,6 +16,8 @@ import (
 type legacy struct {
 	plane.Legacy
 	membership.Life // zero when standalone or in no cluster
+
+	ServersDown balance.Down `json:",omitempty"`
 }
 
 // legacyOf reads what was handed over; the zero value: nothing that counts.
@@ -49,5 +52,6 @@ func (m *member) handOver() (l legacy, err error) {
 		return legacy{}, err
 	}
 	m.with(func(s *membership.Membership) { l.Life = s.HandOver() })
+	l.ServersDown = m.lb.HandOver()
 	return l, nil
 }

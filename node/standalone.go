@@ -67,7 +67,8 @@ func runStandalone(ctx context.Context, o Options) error {
 	}
 	started := time.Now()
 	v := observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: started}, true)
-	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert})
+	before := legacyOf(o)
+	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert, Down: before.ServersDown})
 	server := api.New(api.Options{
 		Node:       o.Name,
 		Started:    started,
@@ -83,7 +84,7 @@ func runStandalone(ctx context.Context, o Options) error {
 	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })
 	s.plane, err = plane.New(plane.Options{
 		Log: o.Log, RunDir: o.RunDir, Supervisor: o.Supervisor, Will: will.New(o.Log, o.Supervisor), Alerts: alerts,
-		Legacy: legacyOf(o).Legacy, Inherited: len(o.Inherited) > 0,
+		Legacy: before.Legacy, Inherited: len(o.Inherited) > 0,
 		Publish: func(units []vrrp.UnitStatus) { s.lb.Units(units); v.Units(units) },
 		Observe: func(vrrp.Observation) {}, Moved: v.Moved, Alert: v.Alert,
 	})
@@ -105,7 +106,7 @@ func runStandalone(ctx context.Context, o Options) error {
 	if err != nil {
 		return parts.End(err)
 	}
-	return o.bequeath(legacy{Legacy: l}) // and nothing ends but the process
+	return o.bequeath(legacy{Legacy: l, ServersDown: s.lb.HandOver()}) // and nothing ends but the process
 }
 
 // serve runs the document and answers signals.

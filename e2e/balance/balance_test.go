@@ -109,34 +109,55 @@ func ask(t *testing.T, at string) string {
 	return string(b)
 }
 
-// daemon is a standalone haclusterd with its document.
+// daemon is a haclusterd.
 type daemon struct {
 	*exec.Cmd
-	document string
+	dir      string
+	document string // file
 	log      string // file
 	ended    chan error
 }
 
-func start(t *testing.T, document string) *daemon {
+// standalone starts a daemon that runs a document.
+func standalone(t *testing.T, document string) *daemon {
 	t.Helper()
-	dir := t.TempDir()
-	d := &daemon{document: filepath.Join(dir, "doc.conf"), log: filepath.Join(dir, "log"), ended: make(chan error, 1)}
+	d := newDaemon(t)
 	d.write(t, document)
+	d.start(t, "--standalone="+d.document)
+	return d
+}
+
+func newDaemon(t *testing.T) *daemon {
+	dir := t.TempDir()
+	return &daemon{dir: dir, document: filepath.Join(dir, "doc.conf"), log: filepath.Join(dir, "log"), ended: make(chan error, 1)}
+}
+
+func program(name string) string { return filepath.Join(os.Getenv("HACLUSTER_BIN"), name) }
+
+func (d *daemon) start(t *testing.T, flags ...string) {
+	t.Helper()
 	log, err := os.Create(d.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	d.Cmd = exec.Command(filepath.Join(os.Getenv("HACLUSTER_BIN"), "haclusterd"), "--name", "lb01",
-		"--standalone="+d.document, "--run-dir", filepath.Join(dir, "run"), "--data-dir", filepath.Join(dir, "data"))
+	d.Cmd = exec.Command(program("haclusterd"), append(flags,
+		"--name", "lb01", "--run-dir", filepath.Join(d.dir, "run"), "--data-dir", filepath.Join(d.dir, "data"))...)
 	d.Stdout, d.Stderr = log, log
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { d.ended <- d.Wait() }()
 	t.Cleanup(func() { _ = d.Process.Kill() }) // the supervisor's worker ends with it
-	return d
 }
+
+// ctl runs haclusterctl for the daemon.
+func (d *daemon) ctl(t *testing.T, args ...string) string {
+	t.Helper()
+	return command(t, append([]string{program("haclusterctl"), "--socket", d.socket()}, args...)...)
+}
+
+func (d *daemon) socket() string { return filepath.Join(d.dir, "run", "api.sock") }
 
 func (d *daemon) write(t *testing.T, document string) {
 	t.Helper()
@@ -219,19 +240,32 @@ const (
 	other  = "-A -f 9 -s wrr"
 )
 
-func TestVirtualServersOfAStandaloneDaemon(t *testing.T) {
+// network makes the link of the virtual addresses, and gives this machine those of
+// the real servers. Somebody else has a virtual service.
+func network(t *testing.T) {
+	t.Helper()
 	command(t, "ip", "link", "add", "net0", "type", "dummy")
 	command(t, "ip", "link", "set", "net0", "up")
+	command(t, "ip", "address", "add", "192.0.2.9/24", "dev", "net0")
 	for n := range 9 {
 		command(t, "ip", "address", "add", fmt.Sprintf("10.0.0.%d/32", n+1), "dev", "lo")
 	}
-	command(t, "ipvsadm", "-A", "-f", "9", "-s", "wrr") // somebody else's
+	command(t, "ipvsadm", "-A", "-f", "9", "-s", "wrr")
+	t.Cleanup(func() {
+		_ = exec.Command("ipvsadm", "-C").Run()
+		_ = exec.Command("ip", "link", "delete", "net0").Run()
+		_ = exec.Command("ip", "address", "flush", "dev", "lo", "to", "10.0.0.0/8").Run()
+	})
+}
+
+func TestVirtualServersOfAStandaloneDaemon(t *testing.T) {
+	network(t)
 	one, two := serve(t, "one", "10.0.0.1:8080"), serve(t, "two", "10.0.0.2:8080")
 	three := serve(t, "three", "10.0.0.3:8080")
 	serve(t, "four", "10.0.0.4:8080")
 	serve(t, "sorry", "10.0.0.9:8080")
 
-	d := start(t, fmt.Sprintf(document, ""))
+	d := standalone(t, fmt.Sprintf(document, ""))
 	wantTable(t, d, other, web, web1, web2, secure, only)
 	if who := ask(t, "192.0.2.1:80"); who != one.name && who != two.name {
 		t.Errorf("192.0.2.1:80 is answered by %q, want one or two", who)
@@ -266,7 +300,64 @@ func TestVirtualServersOfAStandaloneDaemon(t *testing.T) {
 
 	d.stop(t)
 	wantTable(t, d, other)
-	command(t, "ipvsadm", "-C")
+}
+
+func TestVirtualServersOfAMember(t *testing.T) {
+	network(t)
+	serve(t, "one", "10.0.0.1:8080")
+	serve(t, "three", "10.0.0.3:8080")
+	d := newDaemon(t)
+	d.start(t, "--listen", "192.0.2.9:7112", "--advertise", "192.0.2.9:7112")
+	d.wantAnswer(t)
+	d.ctl(t, "init")
+
+	d.write(t, fmt.Sprintf(document, ""))
+	d.ctl(t, "config", "apply", d.document)
+	wantTable(t, d, other, web, web1, secure, only)
+	if shown := d.ctl(t, "services"); !strings.Contains(shown, "192.0.2.1:80") {
+		t.Errorf("haclusterctl services shows\n%s", shown)
+	}
+
+	// What was down stays out of the table while another process takes over.
+	begun, restarted := time.Now(), make(chan error, 1)
+	go func() { restarted <- exec.Command(program("haclusterctl"), "--socket", d.socket(), "restart").Run() }()
+	const after = time.Second // still watched
+	done := false
+	for until := begun.Add(within); time.Now().Before(until); time.Sleep(30 * time.Millisecond) {
+		if got := table(t); slices.Contains(got, web2) || !slices.Contains(got, web1) {
+			t.Fatalf("%v after the restart was asked for the table is\n%s", time.Since(begun), strings.Join(got, "\n"))
+		}
+		select {
+		case err := <-restarted:
+			if err != nil {
+				t.Fatalf("haclusterctl restart: %v\n%s", err, d.said())
+			}
+			done, until = true, time.Now().Add(after)
+		default:
+		}
+	}
+	if !done {
+		t.Fatalf("haclusterctl restart has not ended after %v\n%s", within, d.said())
+	}
+	serve(t, "two", "10.0.0.2:8080")
+	wantTable(t, d, other, web, web1, web2, secure, only)
+
+	d.write(t, "")
+	d.ctl(t, "config", "apply", d.document, "--yes")
+	wantTable(t, d, other)
+	d.stop(t)
+}
+
+// wantAnswer waits until the daemon answers.
+func (d *daemon) wantAnswer(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if c, err := net.Dial("unix", d.socket()); err == nil {
+			c.Close()
+			return
+		}
+	}
+	t.Fatalf("nobody answers on %s after %v\n%s", d.socket(), within, d.said())
 }
 
 // wantCounted waits until the web service has counted so many connections: the

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
@@ -63,7 +64,10 @@ func (k kernel) SetTimeouts(t ipvs.Timeouts) error {
 }
 
 // start runs a Balancer. Everything stands still when it returns.
-func start(t *testing.T, runDir string) *bench {
+func start(t *testing.T, runDir string) *bench { return follow(t, runDir, nil) }
+
+// follow is start for a process to which another one has handed over.
+func follow(t *testing.T, runDir string, down balance.Down) *bench {
 	b := &bench{t: t, runDir: runDir, ended: make(chan error, 1)}
 	note := func(list *[]string, format string, args ...any) {
 		b.mu.Lock()
@@ -71,7 +75,7 @@ func start(t *testing.T, runDir string) *bench {
 		*list = append(*list, fmt.Sprintf(format, args...))
 	}
 	b.Balancer = balance.New(balance.Options{
-		Log: slog.New(slog.DiscardHandler), Node: "lb01", RunDir: b.runDir,
+		Log: slog.New(slog.DiscardHandler), Node: "lb01", RunDir: b.runDir, Down: down,
 		Record: func(e observed.Event) { note(&b.events, "%s %s %s", e.Unit, e.Instance, e.To) },
 		Alert: func(a observed.Alert) {
 			word := "open"
@@ -271,6 +275,35 @@ func TestTheTableFollowsTheServersAndTheDocument(t *testing.T) {
 		if d := cmp.Diff(want, b.events); d != "" {
 			t.Errorf("events (-want +got):\n%s", d)
 		}
+	})
+}
+
+// The heir of a planned restart goes on with what its predecessor knew.
+func TestAServerThatIsDownStaysOutOverAPlannedRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		document := web(dir, server(1, "one")+server(2, "two"))
+		write(t, dir, "two", "1")
+		before := start(t, t.TempDir())
+		before.apply(document)
+		time.Sleep(3 * time.Second)
+		before.pass()
+		down := before.HandOver()
+		if d := cmp.Diff(balance.Down{"tcp 192.0.2.1:80": {netip.MustParseAddrPort("10.0.0.2:80")}}, down, cmpopts.EquateComparable(netip.AddrPort{})); d != "" {
+			t.Errorf("handed over (-want +got):\n%s", d)
+		}
+		before.stop()
+
+		heir := follow(t, t.TempDir(), down)
+		heir.apply(document)
+		heir.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1")
+		heir.apply(web(dir, "weight 5"+server(1, "one")+server(2, "two")))
+		heir.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=5")
+		write(t, dir, "two", "0")
+		time.Sleep(3 * time.Second)
+		heir.pass()
+		heir.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=5 10.0.0.2:80=5")
+		heir.stop()
 	})
 }
 

@@ -79,10 +79,13 @@ func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus) {
 		s.director.Hold(held)
 	}
 	if wanted != s.wanted || !slices.Equal(sync, s.sync) {
-		s.wanted, s.sync = wanted, sync
 		d := wanted.desired
+		if s.wanted == nil {
+			d = s.o.Down.mark(d) // the director remembers how a check began
+		}
 		d.Sync = sync
 		s.director.Apply(d)
+		s.wanted, s.sync = wanted, sync
 	}
 	if t := timeouts(wanted); t != s.timeouts {
 		s.timeouts = t
