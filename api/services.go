@@ -62,7 +62,7 @@ func (s *Server) allServices(ctx context.Context, name string) (*pb.Services, er
 	all := mergeServices(s.askServices(ctx, name))
 	all.Time, all.Observer = timeToProto(time.Now()), s.o.Node
 	if name != "" && len(all.Services) == 0 {
-		return nil, notFound("haclusterctl services lists all", "there is no virtual service %s%s", name, untold(all.Nodes))
+		return nil, notFound("haclusterctl services lists all", "no virtual service %s is known%s", name, untold(all.Nodes))
 	}
 	return all, nil
 }
@@ -74,7 +74,6 @@ func (s *Server) askServices(ctx context.Context, name string) []*pb.Services {
 	if s.member() == nil {
 		nodes = names(slices.DeleteFunc(slices.Clone(s.o.Cluster.Members()), func(m store.Member) bool { return m.Role == store.RoleWitness }))
 	}
-	slices.Sort(nodes)
 	answers := make([]*pb.Services, len(nodes))
 	var wg sync.WaitGroup
 	for i, node := range nodes {
@@ -141,7 +140,7 @@ func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
 	case errors.Is(err, context.DeadlineExceeded):
 		node.Failed, node.Why = true, "its load balancer does not answer within "+servicesAnswers.String()
 	case err != nil:
-		node.Failed, node.Why = true, err.Error()
+		node.Failed, node.Why = true, strings.ReplaceAll(err.Error(), "\n", "; ")
 	case len(list) == 0:
 		node.Why = "no virtual_server is configured for it"
 	}

@@ -87,7 +87,7 @@ func (v virtualServices) picture() *pb.Services {
 
 func (v virtualServices) List(_ context.Context, req *pb.ListServicesRequest) (*pb.Services, error) {
 	if req.GetName() == "192.0.2.9" {
-		return nil, refusal(codes.NotFound, pb.ErrorReason_ERROR_REASON_NOT_FOUND, "there is no virtual service 192.0.2.9", "haclusterctl services lists all")
+		return nil, refusal(codes.NotFound, pb.ErrorReason_ERROR_REASON_NOT_FOUND, "no virtual service 192.0.2.9 is known", "haclusterctl services lists all")
 	}
 	return v.picture(), nil
 }
