@@ -297,6 +297,14 @@ func TestStateMailNamesRouterTargetAndState(t *testing.T) {
 		name:    "the daemon's end",
 		changes: []observed.Event{{Unit: "VI_1", Instance: "VI_1", From: "MASTER", To: "INIT"}},
 		want:    "[WEB] VRRP instance VI_1 is STOP",
+	}, {
+		name:    "a real server",
+		changes: []observed.Event{{Kind: observed.ServiceChanged, Unit: "tcp 192.0.2.1:80", Instance: "10.0.0.1:80", From: "up", To: "down"}},
+		want:    "[WEB] real server 10.0.0.1:80 of tcp 192.0.2.1:80 is down",
+	}, {
+		name:    "a virtual service",
+		changes: []observed.Event{{Kind: observed.ServiceChanged, Unit: "fwmark 5 ipv4", From: "with quorum", To: "without quorum"}},
+		want:    "[WEB] virtual service fwmark 5 ipv4 is without quorum",
 	}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

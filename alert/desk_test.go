@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
+	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -173,6 +175,47 @@ func TestFaultsAreNotMailedWithNoEmailFaults(t *testing.T) {
 		}
 		if e.To = vrrp.Master.String(); !m.wants(e) {
 			t.Errorf("with %q MASTER is not mailed", words)
+		}
+	}
+}
+
+func TestMailedAreServicesAndServersWithSMTPAlert(t *testing.T) {
+	state := mailing(t, `
+}
+virtual_server 192.0.2.1 80 {
+	protocol TCP
+	lvs_method DR
+	smtp_alert
+	real_server 10.0.0.1 8080 { }
+	real_server 10.0.0.2 80 { smtp_alert off
+	}
+}
+virtual_server fwmark 5 {
+	real_server 10.0.0.1 80 { smtp_alert off
+	}
+}
+global_defs {`)
+	m := smtpAlerts(state)
+	tests := []struct {
+		name            string
+		kind            director.ChangeKind
+		service, server string
+		want            bool
+	}{
+		{"quorum of a service", director.QuorumLost, "tcp 192.0.2.1:80", "", true},
+		{"the first quorum of it", director.QuorumGained, "tcp 192.0.2.1:80", "", true},
+		{"a server, where the table has it", director.ServerDown, "tcp 192.0.2.1:80", "10.0.0.1:80", true},
+		{"a weight", director.ServerWeight, "tcp 192.0.2.1:80", "10.0.0.1:80", false},
+		{"a server without it", director.ServerDown, "tcp 192.0.2.1:80", "10.0.0.2:80", false},
+		{"a service without it", director.QuorumLost, "fwmark 5 ipv4", "", false},
+	}
+	for _, tt := range tests {
+		c := director.Change{Kind: tt.kind, Service: tt.service}
+		if tt.server != "" {
+			c.Server = netip.MustParseAddrPort(tt.server)
+		}
+		if got := m.wants(observed.FromDirector(c)); got != tt.want {
+			t.Errorf("%s is mailed: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

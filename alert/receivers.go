@@ -48,7 +48,7 @@ func (desk *Desk) receivers(state desired.State) []receiver {
 		out = append(out, tell("alert_email", "alert_email", least, all, Mail{Relay: r}))
 	}
 	mailed := smtpAlerts(state)
-	if r, ok := relayOf(state.Daemon.Mail, state.Daemon.Mail.To); ok && len(mailed.targets) > 0 {
+	if r, ok := relayOf(state.Daemon.Mail, state.Daemon.Mail.To); ok && len(mailed.targets)+len(mailed.services) > 0 {
 		to := StateMail{Relay: r, RouterID: state.Daemon.RouterID}
 		out = append(out, tell("smtp_alert", "smtp_alert", mailed, Events(desk.hub, mailed.wants), to))
 	}
@@ -67,15 +67,16 @@ func tell[T any](key, name string, filter any, from Source[T], to Deliverer[T]) 
 
 // mailed says which changes of state are mailed.
 type mailed struct {
-	targets map[router]bool // groups and instances with smtp_alert
-	faults  bool            // FAULT too: no no_email_faults
+	targets  map[router]bool // groups and instances with smtp_alert
+	services map[router]bool // virtual services and their real servers, as in events
+	faults   bool            // FAULT too: no no_email_faults
 }
 
 // router is an instance, or a unit when the instance is empty.
 type router struct{ unit, instance string }
 
 func smtpAlerts(state desired.State) mailed {
-	m := mailed{targets: make(map[router]bool), faults: !state.Daemon.Mail.NoEmailFaults}
+	m := mailed{targets: make(map[router]bool), services: make(map[router]bool), faults: !state.Daemon.Mail.NoEmailFaults}
 	for _, u := range state.Units {
 		if u.SMTPAlert {
 			m.targets[router{u.Spec.Name, ""}] = true
@@ -86,11 +87,26 @@ func smtpAlerts(state desired.State) mailed {
 			}
 		}
 	}
+	for about := range state.Balance.Mailed() {
+		r := router{unit: about.Service}
+		if about.Server.IsValid() {
+			r.instance = about.Server.String()
+		}
+		m.services[r] = true
+	}
 	return m
 }
 
 func (m mailed) wants(e observed.Event) bool {
-	return e.Kind == observed.StateChanged && m.targets[router{e.Unit, e.Instance}] && (m.faults || e.To != vrrp.Fault.String())
+	about := router{e.Unit, e.Instance}
+	switch e.Kind {
+	case observed.StateChanged:
+		return m.targets[about] && (m.faults || e.To != vrrp.Fault.String())
+	case observed.ServiceChanged:
+		return m.services[about] && e.From != "" // a weight is no mail
+	default:
+		return false
+	}
 }
 
 // relayOf is the mail server with the envelope of its mails; false: nothing is

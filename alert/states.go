@@ -10,8 +10,8 @@ import (
 	"github.com/hacluster/hacluster/vrrp"
 )
 
-// StateMail mails changes of VRRP states, those of smtp_alert: one mail for
-// each group, whose subject is the newest.
+// StateMail mails changes of VRRP states, virtual services and real servers, those of
+// smtp_alert: one mail for each group, whose subject is the newest.
 type StateMail struct {
 	Relay
 	RouterID string // in front of the subject
@@ -35,7 +35,12 @@ func (m StateMail) Deliver(ctx context.Context, changes []observed.Event) error 
 
 // target names what changed.
 func target(e observed.Event) string {
-	if e.Instance == "" {
+	switch {
+	case e.Kind == observed.ServiceChanged && e.Instance == "":
+		return "virtual service " + e.Unit
+	case e.Kind == observed.ServiceChanged:
+		return "real server " + e.Instance + " of " + e.Unit
+	case e.Instance == "":
 		return "VRRP group " + e.Unit
 	}
 	return "VRRP instance " + e.Instance

@@ -82,6 +82,30 @@ func (b Balance) SyncDaemons(master bool) []lvs.SyncDaemon {
 	}
 }
 
+// Mailed reports what has smtp_alert: services by their names in director.Desired, and
+// their real servers.
+func (b Balance) Mailed() map[Mailed]bool {
+	out := make(map[Mailed]bool)
+	for _, v := range b.Servers {
+		name := serviceName(v)
+		if v.SMTPAlert {
+			out[Mailed{Service: name}] = true
+		}
+		for _, r := range v.RealServers {
+			if r.SMTPAlert {
+				out[Mailed{name, server(v, r.Address, r.Forward, r.Weight).Address}] = true
+			}
+		}
+	}
+	return out
+}
+
+// Mailed is a service, or one of its real servers.
+type Mailed struct {
+	Service string
+	Server  netip.AddrPort // zero: the service itself
+}
+
 // translator turns virtual servers into the director's services.
 type translator struct {
 	account func(User) (*run.User, error)

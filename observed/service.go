@@ -22,9 +22,9 @@ func FromDirector(c director.Change) Event {
 	case director.ServerWeight:
 		e.To = fmt.Sprintf("weight %d", c.Weight)
 	case director.QuorumGained:
-		e.To = "quorum"
+		e.From, e.To = "without quorum", "with quorum"
 	case director.QuorumLost:
-		e.From, e.To = "quorum", "no quorum"
+		e.From, e.To = "with quorum", "without quorum"
 	default:
 		panic("observed: change " + c.Kind.String())
 	}

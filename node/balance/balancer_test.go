@@ -267,10 +267,10 @@ func TestTheTableFollowsTheServersAndTheDocument(t *testing.T) {
 		b.wantTold()
 		const service = "tcp 192.0.2.1:80 "
 		want := []string{
-			service + " quorum", service + "10.0.0.2:80 down",
-			service + "10.0.0.1:80 down", service + " no quorum",
-			service + "10.0.0.2:80 up", service + " quorum",
-			service + "10.0.0.2:80 down", service + "10.0.0.3:80 down", service + " no quorum", // configured no more
+			service + " with quorum", service + "10.0.0.2:80 down",
+			service + "10.0.0.1:80 down", service + " without quorum",
+			service + "10.0.0.2:80 up", service + " with quorum",
+			service + "10.0.0.2:80 down", service + "10.0.0.3:80 down", service + " without quorum", // configured no more
 		}
 		if d := cmp.Diff(want, b.events); d != "" {
 			t.Errorf("events (-want +got):\n%s", d)
