@@ -225,13 +225,7 @@ func (c *compiler) known(block string, n *syntax.Node) bool {
 		return false
 	}
 	c.place(block, n)
-	switch k.Status {
-	case StatusImplemented:
-		return true
-	case StatusChecked:
-		if block == "top" || n.Word.Text == "lvs_sync_daemon" {
-			c.add(Unsupported, n.Word.Pos, "%s is understood, but hacluster does not run virtual servers yet: no effect", n.Word.Text)
-		}
+	if k.Status == StatusImplemented {
 		return true
 	}
 	severity := Warning

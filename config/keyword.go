@@ -12,14 +12,9 @@ var keywordTable string
 // Status is what hacluster does with a keyword.
 type Status string
 
-// Statuses. They decide the severity of a finding: none, none, Warning,
-// Unsupported.
+// Statuses. They decide the severity of a finding: none, Warning, Unsupported.
 const (
 	StatusImplemented Status = "implemented"
-	// StatusChecked: compiled like what is implemented, but nothing runs it yet.
-	// The words that the others hang on are Unsupported for that, until their rows
-	// say implemented.
-	StatusChecked     Status = "checked"
 	StatusIgnored     Status = "ignored"
 	StatusUnsupported Status = "unsupported"
 )

@@ -51,9 +51,9 @@ func writeCounts(b *strings.Builder) {
 		counts[k.Status]++
 	}
 	fmt.Fprintf(b, "\n## Every word\n\n"+
-		"Of keepalived's words %d are implemented, %d are checked for a part that is not run yet, %d are\n"+
-		"accepted without effect and %d are refused; %d are hacluster's own.\n",
-		counts[config.StatusImplemented], counts[config.StatusChecked], counts[config.StatusIgnored], counts[config.StatusUnsupported], ours)
+		"Of keepalived's words %d are implemented, %d are accepted without effect and %d are refused;\n"+
+		"%d are hacluster's own.\n",
+		counts[config.StatusImplemented], counts[config.StatusIgnored], counts[config.StatusUnsupported], ours)
 }
 
 // titles say what a block is whose name in the table is no word of the language.
@@ -95,7 +95,6 @@ func arguments(k config.Keyword) string {
 func outcome(k config.Keyword) string {
 	text := map[config.Status]string{
 		config.StatusImplemented: "implemented",
-		config.StatusChecked:     "checked, not run yet",
 		config.StatusIgnored:     "accepted, no effect",
 		config.StatusUnsupported: "**refused**",
 	}[k.Status]
