@@ -15,6 +15,7 @@ const (
 	gossipGrace  = 15 * time.Second // gossip takes so long to notice a death
 	strayMemory  = 3                // Master_Down_Intervals that a stranger is remembered
 	maxStrangers = 64
+	formerMemory = 10 * time.Minute // longer than an advert is evidence
 )
 
 // strayKey is a router that is no member, on one of our virtual routers.
@@ -54,6 +55,9 @@ func (u *ownUnit) hear(a Advert) {
 }
 
 func (c *Core) noteStray(ev AdvertEvidence) {
+	if left, ok := c.former[ev.From]; ok && (left.IsZero() || !ev.At.After(left)) {
+		return // it was a member when it said so
+	}
 	key := strayKey{ev.Unit, ev.From}
 	s := c.strays[key]
 	if s == nil {
@@ -178,6 +182,14 @@ func (c *Core) ours(u *ownUnit, a netip.Addr) bool {
 
 // strangers raises foreign_master (R10).
 func (c *Core) strangers(now time.Time, standing map[alertKey]Alert) {
+	for a, left := range c.former {
+		switch {
+		case left.IsZero():
+			c.former[a] = now
+		case now.Sub(left) > formerMemory:
+			delete(c.former, a)
+		}
+	}
 	for key, s := range c.strays {
 		u := c.units[key.unit]
 		if u == nil || c.ours(u, key.from) || now.Sub(s.last) > strayMemory*u.view.masterDown() {

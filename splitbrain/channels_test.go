@@ -133,6 +133,21 @@ func TestNobodyIsAStrangerBeforeTheMembersWereHeard(t *testing.T) {
 	}
 }
 
+// The last advert of a member may be looked at when it is a member no more.
+func TestMemberThatLeftIsAStrangerOnlyByNewAdverts(t *testing.T) {
+	s := newScene()
+	s.run(12*time.Second, both, both)
+	s.c.SetMembers([]Member{{Name: "n3"}})
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: addr("192.0.2.2"), Priority: 100, At: at(12 * time.Second)})
+	s.run(13*time.Second, both[1:], both[1:])
+	s.want(t)
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: addr("192.0.2.2"), Priority: 100, At: at(13 * time.Second)})
+	s.run(14*time.Second, both[1:], both[1:])
+	if !slices.Contains(s.told(), "foreign_master 192.0.2.2") {
+		t.Errorf("alerts %q; want foreign_master of one that left and goes on", s.told())
+	}
+}
+
 func TestGoodbyeIsNoStranger(t *testing.T) {
 	s := newScene()
 	s.run(12*time.Second, both, both)

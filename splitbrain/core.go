@@ -39,6 +39,7 @@ type Core struct {
 	refusals []datedRefusal
 	invites  []datedInvite
 	strays   map[strayKey]*stray
+	former   map[netip.Addr]time.Time // of members that are none any more; since when
 	alerts   map[alertKey]*shownAlert
 	pruned   time.Time // when old claims were last dropped
 	judged   time.Time // when the alerts were last brought up to date
@@ -101,6 +102,7 @@ func NewCore(node string, boot BootID, cluster uint64, heartbeat time.Duration, 
 		table:  NewTable(node, boot, cluster),
 		units:  make(map[string]*ownUnit),
 		strays: make(map[strayKey]*stray),
+		former: make(map[netip.Addr]time.Time),
 		alerts: make(map[alertKey]*shownAlert),
 		leases: leases{self: owner{node, boot}, holders: make(map[string]*holder)},
 		urgent: true,

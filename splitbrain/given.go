@@ -118,8 +118,9 @@ func (c *Core) SetMembers(members []Member) {
 		return
 	}
 	c.given = members
+	before := c.table.members
 	c.table.SetMembers(members)
-	c.forgetFormer()
+	c.forgetFormer(before)
 	c.scout.stale = true
 	c.allDirty()
 	c.urgent, c.changed, c.newWill = true, true, true

@@ -75,9 +75,16 @@ func (c *Core) soil(n *network) {
 	}
 }
 
-// forgetFormer drops what machines answered as members that they are no more: only
-// what they answer from now on is a stranger's.
-func (c *Core) forgetFormer() {
+// forgetFormer drops what machines answered as members that they are no more, and
+// notes their addresses: only what they say from now on is a stranger's.
+func (c *Core) forgetFormer(before []*member) {
+	for _, m := range before {
+		if c.table.member(m.Name) == nil {
+			for _, a := range slices.Concat(m.sources, m.Addrs) {
+				c.former[a] = time.Time{} // judge says when
+			}
+		}
+	}
 	former := func(a answerer) bool {
 		owner := c.scout.owners[a.mac]
 		return owner != "" && owner != c.node && c.table.member(owner) == nil
