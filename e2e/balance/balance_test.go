@@ -196,6 +196,9 @@ func (d *daemon) said() string {
 }
 
 const document = `
+global_defs {
+	lvs_sync_daemon net0 id 7
+}
 static_ipaddress {
 	192.0.2.1/32 dev net0
 	192.0.2.2/32 dev net0
@@ -267,6 +270,9 @@ func TestVirtualServersOfAStandaloneDaemon(t *testing.T) {
 
 	d := standalone(t, fmt.Sprintf(document, ""))
 	wantTable(t, d, other, web, web1, web2, secure, only)
+	if running := command(t, "ipvsadm", "-L", "--daemon"); strings.Count(running, "syncid=7") != 2 {
+		t.Errorf("ipvsadm lists %q, want a master and a backup", running)
+	}
 	if who := ask(t, "192.0.2.1:80"); who != one.name && who != two.name {
 		t.Errorf("192.0.2.1:80 is answered by %q, want one or two", who)
 	}
@@ -300,6 +306,9 @@ func TestVirtualServersOfAStandaloneDaemon(t *testing.T) {
 
 	d.stop(t)
 	wantTable(t, d, other)
+	if running := command(t, "ipvsadm", "-L", "--daemon"); running != "" {
+		t.Errorf("after the end ipvsadm lists %q", running)
+	}
 }
 
 func TestVirtualServersOfAMember(t *testing.T) {

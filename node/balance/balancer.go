@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hacluster/hacluster/desired"
-	"github.com/hacluster/hacluster/internal/run"
 	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/lvs/ipvs"
@@ -60,12 +58,6 @@ type news struct {
 	units  *[]vrrp.UnitStatus
 }
 
-// Wanted is a state made ready to run.
-type Wanted struct {
-	state   desired.State
-	desired director.Desired
-}
-
 // retryEvery is the time between two attempts to open the kernel's table.
 const retryEvery = 30 * time.Second
 
@@ -78,13 +70,6 @@ func New(o Options) *Balancer {
 		o: o, wake: make(chan struct{}, 1), left: lvs.Left(o.RunDir),
 		tell: &teller{node: o.Node, record: o.Record, alert: o.Alert},
 	}
-}
-
-// Prepare makes a state ready. It refuses one that cannot run here: the account of
-// a script does not exist, or no kernel takes a service.
-func Prepare(state desired.State) (Wanted, error) {
-	d, err := state.Balance.Director(func(u desired.User) (*run.User, error) { return run.Account(u.Name, u.Group) })
-	return Wanted{state, d}, err
 }
 
 // Apply says what is wanted from now on, all of it. It does not block.
@@ -180,7 +165,7 @@ func (b *Balancer) take() {
 
 // needed reports whether there is something to do.
 func (b *Balancer) needed() bool {
-	return b.wanted != nil && (b.left || !b.wanted.state.Balance.Idle())
+	return b.wanted != nil && (b.left || !b.wanted.balance.Idle())
 }
 
 // openTimeout bounds one attempt to open the table, in which a module is loaded.

@@ -70,8 +70,8 @@ func newSession(ctx context.Context, o Options, kernel Kernel, tell *teller) *se
 // bring makes wanted run, with the units as they are.
 func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus) {
 	master, held := roles(units)
-	sync := wanted.state.Balance.SyncDaemons(master[wanted.state.Balance.Sync.Instance])
-	for _, addr := range unmanaged(wanted) {
+	sync := wanted.balance.SyncDaemons(master[wanted.balance.Sync.Instance])
+	for _, addr := range wanted.unmanaged {
 		held[addr] = true
 	}
 	if !maps.Equal(held, s.held) {
@@ -87,9 +87,9 @@ func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus) {
 		s.director.Apply(d)
 		s.wanted, s.sync = wanted, sync
 	}
-	if t := timeouts(wanted); t != s.timeouts {
-		s.timeouts = t
-		if err := s.kernel.SetTimeouts(t); err != nil {
+	if wanted.timeouts != s.timeouts {
+		s.timeouts = wanted.timeouts
+		if err := s.kernel.SetTimeouts(s.timeouts); err != nil {
 			s.o.Log.Error("lvs_timeouts are not set", "err", err)
 		}
 	}
@@ -110,41 +110,6 @@ func roles(units []vrrp.UnitStatus) (master map[string]bool, held map[netip.Addr
 		}
 	}
 	return master, held
-}
-
-// unmanaged are the addresses of services that no instance of this node brings and
-// takes: for ha_suspend they are always here.
-func unmanaged(w *Wanted) []netip.Addr {
-	virtual := make(map[netip.Addr]bool)
-	for _, addrs := range w.state.VirtualAddresses() {
-		for _, a := range addrs {
-			virtual[a] = true
-		}
-	}
-	var out []netip.Addr
-	for _, s := range w.desired.Services {
-		if !s.HASuspend {
-			continue
-		}
-		for _, k := range s.Keys {
-			if a := k.Address.Addr(); k.Mark == 0 && !virtual[a] {
-				out = append(out, a)
-			}
-		}
-	}
-	return out
-}
-
-// timeouts are those that are configured; the others are zero.
-func timeouts(w *Wanted) ipvs.Timeouts {
-	value := func(d *time.Duration) time.Duration {
-		if d == nil {
-			return 0
-		}
-		return *d
-	}
-	t := w.state.Balance.Timeouts
-	return ipvs.Timeouts{TCP: value(t.TCP), TCPFin: value(t.TCPFin), UDP: value(t.UDP)}
 }
 
 const (
