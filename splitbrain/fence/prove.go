@@ -18,8 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerTime is how long an answer to a probe is waited for.
-const answerTime = 300 * time.Millisecond
+// answerTime is how long an answer to a probe is waited for. What came in that time
+// is read within readTime: this process may have got no processor meanwhile.
+const (
+	answerTime = 300 * time.Millisecond
+	readTime   = 20 * time.Millisecond
+)
 
 // Probe asks a machine whether it takes packets for an address: an echo request
 // (RFC 792, RFC 4443 section 4.1) goes to its own hardware address. Its TTL is 1,
@@ -76,8 +80,14 @@ func (p Probe) Taken(ctx context.Context) (bool, error) {
 		}
 	}
 	buf := make([]byte, 256)
-	for {
+	for last := false; ; {
 		n, _, err := conn.ReadFrom(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) && !last {
+			last, err = true, conn.SetDeadline(time.Now().Add(readTime))
+			if err == nil {
+				continue
+			}
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return false, ctx.Err()
 		}
