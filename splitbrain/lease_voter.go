@@ -126,8 +126,10 @@ func (v *voter) ask(now kclock.Instant, from owner, seq uint64, r LeaseRequest, 
 	if !b.above(now, from.boot, seq) {
 		return false
 	}
+	// Whoever waited for the unit comes before one that happens to repeat its
+	// request when it has become free.
+	served := v.serve(now, b)
 	i := b.find(from)
-	b.reserve(now)
 	if why, ok := v.refusal(now, b, from, r); !ok {
 		s := standing{from, r, seq, stands, v.deny(now, b, from, seq, r, why)}
 		if i < 0 {
@@ -136,12 +138,12 @@ func (v *voter) ask(now kclock.Instant, from owner, seq uint64, r LeaseRequest, 
 		}
 		fresh := b.standing[i].request.Ballot != r.Ballot || b.standing[i].answer.Answer != why
 		b.standing[i] = s
-		return fresh
+		return served || fresh
 	}
 	if i >= 0 {
 		b.standing = slices.Delete(b.standing, i, i+1)
 	}
-	return v.give(now, b, from, seq, r)
+	return v.give(now, b, from, seq, r) || served
 }
 
 // refusal says why a request cannot be granted now; true: it can.
@@ -237,34 +239,39 @@ func (v *voter) release(now kclock.Instant, from owner, r Release, repeated kclo
 func (v *voter) settle(now kclock.Instant) (news bool) {
 	for unit, b := range v.units {
 		b.freed = slices.DeleteFunc(b.freed, func(f freed) bool { return now >= f.until })
-		b.standing = slices.DeleteFunc(b.standing, func(s standing) bool { return now >= s.until })
-		b.reserve(now)
-		slices.SortStableFunc(b.standing, func(x, y standing) int {
-			switch {
-			case outranks(x.request.Priority, x.request.Primary, y.request.Priority, y.request.Primary):
-				return -1
-			case outranks(y.request.Priority, y.request.Primary, x.request.Priority, x.request.Primary):
-				return 1
-			default:
-				return cmp.Compare(x.boot, y.boot)
-			}
-		})
-		for i := range b.standing {
-			s := &b.standing[i]
-			why, ok := v.refusal(now, b, s.owner, s.request)
-			if ok {
-				granted := *s
-				b.standing = slices.Delete(b.standing, i, i+1)
-				v.give(now, b, granted.owner, granted.seq, granted.request)
-				news = true
-				break
-			}
-			news = news || s.answer.Answer != why
-			s.answer = v.deny(now, b, s.owner, s.seq, s.request, why)
-		}
+		news = v.serve(now, b) || news
 		if b.idle(now) {
 			delete(v.units, unit)
 		}
+	}
+	return news
+}
+
+// serve is settle for one unit.
+func (v *voter) serve(now kclock.Instant, b *ballotBox) (news bool) {
+	b.standing = slices.DeleteFunc(b.standing, func(s standing) bool { return now >= s.until })
+	b.reserve(now)
+	slices.SortStableFunc(b.standing, func(x, y standing) int {
+		switch {
+		case outranks(x.request.Priority, x.request.Primary, y.request.Priority, y.request.Primary):
+			return -1
+		case outranks(y.request.Priority, y.request.Primary, x.request.Priority, x.request.Primary):
+			return 1
+		default:
+			return cmp.Compare(x.boot, y.boot)
+		}
+	})
+	for i := range b.standing {
+		s := &b.standing[i]
+		why, ok := v.refusal(now, b, s.owner, s.request)
+		if ok {
+			granted := *s
+			b.standing = slices.Delete(b.standing, i, i+1)
+			v.give(now, b, granted.owner, granted.seq, granted.request)
+			return true
+		}
+		news = news || s.answer.Answer != why
+		s.answer = v.deny(now, b, s.owner, s.seq, s.request, why)
 	}
 	return news
 }

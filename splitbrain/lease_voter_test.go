@@ -203,6 +203,22 @@ func TestWhenAUnitIsFreeTheBestStandingRequestIsAnswered(t *testing.T) {
 	wantAnswer(t, v, noon.Add(2*sec), lifeB, AnswerHeld)
 }
 
+// R6f: a request that is repeated in the very moment, before anybody has looked at
+// those that stand, has no advantage.
+func TestTheBestStandingRequestComesBeforeOneRepeatedInTime(t *testing.T) {
+	v := testVoter()
+	v.ask(noon, lifeA, 10, wants(1), forAwake)
+	better := wants(2)
+	better.Priority = 150
+	v.ask(noon, lifeC, 10, better, forAwake)
+	v.ask(noon, lifeB, 10, wants(3), forAwake)
+	if !v.ask(noon.Add(2*sec), lifeB, 11, wants(3), forAwake) {
+		t.Error("a grant at last is news")
+	}
+	wantAnswer(t, v, noon.Add(2*sec), lifeC, AnswerGranted)
+	wantAnswer(t, v, noon.Add(2*sec), lifeB, AnswerHeld)
+}
+
 func TestARequestThatIsNotRepeatedStandsNoMore(t *testing.T) {
 	v := testVoter()
 	v.ask(noon, lifeA, 10, wants(1), forAwake)
