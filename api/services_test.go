@@ -129,7 +129,9 @@ func TestANodeWithoutServicesSaysWhy(t *testing.T) {
 		{"no load balancer", nil, "runs no load balancer", false},
 		{"nothing configured", func(context.Context) ([]director.ServiceStatus, error) { return nil, nil }, "no virtual_server is configured", false},
 		{"ended", func(context.Context) ([]director.ServiceStatus, error) { return nil, director.ErrNotRunning }, "the director does not run", true},
-		{"broken", func(context.Context) ([]director.ServiceStatus, error) { return nil, errors.New("no ip_vs\nno modprobe") }, "no ip_vs; no modprobe", true},
+		{"broken", func(context.Context) ([]director.ServiceStatus, error) {
+			return nil, errors.New("no ip_vs\nno modprobe")
+		}, "no ip_vs; no modprobe", true},
 		{"silent", func(context.Context) ([]director.ServiceStatus, error) { return nil, context.DeadlineExceeded }, "does not answer within 2s", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
