@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -88,33 +89,7 @@ func (a *app) watchServices(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		last := ""
-		for {
-			all, err := stream.Recv()
-			if ctx.Err() != nil {
-				return nil // interrupted: what was asked for
-			}
-			if err != nil {
-				return err
-			}
-			switch {
-			case a.json():
-				err = a.printJSONLine(all)
-			case a.terminal:
-				var page strings.Builder
-				a.printServices(&page, all, name != "")
-				err = a.redraw(page.String())
-			default:
-				line := servicesLine(all)
-				if line != last {
-					a.printf("%s  %s\n", a.when(all.GetTime()), line)
-				}
-				last = line
-			}
-			if err != nil {
-				return err
-			}
-		}
+		return follow(ctx, a, stream, servicesLine, func(w io.Writer, all *pb.Services) { a.printServices(w, all, name != "") })
 	})
 }
 

@@ -92,42 +92,12 @@ func (a *app) watchStatus(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		last := ""
-		for {
-			st, err := stream.Recv()
-			if ctx.Err() != nil {
-				return nil // interrupted: what was asked for
-			}
-			if err != nil {
-				return err
-			}
-			switch {
-			case a.json():
-				err = a.printJSONLine(st)
-			case a.terminal:
-				var page strings.Builder
-				a.printStatus(&page, st)
-				err = a.redraw(page.String())
-			default:
-				line := word(st.GetVerdict()) + "  " + st.GetReason()
-				if line != last {
-					a.printf("%s  %s\n", a.when(st.GetTime()), line)
-				}
-				last = line
-			}
-			if err != nil {
-				return err
-			}
-		}
+		return follow(ctx, a, stream, statusLine, a.printStatus)
 	})
 }
 
-// redraw shows a page in place of the one before: home, each line cleared to its
-// end, and what is below.
-func (a *app) redraw(page string) error {
-	_, err := io.WriteString(a.out, "\x1b[H"+strings.ReplaceAll(page, "\n", "\x1b[K\n")+"\x1b[J")
-	return err
-}
+// statusLine is a picture in one line.
+func statusLine(st *pb.ClusterStatus) string { return word(st.GetVerdict()) + "  " + st.GetReason() }
 
 // printVerdict prints the first lines: the verdict with what it rests on and how
 // much more may fail, and a freeze that stands.

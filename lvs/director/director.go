@@ -38,10 +38,6 @@ type Options struct {
 // ErrNotRunning is what Status returns after Run has returned.
 var ErrNotRunning = errors.New("the director does not run")
 
-// ErrHandover, as the cause of its context's end, lets Run end without a word:
-// a process that comes after this one goes on with the services.
-var ErrHandover = errors.New("the services are handed over to another process")
-
 // Director keeps virtual services as their real servers are.
 type Director struct {
 	opts    Options
@@ -98,11 +94,8 @@ func (d *Director) Run(ctx context.Context, checks Checks) error {
 	for {
 		select {
 		case <-ctx.Done():
-			err := context.Cause(ctx)
-			if !errors.Is(err, ErrHandover) {
-				d.tell(d.core.farewell(time.Now()))
-			}
-			return err
+			d.tell(d.core.farewell(time.Now()))
+			return context.Cause(ctx)
 		case reply := <-d.queries:
 			reply <- d.core.status()
 		case <-d.inbox.wake:

@@ -327,7 +327,6 @@ func TestOmegaTellsWhenTheDirectorStops(t *testing.T) {
 	}{
 		{"omega", true, context.Canceled, []string{"web1 down", "quorum down"}},
 		{"no omega", false, context.Canceled, nil},
-		{"another process goes on", true, director.ErrHandover, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
