@@ -127,10 +127,7 @@ func TestAKilledHolderIsOneIncidentOfAllNodes(t *testing.T) {
 func TestASplitBrainIsOneIncidentWithItsDuration(t *testing.T) {
 	t.Parallel()
 	s := newTrio(t, lab.Control, trioConf(""))
-	for _, other := range []*lab.Node{s.b, s.c} {
-		s.lan.Cut(s.a, other, lab.Service, lab.Control)
-		s.lan.Cut(other, s.a, lab.Service, lab.Control)
-	}
+	s.lan.Part([]*lab.Node{s.a}, []*lab.Node{s.b, s.c}, lab.Service, lab.Control)
 	lab.Want(t, 8*time.Second, "lb02 serves its half", func() (string, bool) { return "", s.b.Has(vip) })
 	lab.During(3 * time.Second)
 	s.lan.Heal()
@@ -194,10 +191,7 @@ func TestAnIsolatedHolderOfAQuorumTellsByItself(t *testing.T) {
 	})
 	t.Logf("haclusterctl status\n%s", s.dc.MustCtl("status"))
 	cut := time.Now()
-	for _, other := range []*lab.Node{s.b, s.c} {
-		s.lan.Cut(s.a, other, lab.Service, lab.Control)
-		s.lan.Cut(other, s.a, lab.Service, lab.Control)
-	}
+	s.lan.Part([]*lab.Node{s.a}, []*lab.Node{s.b, s.c}, lab.Service, lab.Control)
 	s.watch.WantHolder(s.b, vip, masterDown(120)+2*time.Second)
 	s.watch.Since(cut).WantNeverTwo(0, vip)
 	lab.Want(t, 15*time.Second, "lb01 tells of its lost majority by itself", func() (string, bool) {

@@ -12,10 +12,7 @@ import (
 func TestTotalPartitionEndsAtTheHeal(t *testing.T) {
 	t.Parallel()
 	s := newTrio(t, lab.Control, trioConf(""))
-	for _, other := range []*lab.Node{s.b, s.c} {
-		s.lan.Cut(s.a, other, lab.Service, lab.Control)
-		s.lan.Cut(other, s.a, lab.Service, lab.Control)
-	}
+	s.lan.Part([]*lab.Node{s.a}, []*lab.Node{s.b, s.c}, lab.Service, lab.Control)
 	lab.Want(t, 8*time.Second, "lb02 serves its half", func() (string, bool) { return "", s.b.Has(vip) })
 	lab.During(2 * time.Second)
 	healed := time.Now()

@@ -59,17 +59,19 @@ func (e Echo) known() bool { return !e.Answered.IsZero() }
 
 // MemberEcho is what probes of one member's own address on a network show.
 type MemberEcho struct {
-	Node  string
-	Heard bool      // fresh records of it arrive
-	Since time.Time // when they began to, or began again
+	Node   string
+	Heard  bool      // fresh records of it arrive
+	Since  time.Time // when they began to, or began again
+	Latest time.Time // when the latest of them was made
 	Echo
 }
 
 // besideRecords reports whether its silence goes on although its records arrive:
 // what was silent while they were missing too tells of a cut that has healed, and
-// so do the first probes after it.
+// so do the first probes after it; and one whose records ended with its answers
+// is down or cut off itself, for as long as the last of them still counts.
 func (m *MemberEcho) besideRecords() bool {
-	return m.Heard && m.Asked.Sub(m.Since) >= 3*maxQuick
+	return m.Heard && m.Asked.Sub(m.Since) >= 3*maxQuick && m.Latest.Sub(m.SilentSince) >= 2*minQuick
 }
 
 // Responder is who answered for an address of a unit, or announced it.

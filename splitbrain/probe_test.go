@@ -28,7 +28,7 @@ func silentFor(d time.Duration) Echo {
 func onNetwork(gateways []Echo, own Echo, heard bool, vip Echo) Evidence {
 	n := NetworkEvidence{
 		Interface: "eth0", Proof: 3, Gateways: gateways, VIP: vip,
-		Members: []MemberEcho{{Node: "n2", Heard: heard, Echo: own}},
+		Members: []MemberEcho{{Node: "n2", Heard: heard, Latest: now, Echo: own}},
 	}
 	e := Evidence{Networks: []NetworkEvidence{n}}
 	shown, began := n.shows()
@@ -71,11 +71,13 @@ func TestDataPathIsJudgedByWhatAnsweredBefore(t *testing.T) {
 			Gateways: []Echo{gone}, Members: []MemberEcho{{Node: "n2", Heard: true, Echo: here}}}, PathLost},
 		{"a gateway that never answered says nothing", NetworkEvidence{Gateways: []Echo{never}}, PathUnknown},
 		{"but for one that was named", NetworkEvidence{Named: true, Gateways: []Echo{never}}, PathLost},
-		{"S42: members are silent while their records arrive", NetworkEvidence{Members: []MemberEcho{{Node: "n2", Heard: true, Echo: gone}}}, PathLost},
+		{"S42: members are silent while their records arrive", NetworkEvidence{Members: []MemberEcho{{Node: "n2", Heard: true, Latest: now, Echo: gone}}}, PathLost},
+		{"records end with answers: the member is down, this path is not", NetworkEvidence{Members: []MemberEcho{
+			{Node: "n2", Heard: true, Latest: gone.SilentSince.Add(100 * ms), Echo: gone}}}, PathUnknown},
 		{"members were silent while no records of them arrived either", NetworkEvidence{Members: []MemberEcho{
-			{Node: "n2", Heard: true, Since: gone.Asked.Add(-ms), Echo: gone}}}, PathUnknown},
+			{Node: "n2", Heard: true, Since: gone.Asked.Add(-ms), Latest: now, Echo: gone}}}, PathUnknown},
 		{"and go on to be when these have come again", NetworkEvidence{Members: []MemberEcho{
-			{Node: "n2", Heard: true, Since: gone.Asked.Add(-2 * time.Second), Echo: gone}}}, PathLost},
+			{Node: "n2", Heard: true, Since: gone.Asked.Add(-2 * time.Second), Latest: now, Echo: gone}}}, PathLost},
 		{"one member answers", NetworkEvidence{Members: []MemberEcho{
 			{Node: "n2", Heard: true, Echo: gone}, {Node: "n3", Heard: true, Echo: here}}}, PathAlive},
 		{"members that are off say nothing", NetworkEvidence{Members: []MemberEcho{{Node: "n2", Echo: gone}}}, PathUnknown},

@@ -362,6 +362,31 @@ func TestCutThatSwallowsRecordsAndProbesProvesNothing(t *testing.T) {
 	}
 }
 
+// A machine that loses power takes its records and its answers with it. Who knows
+// no other is not to blame itself while the last record counts.
+func TestPowerLossOfTheOnlyOtherMemberIsNoLossOfTheOwnPath(t *testing.T) {
+	for _, lag := range []time.Duration{0, 50 * ms, 150 * ms} { // of the records behind the answers
+		s := newSegment(t, "n1", "n2")
+		delete(s.owners, gateway)
+		s.becomes("n1", Master)
+		s.run(40 * time.Second)
+		n := s.node("n2")
+		path := &n.core.order[0].path
+		if *path != PathAlive {
+			t.Fatalf("the path of n2 is %v, want %v", *path, PathAlive)
+		}
+		s.answers = func(string, Probe) []MAC { return nil }
+		s.run(lag)
+		s.cut = func(string, string) bool { return true }
+		for range 100 {
+			s.run(50 * ms)
+			if path.lastRank() {
+				t.Fatalf("%v behind: %v after the power loss of n1 the path of n2 is %v", lag, s.now.Sub(t0)-40*time.Second, *path)
+			}
+		}
+	}
+}
+
 // F13, F14: the gateway is lost for the holder only, then for all.
 func TestLossOfTheGatewayMovesTheUnitOnlyToWhoHasIt(t *testing.T) {
 	s := newSegment(t, "n1", "n2")

@@ -128,7 +128,7 @@ func (c *Core) review(now time.Time, n *network) {
 		m := &n.members[i]
 		echo := m.at(now)
 		e.Fabric = e.Fabric || m.impersonated(echo, max(e.Proof, 3))
-		me := MemberEcho{Node: m.m.Name, Heard: c.counts(now, m.m) && !m.m.leaving, Since: m.m.regained, Echo: echo}
+		me := MemberEcho{Node: m.m.Name, Heard: c.counts(now, m.m) && !m.m.leaving, Since: m.m.regained, Latest: m.m.at, Echo: echo}
 		if last := len(e.Members) - 1; last >= 0 && e.Members[last].Node == me.Node {
 			if better(echo, e.Members[last].Echo) {
 				e.Members[last] = me

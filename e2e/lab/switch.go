@@ -17,15 +17,18 @@ func (l *LAN) Cut(from, to *Node, networks ...Network) {
 	l.dropBetween(from, to, networks, nil)
 }
 
-// Part cuts each node of one side from each of the other, both ways.
+// Part cuts each node of one side from each of the other, both ways and all in one
+// moment.
 func (l *LAN) Part(one, other []*Node, networks ...Network) {
 	l.t.Helper()
-	for _, a := range one {
-		for _, b := range other {
-			l.Cut(a, b, networks...)
-			l.Cut(b, a, networks...)
+	l.editSwitch(func(table *nftables.Table, chain *nftables.Chain, conn *nftables.Conn) {
+		for _, a := range one {
+			for _, b := range other {
+				addDrop(table, chain, conn, a, b, networks, nil)
+				addDrop(table, chain, conn, b, a, networks, nil)
+			}
 		}
-	}
+	})
 }
 
 // Lose drops some of the frames from one node to another at the switch, each
@@ -65,20 +68,24 @@ func (l *LAN) Heal() {
 func (l *LAN) dropBetween(from, to *Node, networks []Network, condition []expr.Any) {
 	l.t.Helper()
 	l.editSwitch(func(table *nftables.Table, chain *nftables.Chain, conn *nftables.Conn) {
-		for _, network := range networks {
-			if !from.on(network) || !to.on(network) {
-				continue
-			}
-			rule := []expr.Any{
-				&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
-				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: interfaceName(from.port(network))},
-				&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: interfaceName(to.port(network))},
-			}
-			rule = append(append(rule, condition...), &expr.Verdict{Kind: expr.VerdictDrop})
-			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule})
-		}
+		addDrop(table, chain, conn, from, to, networks, condition)
 	})
+}
+
+func addDrop(table *nftables.Table, chain *nftables.Chain, conn *nftables.Conn, from, to *Node, networks []Network, condition []expr.Any) {
+	for _, network := range networks {
+		if !from.on(network) || !to.on(network) {
+			continue
+		}
+		rule := []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: interfaceName(from.port(network))},
+			&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: interfaceName(to.port(network))},
+		}
+		rule = append(append(rule, condition...), &expr.Verdict{Kind: expr.VerdictDrop})
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule})
+	}
 }
 
 func (l *LAN) editSwitch(edit func(*nftables.Table, *nftables.Chain, *nftables.Conn)) {
