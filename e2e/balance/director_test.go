@@ -1,0 +1,103 @@
+//go:build guest
+
+package balance_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// makes are the two programs that each story is told with: what keepalived does is
+// the reference.
+var makes = []struct {
+	name  string
+	start func(n *lab.Node, document string) *director
+}{
+	{"haclusterd", startHacluster},
+	{"keepalived", startKeepalived},
+}
+
+// director is a program that balances on a node.
+type director struct {
+	*lab.Process
+	*lab.Node
+	document string // file
+	again    func() *lab.Process
+}
+
+func startHacluster(n *lab.Node, document string) *director {
+	d := n.StartStandalone(document)
+	return &director{Process: d.Process, Node: n, document: d.Conf, again: func() *lab.Process {
+		d.Restart()
+		return d.Process
+	}}
+}
+
+func startKeepalived(n *lab.Node, document string) *director {
+	dir := n.TempDir()
+	d := &director{Node: n, document: n.WriteFile("keepalived.conf", document)}
+	d.again = func() *lab.Process {
+		return n.Start(lab.KeepalivedPath, "-D", "-n", "-l", "-i", n.Name, "-f", d.document,
+			"-p", filepath.Join(dir, "parent"), "-r", filepath.Join(dir, "vrrp"), "-c", filepath.Join(dir, "checkers"))
+	}
+	d.Process = d.again()
+	return d
+}
+
+// restart starts the program again, after it has ended.
+func (d *director) restart() { d.Process = d.again() }
+
+// stop ends the program politely.
+func (d *director) stop(t *testing.T) {
+	t.Helper()
+	if exit := d.Stop(within); exit != 0 {
+		t.Errorf("%s ended with status %d", d.Process.Name, exit)
+	}
+}
+
+// pool is a virtual service with its servers, as ipvsadm writes them.
+type pool struct {
+	service  string   // -t 192.0.2.100:80
+	settings string   // -s rr
+	servers  []string // 192.0.2.3:80 -g -w 1
+}
+
+// with is the pool with other servers.
+func (p pool) with(servers ...string) pool {
+	p.servers = servers
+	return p
+}
+
+// rows are what ipvsadm -Sn prints of the pools, in order.
+func rows(pools []pool) []string {
+	var all []string
+	for _, p := range pools {
+		all = append(all, "-A "+p.service+" "+p.settings)
+		for _, r := range p.servers {
+			all = append(all, "-a "+p.service+" -r "+r)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// wantPools waits until the kernels of the nodes have these services and no other.
+func (s *site) wantPools(nodes []*lab.Node, pools ...pool) {
+	s.t.Helper()
+	want := rows(pools)
+	for _, n := range nodes {
+		lab.Want(s.t, within, fmt.Sprintf("%s: %s has the table\n%s\n", s.now, n.Name, strings.Join(want, "\n")), func() (string, bool) {
+			var got []string
+			for line := range strings.Lines(must(s.t, n, "ipvsadm", "-Sn")) {
+				got = append(got, strings.TrimSpace(line))
+			}
+			slices.Sort(got)
+			return "\n" + strings.Join(got, "\n"), slices.Equal(got, want)
+		})
+	}
+}

@@ -1,0 +1,200 @@
+//go:build guest
+
+package balance_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/hacluster/hacluster/e2e/lab"
+)
+
+// pair is the VRRP side of two directors: both addresses move together.
+const pair = `
+vrrp_sync_group VG {
+	group {
+		V4
+		V6
+	}
+}
+vrrp_instance V4 {
+	version 3
+	interface eth0
+	virtual_router_id 51
+	advert_int 0.2
+	@d1 priority 150
+	@d2 priority 100
+	virtual_ipaddress {
+		192.0.2.100/32
+	}
+}
+vrrp_instance V6 {
+	version 3
+	interface eth0
+	virtual_router_id 51
+	advert_int 0.2
+	@d1 priority 150
+	@d2 priority 100
+	virtual_ipaddress {
+		2001:db8::100/128
+	}
+}
+`
+
+// restService is U6's, in one family.
+func restService(vip, r1, r2 netip.Addr, kind string) string {
+	const check = `TCP_CHECK {
+			connect_timeout 3
+			nb_get_retry 3
+			retry 1
+			delay_before_retry 1
+		}`
+	return fmt.Sprintf(`
+virtual_server %v 9826 {
+	delay_loop 1
+	lb_algo wrr
+	lb_kind %s
+	protocol TCP
+	real_server %v 9826 {
+		weight 1
+		%[5]s
+	}
+	real_server %[4]v 9826 {
+		weight 2
+		%[5]s
+	}
+}
+`, vip, kind, r1, r2, check)
+}
+
+// U6: a REST service behind two directors that forward to MAC addresses, in both
+// families. A real server dies and returns, and so does a director.
+func TestU6DirectRouting(t *testing.T) {
+	for _, program := range makes {
+		t.Run(program.name, func(t *testing.T) {
+			s := newSite(t)
+			s.direct(vip, vip6)
+			talk(t, s.r1, "9826")
+			two := talk(t, s.r2, "9826")
+			document := pair +
+				restService(vip, s.r1.Addr4(lab.Service), s.r2.Addr4(lab.Service), "DR") +
+				restService(vip6, s.r1.Addr6(lab.Service), s.r2.Addr6(lab.Service), "DR")
+			d1, d2 := program.start(s.d1, document), program.start(s.d2, document)
+
+			const one4, two4 = "192.0.2.3:9826 -g -w 1", "192.0.2.4:9826 -g -w 2"
+			const one6, two6 = "[2001:db8::3]:9826 -g -w 1", "[2001:db8::4]:9826 -g -w 2"
+			rest4 := pool{"-t 192.0.2.100:9826", "-s wrr", []string{one4, two4}}
+			rest6 := pool{"-t [2001:db8::100]:9826", "-s wrr", []string{one6, two6}}
+			at4, at6 := netip.AddrPortFrom(vip, 9826), netip.AddrPortFrom(vip6, 9826)
+
+			s.step("start")
+			s.d1.WantAddr(vip, within)
+			s.d1.WantAddr(vip6, within)
+			s.wantPools(s.directors(), rest4, rest6)
+			s.wantAnswers(at4, "r1", "r2")
+			s.wantAnswers(at6, "r1", "r2")
+
+			s.step("r2 dies")
+			two.kill()
+			s.wantPools(s.directors(), rest4.with(one4), rest6.with(one6))
+			s.wantAnswers(at4, "r1")
+			s.wantAnswers(at6, "r1")
+
+			s.step("r2 returns")
+			two.start()
+			s.wantPools(s.directors(), rest4, rest6)
+			s.wantAnswers(at4, "r2")
+			s.wantAnswers(at6, "r2")
+
+			s.step("d1 ends")
+			d1.stop(t)
+			s.d2.WantAddr(vip, within)
+			s.d2.WantAddr(vip6, within)
+			s.wantPools([]*lab.Node{s.d1})
+			s.wantPools([]*lab.Node{s.d2}, rest4, rest6)
+			s.wantAnswers(at4, "r1", "r2")
+			s.wantAnswers(at6, "r1", "r2")
+
+			s.step("d1 starts again")
+			d1.restart()
+			s.d1.WantAddr(vip, within)
+			s.wantPools(s.directors(), rest4, rest6)
+			s.wantAnswers(at4, "r1", "r2")
+			s.wantAnswers(at6, "r1", "r2")
+
+			s.step("both end")
+			d1.stop(t)
+			d2.stop(t)
+			s.wantPools(s.directors())
+		})
+	}
+}
+
+// U6, when the holder loses its power during a transfer: with lvs_sync_daemon the
+// other director knows the connection, without it the client has to connect again.
+func TestU6FailoverDuringATransfer(t *testing.T) {
+	const daemons = "global_defs {\n\tlvs_sync_daemon eth1 V4 id 7\n}\n"
+	for _, program := range makes {
+		for _, synced := range []bool{true, false} {
+			name, document := program.name+" without lvs_sync_daemon", pair
+			if synced {
+				name, document = program.name+" with lvs_sync_daemon", pair+daemons
+			}
+			t.Run(name, func(t *testing.T) {
+				s := newSite(t)
+				s.direct(vip)
+				talk(t, s.r1, "9826")
+				talk(t, s.r2, "9826")
+				document := document + restService(vip, s.r1.Addr4(lab.Service), s.r2.Addr4(lab.Service), "DR")
+				d1 := program.start(s.d1, document)
+				program.start(s.d2, document)
+				rest := pool{"-t 192.0.2.100:9826", "-s wrr", []string{"192.0.2.3:9826 -g -w 1", "192.0.2.4:9826 -g -w 2"}}
+				at := netip.AddrPortFrom(vip, 9826)
+
+				s.step("start")
+				s.d1.WantAddr(vip, within)
+				s.wantPools(s.directors(), rest)
+				x := s.begin(at)
+				if synced {
+					s.step("d2 learns of the transfer")
+					s.wantRoles(s.d1, "master")
+					s.wantRoles(s.d2, "backup")
+					s.wantKnown(s.d2, x)
+				}
+
+				s.step("d1 loses its power")
+				d1.powerOff()
+				s.d2.WantAddr(vip, within)
+				if synced {
+					s.wantRoles(s.d2, "master")
+					x.wantMore()
+				} else {
+					x.wantBroken()
+				}
+				s.wantPools([]*lab.Node{s.d2}, rest)
+				s.wantAnswers(at, "r1", "r2")
+			})
+		}
+	}
+}
+
+// wantRoles waits until the kernel of a node has exactly this synchronization daemon.
+func (s *site) wantRoles(n *lab.Node, role string) {
+	s.t.Helper()
+	lab.Want(s.t, within, fmt.Sprintf("%s: %s is %s of its connections", s.now, n.Name, role), func() (string, bool) {
+		got := must(s.t, n, "ipvsadm", "-L", "--daemon")
+		return got, strings.HasPrefix(got, role+" ") && strings.Contains(got, "syncid=7") && strings.Count(got, "syncid") == 1
+	})
+}
+
+// wantKnown waits until the kernel of a node knows the connection of a transfer. The
+// kernel of the other one sends what is new every two seconds.
+func (s *site) wantKnown(n *lab.Node, x *transfer) {
+	s.t.Helper()
+	lab.Want(s.t, within, fmt.Sprintf("%s: %s knows the connection from %v", s.now, n.Name, x.client), func() (string, bool) {
+		got := must(s.t, n, "ipvsadm", "-Lnc")
+		return got, strings.Contains(got, "ESTABLISHED "+x.client.String())
+	})
+}
