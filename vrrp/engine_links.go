@@ -63,11 +63,11 @@ func linkResult(link Link) TrackResult {
 	result := TrackResult{Key: InterfaceKey(link.Name), Up: usable(link)}
 	switch {
 	case link.Gone:
-		result.Reason = "interface " + link.Name + " does not exist"
+		result.Reason = "does not exist"
 	case !link.Up:
-		result.Reason = "interface " + link.Name + " is down"
+		result.Reason = "down"
 	default:
-		result.Reason = "interface " + link.Name + " is up"
+		result.Reason = "up"
 	}
 	return result
 }

@@ -341,6 +341,9 @@ func TestLinkDownIsAFaultUntilItIsUp(t *testing.T) {
 		a, _ := pair(t, lan)
 		a.setLink(false)
 		a.wantState("vi_51", Fault)
+		if got, want := a.engine.Status()[0].Reason, "interface eth0: down"; got != want {
+			t.Errorf("reason = %q, want %q", got, want)
+		}
 		a.setLink(true)
 		a.wantState("vi_51", Backup)
 		time.Sleep(4 * time.Second)

@@ -69,7 +69,7 @@ type (
 	TrackResult struct {
 		Key    string
 		Up     bool
-		Reason string // for people: "exit status 1", "link down"
+		Reason string // for people, without what Key names: "exit status 1", "down"
 	}
 
 	// SourceChanged gives the address from which the instance sends: its

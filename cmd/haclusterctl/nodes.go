@@ -176,7 +176,9 @@ func (a *app) printNode(n *pb.Node) {
 			a.printf("    %s on %s, %s VRID %d, priority %d (of %d), every %gs: %s\n", i.GetName(), i.GetInterface(), i.GetFamily(), i.GetVrid(),
 				i.GetPriority(), i.GetBasePriority(), i.GetAdvertInterval().AsDuration().Seconds(), strings.Join(i.GetAddresses(), " "))
 			for _, f := range i.GetFaults() {
-				a.printf("      %s\n", a.style(red, "fault: "+f))
+				if !strings.Contains(u.GetReason(), f) { // it came after the unit was in FAULT
+					a.printf("      %s\n", a.style(red, "fault: "+f))
+				}
 			}
 			if seen := i.GetLastAdvert(); seen != nil {
 				a.printf("      last advert from %s, priority %d, %s\n", seen.GetFrom(), seen.GetPriority(), a.ago(seen.GetTime()))

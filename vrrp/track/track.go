@@ -2,7 +2,6 @@ package track
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -166,9 +165,8 @@ func (t *Tracker) follow(ctx context.Context, s Script, d Damper, delay time.Dur
 		}
 		if d.Add(result.OK()) {
 			up, _ := d.Up()
-			reason := fmt.Sprintf("script %s: %s", s.Name, result)
 			log.Info("check changed", "up", up, "reason", result.String(), "output", result.Output)
-			t.o.Report(vrrp.TrackResult{Key: s.Key(), Up: up, Reason: reason})
+			t.o.Report(vrrp.TrackResult{Key: s.Key(), Up: up, Reason: result.String()})
 		}
 		late := time.Since(next)
 		next = next.Add(s.Interval * (1 + late/s.Interval))

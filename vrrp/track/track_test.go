@@ -235,12 +235,12 @@ func TestUsersScriptsRun(t *testing.T) {
 		{Name: "proc", Interval: 20 * time.Millisecond, Timeout: 10 * sec, Command: run.Command{Argv: []string{"sh", "-c", fmt.Sprint("kill -0 ", os.Getpid())}}},
 		{Name: "maint", Interval: 20 * time.Millisecond, Timeout: 10 * sec, Command: run.Command{Argv: []string{"sh", "-c", "[ ! -f " + down + " ]"}}},
 	})
-	want := func(key string, up bool) {
+	want := func(key string, up bool, reason string) {
 		t.Helper()
 		select {
 		case r := <-results:
-			if r.Key != key || r.Up != up {
-				t.Errorf("result = %+v, want %s up=%v", r, key, up)
+			if want := (vrrp.TrackResult{Key: key, Up: up, Reason: reason}); r != want {
+				t.Errorf("result = %+v, want %+v", r, want)
 			}
 		case <-time.After(5 * time.Second):
 			t.Fatalf("no result of %s within 5 s", key)
@@ -254,11 +254,11 @@ func TestUsersScriptsRun(t *testing.T) {
 	if err := os.WriteFile(down, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	want("script:maint", false)
+	want("script:maint", false, "exit status 1")
 	if err := os.Remove(down); err != nil {
 		t.Fatal(err)
 	}
-	want("script:maint", true)
+	want("script:maint", true, "exit status 0")
 	cancel()
 	<-done
 }
