@@ -141,6 +141,7 @@ func nodeToProto(n observed.Node, c observed.Cluster, policies map[string]string
 		Name: n.Name, Address: n.Address, Role: roles[n.Role], Leader: n.Name == c.Leader && c.Leader != "",
 		Alive: n.Alive, LastSeen: timeToProto(n.LastSeen), Version: n.Version, Started: timeToProto(n.Started),
 		Revision: n.Revision, RevisionTarget: c.Revision, RevisionError: n.RevisionError, StoreError: n.StoreError, Gaps: n.Gaps,
+		Silent: n.Silent,
 	}
 	if !n.RestartingUntil.IsZero() {
 		out.RestartingUntil = timeToProto(n.RestartingUntil)
@@ -154,7 +155,7 @@ func nodeToProto(n observed.Node, c observed.Cluster, policies map[string]string
 	}
 	for _, u := range n.Units {
 		unit := unitToProto(u)
-		unit.Policy = policies[u.Name]
+		unit.Policy, unit.Lapsed = policies[u.Name], slices.Contains(n.Lapsed, u.Name)
 		if l, ok := n.Leases[u.Name]; ok {
 			unit.Lease = leaseToProto(&l)
 		}

@@ -97,7 +97,7 @@ func (s *Server) agent(node string) (pb.AgentServiceClient, error) {
 // mergeReport replaces what is guessed of a node by what it says of itself.
 func mergeReport(s *observed.Snapshot, n *observed.Node, report *pb.ClusterStatus, took time.Duration) {
 	now := time.Now()
-	n.Alive, n.LastSeen = true, now
+	n.Alive, n.Silent, n.LastSeen, n.Lapsed = true, false, now, nil // it speaks for itself
 	n.Channels = append(slices.Clone(n.Channels), observed.Channel{Kind: observed.API, Alive: true, LastSeen: now, RoundTrip: took})
 	for _, theirs := range report.GetNodes() {
 		if theirs.GetName() != n.Name {

@@ -101,6 +101,7 @@ func peerNode(m Member, in *Input, links []Link) Node {
 		}
 	}
 	n.Alive = !view.Leaving && (adverts || recent(in.Now, n.LastSeen))
+	n.Silent = n.Alive && !adverts && !view.Fresh
 	for _, c := range view.Claims {
 		n.Units = append(n.Units, claimedUnit(c, in.Self.Units))
 		sign := c.At

@@ -101,6 +101,36 @@ func TestAHolderWhoseAdvertsArriveIsAliveWithoutHeartbeats(t *testing.T) {
 	}
 }
 
+// One lost heartbeat ends no record: it is fresh for three.
+func TestAMemberIsSilentWhenNothingOfItCounts(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		record        time.Duration // ago
+		fresh         bool
+		advert        time.Duration // ago
+		leaving       bool
+		alive, silent bool
+	}{
+		{"its record counts", 500 * time.Millisecond, true, time.Minute, false, true, false},
+		{"its record counts no more", 2500 * time.Millisecond, false, time.Minute, false, true, true},
+		{"its adverts arrive", 2500 * time.Millisecond, false, time.Second, false, true, false},
+		{"long gone", 10 * time.Second, false, time.Minute, false, false, false},
+		{"it said goodbye", 2500 * time.Millisecond, false, time.Minute, true, false, false},
+	} {
+		in := Input{
+			Now: now, Self: node("lb1", vrrp.Master, 110), Members: []Member{{Name: "lb1"}, {Name: "lb2"}},
+			Peers: splitbrain.PeerView{
+				Members: []splitbrain.MemberView{{Name: "lb2", At: now.Add(-tt.record), Fresh: tt.fresh, Leaving: tt.leaving, Claims: []splitbrain.ClaimView{{
+					Claim: splitbrain.Claim{Unit: "vi_1", State: splitbrain.Master}, Fresh: tt.fresh}}}},
+				Reach: []splitbrain.Reach{{From: "lb2", To: "lb1", Channel: splitbrain.ChannelVRRP, Unit: "vi_1", At: now.Add(-tt.advert)}},
+			},
+		}
+		if lb2 := Build(in).Nodes[1]; lb2.Alive != tt.alive || lb2.Silent != tt.silent {
+			t.Errorf("%s: alive %v, silent %v; want %v, %v", tt.name, lb2.Alive, lb2.Silent, tt.alive, tt.silent)
+		}
+	}
+}
+
 func TestAClaimLapsesWithItsRecordAndItsAdverts(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -64,6 +64,7 @@ type Node struct {
 	Address       string // host:port of its TLS port
 	Role          Role
 	Alive         bool      // heard on any channel just now
+	Silent        bool      // Alive by its last words, which count no more: nothing came since
 	LastSeen      time.Time // on any channel; zero for the observer itself
 	Started       time.Time // zero: not known
 	Version       string    // empty: not known

@@ -65,8 +65,11 @@ func (a *app) nodeRows(nodes []*pb.Node, observer string) [][]cell {
 	rows := [][]cell{plain("NODE", "STATE", "ROLE", "SEEN", "REVISION", "VERSION", "ADDRESS", "RUNS")}
 	for _, n := range nodes {
 		state := cell{"up", green}
-		if !n.GetAlive() {
+		switch {
+		case !n.GetAlive():
 			state = cell{"off", red}
+		case n.GetSilent():
+			state = cell{"silent", yellow}
 		}
 		role := strings.ToLower(strings.ReplaceAll(word(n.GetRole()), " ", "-"))
 		switch {
@@ -108,19 +111,30 @@ func unitsLine(n *pb.Node) string {
 	if len(n.GetUnits()) <= 3 {
 		var words []string
 		for _, u := range n.GetUnits() {
-			words = append(words, u.GetName()+" "+word(u.GetState()))
+			is := " "
+			if u.GetLapsed() {
+				is = " was "
+			}
+			words = append(words, u.GetName()+is+word(u.GetState()))
 		}
 		return strings.Join(words, ", ")
 	}
-	byState := map[pb.State]int{}
+	byState, lapsed := map[pb.State]int{}, 0
 	for _, u := range n.GetUnits() {
-		byState[u.GetState()]++
+		if u.GetLapsed() {
+			lapsed++
+		} else {
+			byState[u.GetState()]++
+		}
 	}
 	var words []string
 	for _, s := range []pb.State{pb.State_STATE_MASTER, pb.State_STATE_BACKUP, pb.State_STATE_FAULT, pb.State_STATE_INIT} {
 		if byState[s] > 0 {
 			words = append(words, fmt.Sprintf("%d %s", byState[s], word(s)))
 		}
+	}
+	if lapsed > 0 {
+		words = append(words, fmt.Sprintf("%d not heard of", lapsed))
 	}
 	return strings.Join(words, ", ")
 }
@@ -139,8 +153,11 @@ func clockOf(ahead time.Duration) string {
 // printNode prints everything that is known of one node.
 func (a *app) printNode(n *pb.Node) {
 	state := a.style(green, "up")
-	if !n.GetAlive() {
+	switch {
+	case !n.GetAlive():
 		state = a.style(red, "off")
+	case n.GetSilent():
+		state = a.style(yellow, "silent")
 	}
 	a.printf("%s  %s  %s  %s  version %s  revision %d of %d\n", a.style(bold, n.GetName()), state, n.GetAddress(),
 		strings.ToLower(word(n.GetRole())), n.GetVersion(), n.GetRevision(), n.GetRevisionTarget())

@@ -27,7 +27,10 @@ and how long ago.
   AT RISK   something is wrong, or the next failure is not survived
   VIOLATED  an address has more than one holder
   DARK      an address has no holder
-  UNKNOWN   not enough is known to judge`,
+  UNKNOWN   not enough is known to judge
+
+A node is "silent" when what it said last counts no more, and "off" when it was
+not heard for three seconds; "VI_1 was MASTER" is what it said then.`,
 		Example: example("haclusterctl status", "haclusterctl status --watch", "haclusterctl status --reach", "haclusterctl status --exit-code -o json   # 0 safe, 1 at risk, 2 violated or dark, 3 unknown"),
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -129,6 +129,31 @@ func TestTheStatusSaysASentenceOnce(t *testing.T) {
 	}
 }
 
+func TestTheRowOfASilentNodeSaysWhatItWas(t *testing.T) {
+	unit := func(name string, state pb.State, lapsed bool) *pb.Unit {
+		return &pb.Unit{Name: name, State: state, Lapsed: lapsed}
+	}
+	const master, backup = pb.State_STATE_MASTER, pb.State_STATE_BACKUP
+	a, _ := onTerminal("NO_COLOR")
+	for _, tt := range []struct {
+		name        string
+		node        *pb.Node
+		state, runs string
+	}{
+		{"heard", &pb.Node{Alive: true, Units: []*pb.Unit{unit("VI_1", master, false)}}, "up", "VI_1 MASTER"},
+		{"another node has the unit", &pb.Node{Alive: true, Units: []*pb.Unit{unit("VI_1", master, true)}}, "up", "VI_1 was MASTER"},
+		{"silent", &pb.Node{Alive: true, Silent: true, Units: []*pb.Unit{unit("VI_1", master, true), unit("VI_2", backup, true)}}, "silent", "VI_1 was MASTER, VI_2 was BACKUP"},
+		{"many", &pb.Node{Alive: true, Units: []*pb.Unit{
+			unit("VI_1", master, true), unit("VI_2", master, false), unit("VI_3", backup, false), unit("VI_4", backup, true)}}, "up", "1 MASTER, 1 BACKUP, 2 not heard of"},
+		{"off", &pb.Node{Units: []*pb.Unit{unit("VI_1", master, true)}}, "off", ""},
+	} {
+		row := a.nodeRows([]*pb.Node{tt.node}, "lb09")[1]
+		if state, runs := row[1].text, row[len(row)-1].text; state != tt.state || runs != tt.runs {
+			t.Errorf("%s: %q and %q, want %q and %q", tt.name, state, runs, tt.state, tt.runs)
+		}
+	}
+}
+
 func TestTheToleranceSaysWhatItIsFor(t *testing.T) {
 	vips := []*pb.Vip{{}}
 	for _, tt := range []struct {

@@ -817,8 +817,11 @@ type Node struct {
 	// Its daemon restarts on purpose, and says that it is back by then; not set: it
 	// does not.
 	RestartingUntil *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=restarting_until,json=restartingUntil,proto3" json:"restarting_until,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// It was heard a moment ago, so it counts as alive yet, and what it said then
+	// counts no more: several heartbeats and adverts are missing.
+	Silent        bool `protobuf:"varint,18,opt,name=silent,proto3" json:"silent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
@@ -970,6 +973,13 @@ func (x *Node) GetRestartingUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Node) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
 // Channel is one way in which a node is heard.
 type Channel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1072,7 +1082,10 @@ type Unit struct {
 	// Its kernel gate.
 	Gate *Gate `protobuf:"bytes,12,opt,name=gate,proto3" json:"gate,omitempty"`
 	// Its lease (policy quorum).
-	Lease         *Lease `protobuf:"bytes,13,opt,name=lease,proto3" json:"lease,omitempty"`
+	Lease *Lease `protobuf:"bytes,13,opt,name=lease,proto3" json:"lease,omitempty"`
+	// The state is what the node claimed before it fell silent, or before another
+	// node took the unit: it is no holder any more, as far as is known.
+	Lapsed        bool `protobuf:"varint,14,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1196,6 +1209,13 @@ func (x *Unit) GetLease() *Lease {
 		return x.Lease
 	}
 	return nil
+}
+
+func (x *Unit) GetLapsed() bool {
+	if x != nil {
+		return x.Lapsed
+	}
+	return false
 }
 
 // Gate is what the kernel lets through for a unit on one node.
@@ -2521,7 +2541,7 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x1e\n" +
 	"\n" +
 	"standalone\x18\a \x01(\bR\n" +
-	"standalone\"\x94\x05\n" +
+	"standalone\"\xac\x05\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12&\n" +
@@ -2542,13 +2562,14 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\vclock_ahead\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"clockAhead\x12\x12\n" +
 	"\x04gaps\x18\x10 \x03(\tR\x04gaps\x12E\n" +
-	"\x10restarting_until\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x0frestartingUntil\"\xa6\x01\n" +
+	"\x10restarting_until\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x0frestartingUntil\x12\x16\n" +
+	"\x06silent\x18\x12 \x01(\bR\x06silent\"\xa6\x01\n" +
 	"\aChannel\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05alive\x18\x02 \x01(\bR\x05alive\x127\n" +
 	"\tlast_seen\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\blastSeen\x128\n" +
 	"\n" +
-	"round_trip\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\troundTrip\"\xaa\x03\n" +
+	"round_trip\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\troundTrip\"\xc2\x03\n" +
 	"\x04Unit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\bR\x05group\x12)\n" +
@@ -2563,7 +2584,8 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	" \x03(\v2\x16.hacluster.v1.InstanceR\tinstances\x12\x16\n" +
 	"\x06policy\x18\v \x01(\tR\x06policy\x12&\n" +
 	"\x04gate\x18\f \x01(\v2\x12.hacluster.v1.GateR\x04gate\x12)\n" +
-	"\x05lease\x18\r \x01(\v2\x13.hacluster.v1.LeaseR\x05lease\"\x9a\x01\n" +
+	"\x05lease\x18\r \x01(\v2\x13.hacluster.v1.LeaseR\x05lease\x12\x16\n" +
+	"\x06lapsed\x18\x0e \x01(\bR\x06lapsed\"\x9a\x01\n" +
 	"\x04Gate\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12-\n" +
 	"\x04left\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04left\x123\n" +
