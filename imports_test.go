@@ -17,7 +17,7 @@ const module = "github.com/hacluster/hacluster"
 
 var (
 	// below stand under the leaves and import nothing of ours but each other.
-	below = []string{"internal/gate", "internal/journal", "internal/kclock", "internal/mmsg", "internal/nlmsg", "internal/preflight", "internal/rules", "internal/run", "internal/stages", "internal/supervisor", "internal/version"}
+	below = []string{"internal/gate", "internal/journal", "internal/kclock", "internal/mmsg", "internal/nlmsg", "internal/preflight", "internal/realserver", "internal/rules", "internal/run", "internal/stages", "internal/supervisor", "internal/version"}
 
 	// leaves never import each other.
 	leaves = []string{
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/mmsg":       nil,
 	"internal/nlmsg":      nil,
 	"internal/preflight":  nil,
+	"internal/realserver": nil,
 	"internal/rules":      nil,
 	"internal/run":        below,
 	"internal/stages":     nil,
@@ -73,8 +74,9 @@ var mayImport = map[string][]string{
 	"node/plane":      join(below, join(leaves, "desired", "observed", "alert", "node/rival", "node/will")...),
 	"node":            join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/balance", "node/examine", "node/fencing", "node/membership", "node/neighbours", "node/plane", "node/rival", "node/runner", "node/will")...),
 
-	"cmd/haclusterd":   join(below, "node", "config"),
-	"cmd/haclusterctl": {"proto", "config", "internal/version"},
+	"cmd/haclusterd": join(below, "node", "config"),
+	// Real servers run no daemon, so the client has the mechanics of its own machine.
+	"cmd/haclusterctl": {"proto", "config", "internal/realserver", "internal/version"},
 
 	"sim":   join(below, "vrrp", "splitbrain"),
 	"e2e":   {"proto"},
@@ -180,6 +182,7 @@ func TestImportTableHoldsTheDesign(t *testing.T) {
 		{"sim", "vrrp", true},
 		{"sim", "config", false},
 		{"cmd/haclusterctl", "proto/hacluster/v1", true},
+		{"cmd/haclusterctl", "internal/realserver", true},
 		{"cmd/haclusterctl", "vrrp", false},
 		{"e2e", "e2e/lab", true},
 		{"e2e/lab", "vrrp/packet", false},

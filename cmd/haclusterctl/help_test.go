@@ -34,6 +34,7 @@ func TestReadsTakeOutputJSON(t *testing.T) {
 	for _, path := range []string{
 		"status", "vips", "services", "nodes", "events", "alerts", "version", "token list",
 		"config show", "config check", "config diff", "config plan", "config history", "config render",
+		"realserver status",
 	} {
 		cmd, _, err := root.Find(strings.Fields(path))
 		if err != nil || cmd.Flags().ShorthandLookup("o") == nil {

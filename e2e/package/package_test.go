@@ -131,6 +131,7 @@ func besideKeepalived(g guest) {
 func installed(g guest) {
 	g.must("dpkg", "--install", packageInside)
 	g.wantOutput("enabled", "systemctl", "is-enabled", "haclusterd")
+	g.wantOutput("enabled", "systemctl", "is-enabled", "haclusterd-realserver")
 	g.wantOutput("active", "systemctl", "is-active", "haclusterd")
 	g.wantOutput("notify", "systemctl", "show", "--value", "--property=Type", "haclusterd")
 	g.wantOutput("10s", "systemctl", "show", "--value", "--property=WatchdogUSec", "haclusterd")
@@ -492,7 +493,9 @@ func purged(g guest) {
 	}
 	for _, path := range []string{"/var/lib/haclusterd", "/run/haclusterd", "/etc/haclusterd", defaults,
 		"/usr/share/doc/haclusterd", "/lib/systemd/system/haclusterd.service",
-		"/etc/systemd/system/haclusterd.service", "/etc/systemd/system/multi-user.target.wants/haclusterd.service"} {
+		"/etc/systemd/system/haclusterd.service", "/etc/systemd/system/multi-user.target.wants/haclusterd.service",
+		"/lib/systemd/system/haclusterd-realserver.service", "/etc/systemd/system/haclusterd-realserver.service",
+		"/etc/systemd/system/multi-user.target.wants/haclusterd-realserver.service"} {
 		if g.exists(path) {
 			g.t.Errorf("%s is still there", path)
 		}
