@@ -198,12 +198,15 @@ func TestSetAndRollbackMakeRevisions(t *testing.T) {
 
 func TestAChangeThatTakesThingsAwayIsMadeOnlyOnPurpose(t *testing.T) {
 	second := strings.NewReplacer("vi_1", "vi_2", "51", "52", "192.0.2.100", "192.0.2.101").Replace(document)
+	const service = "virtual_server 192.0.2.100 80 {\n\tprotocol TCP\n\tlvs_method NAT\n\treal_server 192.0.2.7 80 {\n\t}\n}\n"
 	tests := []struct{ name, old, text, says string }{
 		{"one instance of two", document + second, document, "this takes vrrp_instance vi_2 (192.0.2.101/24) away from every node"},
 		{"everything", document, "# nothing\n", "this takes vrrp_instance vi_1 (192.0.2.100/24) away from every node, and no virtual address is left"},
 		{"an instance that stays on one node", document, "@lb1\n" + document, ""},
 		{"a change of priority", document, changed, ""},
 		{"one more instance", document, document + second, ""},
+		{"the last virtual services", document + service, document, "this takes virtual_server 192.0.2.100 80 away from every node"},
+		{"one virtual service of two", document + service + strings.Replace(service, "80", "443", 1), document + service, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

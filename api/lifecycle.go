@@ -66,10 +66,12 @@ func (l lifecycleService) Init(ctx context.Context, req *pb.InitRequest) (*pb.In
 		return nil, fmt.Errorf("%w (cluster %q)", cluster.ErrAlreadyMember, st.ClusterName)
 	}
 	text, message := req.GetText(), "init"
+	var findings config.Findings
 	if text == "" {
-		text = firstDocument
+		text = firstDocument // which is there to be filled
+	} else {
+		findings = checkDocument(req.GetFile(), text, []config.Member{{Name: l.s.o.Node, Role: config.RoleVoter}})
 	}
-	findings := checkDocument(req.GetFile(), text, []config.Member{{Name: l.s.o.Node, Role: config.RoleVoter}})
 	trial := l.s.o.Runner.Prepare(ctx, req.GetFile(), text)
 	for i := range trial {
 		trial[i].Node = l.s.o.Node

@@ -16,6 +16,7 @@ type removals struct {
 	instances     []removal // in the order of the old document
 	addresses     []string  // every virtual address of the old document
 	noAddressLeft bool      // there were some, and none would be left
+	services      []string  // every virtual service of the old document, when none would be left
 }
 
 // removal is an instance that no node would have any more.
@@ -29,15 +30,23 @@ type removal struct {
 func compareCluster(oldText, newText string, nodes []config.Member) removals {
 	var out removals
 	stays := make(map[string]bool)
-	left := false
+	left, served := false, false
 	for _, node := range nodes {
-		for _, inst := range compileFor(newText, node).Instances {
+		cfg := compileFor(newText, node)
+		for _, inst := range cfg.Instances {
 			stays[inst.Name] = true
 			left = left || len(addressesOf(inst)) > 0
 		}
+		served = served || len(cfg.VirtualServers) > 0
 	}
 	for _, node := range nodes {
-		for _, inst := range compileFor(oldText, node).Instances {
+		cfg := compileFor(oldText, node)
+		for _, v := range cfg.VirtualServers {
+			if !served {
+				out.services = addNew(out.services, []string{"virtual_server " + v.Name})
+			}
+		}
+		for _, inst := range cfg.Instances {
 			addresses := addressesOf(inst)
 			out.addresses = addNew(out.addresses, addresses)
 			if stays[inst.Name] {
@@ -86,6 +95,7 @@ func (r removals) refuse() error {
 		}
 		what = append(what, word)
 	}
+	what = append(what, r.services...)
 	text := ""
 	switch {
 	case len(what) > 0 && r.noAddressLeft:

@@ -53,7 +53,11 @@ func CheckFile(name, node string) (*Config, Findings, error) {
 		return nil, nil, err
 	}
 	cfg, findings := CompileWith(doc, Options{Node: node, Files: syntax.OSFiles{}})
-	return cfg, findings, nil
+	nothing := idle(doc, findings, cfg)
+	if len(nothing) > 0 && len(doc.Nodes()) > 0 {
+		nothing[0].Node = node // others may have something to do
+	}
+	return cfg, append(findings, nothing...).sorted(), nil
 }
 
 // compiler is one run over the statements that a node sees.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -77,7 +78,9 @@ func CompileCluster(doc *syntax.Document, nodes []Member) (map[string]*Config, F
 	m.probes()
 	m.voters()
 	m.fencing()
-	return cfgs, append(order, m.findings...).sorted()
+	found := append(order, m.findings...)
+	found = append(found, idle(doc, found, slices.Collect(maps.Values(cfgs))...)...)
+	return cfgs, found.sorted()
 }
 
 // members compares the configurations of the nodes of a cluster.

@@ -71,6 +71,7 @@ func TestCheckFindsMistakes(t *testing.T) {
 		{"an unknown word", strings.Replace(good, "priority", "priorty", 1), nil, 1, []string{":4:2:", "priorty", "priority"}},
 		{"a value out of range", strings.Replace(good, "51", "300", 1), nil, 1, []string{":3:20:", "300", "1 to 255"}},
 		{"all mistakes at once", strings.NewReplacer("51", "300", "priority", "priorty").Replace(good), nil, 1, []string{":3:", ":4:"}},
+		{"nothing", "! truncated\n", nil, 0, []string{":1:1: warning: the document is empty"}},
 		{"an interface that is not here", strings.Replace(good, "eth0", "nosuch0", 1), nil, 0, []string{"nosuch0"}},
 		{"the same on this node", strings.Replace(good, "eth0", "nosuch0", 1), []string{"--on-this-node"}, 1, []string{"nosuch0"}},
 	}

@@ -35,7 +35,7 @@ func (a *app) changeFlags(cmd *cobra.Command, o *applyOptions) {
 	flags := cmd.Flags()
 	flags.StringVarP(&o.message, "message", "m", "", "why, for the history")
 	flags.StringVar(&o.requestID, "request", "", "identity of the request; repeating it changes nothing")
-	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before instances, or every virtual address, are taken away")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask before instances, or every virtual address or service, are taken away")
 }
 
 func (o *applyOptions) request() string {
@@ -54,8 +54,8 @@ func (a *app) configApplyCommand() *cobra.Command {
 reports until every live node runs it. Nodes that are off follow when they
 return.
 
-What takes instances or every virtual address away is asked for on a terminal,
-and refused elsewhere unless --yes is given.
+What takes instances, or every virtual address or service, away is asked for on a
+terminal, and refused elsewhere unless --yes is given.
 
 With --base N the file is an edit of revision N: what others committed since is
 merged, or the edit is refused with both sides shown.

@@ -73,13 +73,15 @@ func checkHere(file, text string, nodes []string) *pb.CheckConfigResponse {
 }
 
 func (a *app) printCheck(file string, resp *pb.CheckConfigResponse) error {
-	errs, unsupported := 0, 0
+	errs, unsupported, warnings := 0, 0, 0
 	for _, f := range resp.GetFindings() {
 		switch f.GetSeverity() {
 		case pb.Finding_SEVERITY_ERROR:
 			errs++
 		case pb.Finding_SEVERITY_UNSUPPORTED:
 			unsupported++
+		default:
+			warnings++
 		}
 	}
 	if a.json() {
@@ -95,11 +97,15 @@ func (a *app) printCheck(file string, resp *pb.CheckConfigResponse) error {
 	if a.json() {
 		return nil
 	}
+	good := "is good for "
+	if warnings > 0 {
+		good = "can be used, with " + count(warnings, "warning") + ", by "
+	}
 	tried := "; tried on no node"
 	if len(resp.GetPrepared()) > 0 {
 		tried = "; tried on " + strings.Join(resp.GetPrepared(), ", ")
 	}
-	a.printf("%s is good for %s%s\n", file, strings.Join(resp.GetNodes(), ", "), tried)
+	a.printf("%s %s%s%s\n", file, good, strings.Join(resp.GetNodes(), ", "), tried)
 	if unsupported > 0 {
 		a.printf("apply takes it only with --accept-unsupported (%s)\n", count(unsupported, "statement"))
 	}

@@ -969,8 +969,8 @@ type ApplyConfigRequest struct {
 	AcceptUnsupported bool `protobuf:"varint,7,opt,name=accept_unsupported,json=acceptUnsupported,proto3" json:"accept_unsupported,omitempty"`
 	// Take the present revision as base, whatever it is.
 	Force bool `protobuf:"varint,8,opt,name=force,proto3" json:"force,omitempty"`
-	// Go on although instances, or every virtual address, are taken away; without
-	// it the call is refused with ERROR_REASON_REMOVES.
+	// Go on although instances, or every virtual address or service, are taken away;
+	// without it the call is refused with ERROR_REASON_REMOVES.
 	AcceptRemovals bool `protobuf:"varint,9,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -1087,8 +1087,8 @@ type SetConfigRequest struct {
 	OnBehalf string `protobuf:"bytes,7,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
 	// Take the result although it has words that hacluster does not implement.
 	AcceptUnsupported bool `protobuf:"varint,8,opt,name=accept_unsupported,json=acceptUnsupported,proto3" json:"accept_unsupported,omitempty"`
-	// Go on although instances, or every virtual address, are taken away; without
-	// it the call is refused with ERROR_REASON_REMOVES.
+	// Go on although instances, or every virtual address or service, are taken away;
+	// without it the call is refused with ERROR_REASON_REMOVES.
 	AcceptRemovals bool `protobuf:"varint,9,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -1197,8 +1197,8 @@ type RollbackConfigRequest struct {
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// Who asked root for it (SUDO_USER), for the history; may be empty.
 	OnBehalf string `protobuf:"bytes,4,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
-	// Go on although instances, or every virtual address, are taken away; without
-	// it the call is refused with ERROR_REASON_REMOVES.
+	// Go on although instances, or every virtual address or service, are taken away;
+	// without it the call is refused with ERROR_REASON_REMOVES.
 	AcceptRemovals bool `protobuf:"varint,5,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

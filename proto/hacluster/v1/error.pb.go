@@ -47,8 +47,8 @@ const (
 	ErrorReason_ERROR_REASON_NOT_FOUND ErrorReason = 8
 	// The request is refused for the reason given; nothing changed.
 	ErrorReason_ERROR_REASON_REFUSED ErrorReason = 9
-	// The change takes instances or every virtual address away, and the request
-	// does not say accept_removals. Nothing changed.
+	// The change takes instances, or every virtual address or service, away, and the
+	// request does not say accept_removals. Nothing changed.
 	ErrorReason_ERROR_REASON_REMOVES ErrorReason = 10
 )
 
