@@ -281,6 +281,13 @@ func (c configService) Rollback(req *pb.RollbackConfigRequest, stream grpc.Serve
 	if err != nil {
 		return err
 	}
+	if _, done := c.s.madeBy(req.GetRequestId()); req.GetBase() != 0 && req.GetBase() != present.Number && !done {
+		return &refusal{
+			code: codes.Aborted, reason: pb.ErrorReason_ERROR_REASON_CONFLICT,
+			text:   fmt.Sprintf("%s committed revision %d meanwhile, and a rollback would undo that, too: nothing was changed", present.Author, present.Number),
+			remedy: "haclusterctl config history, then rollback to the revision that you mean",
+		}
+	}
 	number := req.GetRevision()
 	if number == 0 {
 		number = present.Number - 1

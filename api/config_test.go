@@ -187,7 +187,12 @@ func TestSetAndRollbackMakeRevisions(t *testing.T) {
 	if !strings.Contains(l.history[1].Text, "@lb1 priority 110") {
 		t.Errorf("text = %s", l.history[1].Text)
 	}
-	back, err := client.Rollback(t.Context(), &pb.RollbackConfigRequest{})
+	late, err := client.Rollback(t.Context(), &pb.RollbackConfigRequest{Revision: 1, Base: 1})
+	if err == nil {
+		_, _, err = drain(late)
+	}
+	wantReason(t, err, pb.ErrorReason_ERROR_REASON_CONFLICT)
+	back, err := client.Rollback(t.Context(), &pb.RollbackConfigRequest{Base: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

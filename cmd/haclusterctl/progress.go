@@ -140,7 +140,7 @@ func (p *progress) finish(r *pb.ApplyResult) error {
 		return &exitError{
 			code:   exitNotEvery,
 			text:   fmt.Sprintf("revision %d is committed, but not every live node runs it: %s", number, p.why(r.GetFailed())),
-			remedy: "haclusterctl config rollback goes back",
+			remedy: fmt.Sprintf("haclusterctl config rollback %d goes back", number-1),
 		}
 	}
 	return nil

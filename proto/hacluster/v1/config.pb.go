@@ -1200,8 +1200,11 @@ type RollbackConfigRequest struct {
 	// Go on although instances, or every virtual address or service, are taken away;
 	// without it the call is refused with ERROR_REASON_REMOVES.
 	AcceptRemovals bool `protobuf:"varint,5,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The revision that the caller took for the present one: when it is another one,
+	// the call is refused with ERROR_REASON_CONFLICT. 0: whatever is the present one.
+	Base          uint64 `protobuf:"varint,6,opt,name=base,proto3" json:"base,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RollbackConfigRequest) Reset() {
@@ -1267,6 +1270,13 @@ func (x *RollbackConfigRequest) GetAcceptRemovals() bool {
 		return x.AcceptRemovals
 	}
 	return false
+}
+
+func (x *RollbackConfigRequest) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
 }
 
 // ApplyProgress is one message of the stream that apply, set and rollback
@@ -1863,14 +1873,15 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\amessage\x18\x06 \x01(\tR\amessage\x12\x1b\n" +
 	"\ton_behalf\x18\a \x01(\tR\bonBehalf\x12-\n" +
 	"\x12accept_unsupported\x18\b \x01(\bR\x11acceptUnsupported\x12'\n" +
-	"\x0faccept_removals\x18\t \x01(\bR\x0eacceptRemovals\"\xb2\x01\n" +
+	"\x0faccept_removals\x18\t \x01(\bR\x0eacceptRemovals\"\xc6\x01\n" +
 	"\x15RollbackConfigRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1b\n" +
 	"\ton_behalf\x18\x04 \x01(\tR\bonBehalf\x12'\n" +
-	"\x0faccept_removals\x18\x05 \x01(\bR\x0eacceptRemovals\"\xa9\x02\n" +
+	"\x0faccept_removals\x18\x05 \x01(\bR\x0eacceptRemovals\x12\x12\n" +
+	"\x04base\x18\x06 \x01(\x04R\x04base\"\xa9\x02\n" +
 	"\rApplyProgress\x126\n" +
 	"\achecked\x18\x01 \x01(\v2\x1a.hacluster.v1.ApplyCheckedH\x00R\achecked\x12-\n" +
 	"\x04node\x18\x02 \x01(\v2\x17.hacluster.v1.ApplyNodeH\x00R\x04node\x12<\n" +
