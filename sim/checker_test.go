@@ -17,10 +17,13 @@ type checker struct {
 	pairs    [][]pair
 	contact  [][]time.Time // since when two nodes reach each other on good links
 	path     []time.Time   // since when a node and the gateway reach each other on good links
+	cutoff   []cutoff      // of a node from the gateway
 	lan      [][]time.Time // the same for two nodes on the service network
 	vacant   time.Time     // since when nobody holds; zero: somebody does
 	moves    int           // changes of holder
 	holder   *node
+	sole     *node     // the only one that answers; nil: nobody, several, or one whose process does not run
+	soleFrom time.Time // since when
 	twoMax   time.Duration
 	vacMax   time.Duration
 	ghostMax time.Duration // longest time that a VIP was held beside that of a dead or stopped process
@@ -43,6 +46,7 @@ func (c *checker) init(w *world) {
 	c.pairs = make([][]pair, len(w.nodes))
 	c.contact = make([][]time.Time, len(w.nodes))
 	c.path = make([]time.Time, len(w.nodes))
+	c.cutoff = make([]cutoff, len(w.nodes))
 	c.lan = make([][]time.Time, len(w.nodes))
 	for i := range c.pairs {
 		c.pairs[i] = make([]pair, len(w.nodes))
@@ -120,11 +124,16 @@ func (c *checker) look() {
 	c.dirty = false
 	w := c.w
 	var holding []*node
+	answering := 0
 	for _, n := range w.nodes {
-		if n.answers() && n.running {
-			holding = append(holding, n)
+		if n.answers() {
+			answering++
+			if n.running {
+				holding = append(holding, n)
+			}
 		}
 	}
+	c.noteSole(answering, holding)
 	switch {
 	case len(holding) == 0 && c.vacant.IsZero():
 		c.vacant = w.now
@@ -193,6 +202,7 @@ func (c *checker) relink() {
 	for i := range n {
 		there, back := &w.links[vrrpNet][i][n], &w.links[vrrpNet][n][i]
 		c.path[i] = since(c.path[i], !w.router.dead && there.good() && back.good(), w.now)
+		c.cutoff[i].note(w.router.dead || there.cut > 0 || back.cut > 0, w.now)
 		for j := range n {
 			c.contact[i][j] = since(c.contact[i][j], good[i][j] && good[j][i], w.now)
 			there, back := &w.links[vrrpNet][i][j], &w.links[vrrpNet][j][i]
@@ -243,6 +253,7 @@ func (c *checker) advance(t time.Time) {
 			}
 		}
 	}
+	c.misled(t)
 	if !c.vacant.IsZero() {
 		c.vacMax = max(c.vacMax, t.Sub(c.vacant))
 		if n := c.candidate(t); n != nil {

@@ -40,6 +40,32 @@ func TestF14DeadGatewayMovesNothing(t *testing.T) {
 	w.want(t, "n1", 0, 0, splitbrain.DataPathLost)
 }
 
+// The whole network is cut while the holder dies, so that nobody hears the next one
+// announce itself: it does so again when the gateway answers.
+func TestAnnouncementsThatNobodyHeardAreRepeated(t *testing.T) {
+	w := steady(t, probing)
+	w.cutLinks(20*time.Second, 20*time.Second, "all", vrrpNet, everywhere)
+	w.at(21*time.Second, func() { w.nodes[0].crash(); w.check.relink() })
+	w.run(39 * time.Second)
+	if w.holders() != "n2" || w.router.cache != w.nodes[0] {
+		t.Fatalf("%q holds, the gateway has %s in its cache; want n2, and n1", w.holders(), w.router.cache.name)
+	}
+	w.run(43 * time.Second)
+	w.wantCache(t)
+}
+
+// The gateway is dead, and a node that has just started has never heard it: that
+// members answer there is no reason to move the unit.
+func TestF14DeadGatewayAndANodeThatNeverKnewItMoveNothing(t *testing.T) {
+	w := steady(t, probing)
+	w.at(20*time.Second, w.router.die)
+	w.at(22*time.Second, func() { w.nodes[1].crash(); w.check.relink() })
+	w.at(24*time.Second, w.nodes[1].boot1)
+	w.at(40*time.Second, w.router.live)
+	w.run(60 * time.Second)
+	w.want(t, "n1", 0, 0, splitbrain.DataPathLost)
+}
+
 // F4 under policy mesh: members and gateway fall silent together, so the fault is
 // here (R5).
 func TestF4MeshIsolatedHolderLetsGo(t *testing.T) {

@@ -131,8 +131,8 @@ type announcement struct{ of *node }
 func (a *announcement) do(*node, uint64) { a.of.w.router.cache = a.of }
 
 // announce tells the neighbours that the node has the VIP, as far as its gate lets
-// that pass.
-func (n *node) announce() {
+// that pass. To members that say it once, because they only look.
+func (n *node) announce(repeat int) {
 	if !n.answers() {
 		return
 	}
@@ -144,7 +144,9 @@ func (n *node) announce() {
 			n.w.deliver(vrrpNet, n, to, &sighting{a, n.mac()})
 		}
 	}
-	n.w.toKernel(n, n.w.router.node, &announcement{n})
+	for range repeat {
+		n.w.toKernel(n, n.w.router.node, &announcement{n})
+	}
 }
 
 // powerOff takes the machine away, with its kernel.

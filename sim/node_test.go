@@ -60,6 +60,9 @@ const (
 	trackSoft = "script:chk"
 	trackHard = "interface:eth0"
 	softDrop  = -70
+
+	// announceDelay is when a MASTER announces its addresses again.
+	announceDelay = 5 * time.Second
 )
 
 var (
@@ -90,7 +93,7 @@ func (n *node) spec() vrrp.UnitSpec {
 		Name: unitName, Interface: "eth0", Family: vrrp.IPv4, VRID: 51, Version: 3,
 		Priority: n.priority, AdvertInterval: n.w.interval, DownTimerAdverts: 3, Preempt: n.w.preempt,
 		Addresses: []vrrp.Address{{Prefix: vip, Interface: "eth0"}},
-		Announce:  vrrp.Announce{Repeat: 1, Delay: 5 * time.Second},
+		Announce:  vrrp.Announce{Repeat: 5, Delay: announceDelay, LowerPrioRepeat: 5, LowerPrioDelay: announceDelay},
 		Tracks:    []vrrp.Track{{Key: trackSoft, Weight: softDrop}, {Key: trackHard}},
 	}}}
 	if n.byEvents() {
@@ -210,7 +213,7 @@ func (n *node) perform(actions []vrrp.Action) {
 			n.shut() // before any address goes
 			w.drop(n)
 		case vrrp.AnnounceAddrs:
-			n.announce()
+			n.announce(a.Repeat)
 		case vrrp.Notify:
 			w.logf("%s %v → %v: %s", n.name, a.From, a.To, a.Reason)
 		}

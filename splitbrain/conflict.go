@@ -41,6 +41,7 @@ func (d *decider) master() {
 	d.answerRequests()
 	d.showFailure()
 	d.pathLoss()
+	d.announceOnPath()
 	d.isolated()
 }
 

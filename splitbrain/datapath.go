@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -163,6 +164,48 @@ func (d *decider) pathLoss() {
 	d.Alerts = append(d.Alerts, a)
 }
 
+// announceOnPath makes a holder announce its addresses again when its data path is
+// back, or a gateway answers it for the first time: what it announced before that
+// reached nobody, and the neighbours may point at the holder before it (G4).
+func (d *decider) announceOnPath() {
+	m := &d.Memory
+	switch {
+	case d.unreached():
+		m.unreached = d.Unit.Tenure.Seq
+	case m.unreached == d.Unit.Tenure.Seq:
+		m.unreached = 0
+		d.say(Reannounce{Reason: "the neighbours answer again"})
+	}
+}
+
+// unreached reports whether the unit's neighbours on a network are silent.
+func (d *decider) unreached() bool {
+	return d.Evidence.Path == PathLost ||
+		slices.ContainsFunc(d.Evidence.Networks, func(n NetworkEvidence) bool { return n.mute() })
+}
+
+// mute reports whether none of the gateways there answers, known or not.
+func (n *NetworkEvidence) mute() bool {
+	return len(n.Gateways) > 0 && !n.Fabric && !slices.ContainsFunc(n.Gateways, func(g Echo) bool { return !n.silent(g) })
+}
+
+// surpasses reports whether answers show that this node serves where the holder
+// does not, which says that its path is lost. Where a gateway has yet to answer
+// this node and the holder itself answers, they do not: this node may be as far
+// from the gateway as the holder, and has only never been nearer.
+func (d *decider) surpasses(holder *Peer) bool {
+	for i := range d.Evidence.Networks {
+		n := &d.Evidence.Networks[i]
+		if len(n.Gateways) == 0 || n.Fabric || slices.ContainsFunc(n.Gateways, Echo.known) {
+			continue
+		}
+		if m := n.member(holder.Node); m != nil && m.known() && !n.silent(m.Echo) {
+			return false
+		}
+	}
+	return true
+}
+
 // describe says what the probes show, for people.
 func (e *Evidence) describe(now time.Time) string {
 	say := func(what string, x Echo) string {
@@ -219,6 +262,10 @@ func (d *decider) mayRelieve(holder *Peer) bool {
 	}
 	d.Look = true
 	e := &d.Evidence
+	if !d.surpasses(holder) {
+		// When a gateway answers here, the holder must have had the time to hear it.
+		m.lossSeen = d.Now.Add(steadyEvery)
+	}
 	if e.Path != PathAlive || e.PathBegan.Before(m.lossSeen) {
 		m.relief = time.Time{}
 		return false

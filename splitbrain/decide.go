@@ -110,6 +110,7 @@ type Memory struct {
 	relief      time.Time // when this node may ask for the unit for that reason
 	silence     Silence   // what does not answer of the present holder
 	silentSince time.Time // since when probes of it count
+	unreached   uint64    // own tenure during which the neighbours were silent
 	deadSince   time.Time // when that was first proved
 	overruled   TenureID  // the tenure that this node overrules because its path is dead
 	accused     accusation

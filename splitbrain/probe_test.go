@@ -150,6 +150,13 @@ func TestBackupRelievesAHolderWithoutPathOnlyOnProofBegunSince(t *testing.T) {
 		{"proof from before", func(v *View) { v.Memory.lossSeen = now.Add(-50 * ms) }, false},
 		{"nobody has it", func(v *View) { v.Evidence = onNetwork([]Echo{silentFor(time.Second)}, answering(), true, answering()) }, false},
 		{"not known here", func(v *View) { v.Evidence = Evidence{} }, false},
+		{"only members have ever answered here, the holder too", func(v *View) {
+			v.Evidence = onNetwork([]Echo{{Asked: now.Add(-100 * ms), Silent: 5}}, answering(), true, answering())
+		}, false},
+		{"only members have ever answered here, the holder does not", func(v *View) {
+			v.Evidence = onNetwork([]Echo{{Asked: now.Add(-100 * ms), Silent: 5}}, silentFor(time.Second), true, answering())
+			v.Evidence.Path, v.Evidence.PathBegan = PathAlive, now.Add(-100*ms) // by a third one
+		}, true},
 		{"a better one goes first", func(v *View) {
 			third := peer(Backup)
 			third.Node, third.Boot, third.Claim.Priority = "n3", 3, 200
@@ -208,6 +215,41 @@ func TestHolderWithoutPathAnswersTheBestProof(t *testing.T) {
 	// F14: nobody asks, and the unit stays.
 	if d := ask(func(v *View) { v.Requests = nil; v.Peers[0].Claim.Path = PathLost }); yields(d) || !slices.Contains(kinds(d.Alerts), DataPathLost) {
 		t.Errorf("the gateway is dead for all: verdicts %v, alerts %v; want no Yield, and %s", d.Verdicts, kinds(d.Alerts), DataPathLost)
+	}
+}
+
+// G4: what a holder announced while nobody could hear it is announced again, once.
+func TestHolderAnnouncesAgainWhenItsNeighboursAnswerAgain(t *testing.T) {
+	never := Echo{Asked: now.Add(-100 * ms), Silent: 5, SilentSince: now.Add(-500 * ms)}
+	tests := []struct {
+		name   string
+		before Evidence
+		want   bool
+	}{
+		{"the gateway was silent", onNetwork([]Echo{silentFor(time.Second)}, answering(), true, Echo{}), true},
+		{"the gateway had never answered", onNetwork([]Echo{never}, answering(), true, Echo{}), true},
+		{"members were silent", onNetwork(nil, silentFor(time.Second), true, Echo{}), true},
+		{"one probe was lost", onNetwork([]Echo{silentFor(100 * ms)}, answering(), true, Echo{}), false},
+		{"another gateway answered", onNetwork([]Echo{silentFor(time.Second), answering()}, answering(), true, Echo{}), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			announces := func(v *View) bool { return slices.Contains(verdicts(v), Verdict(Reannounce{})) }
+			v := view(ownView(Master), peer(Backup))
+			v.Evidence = tt.before
+			if announces(v) {
+				t.Error("it announces before anybody answers")
+			}
+			v.Memory = Decide(v).Memory
+			v.Evidence = onNetwork([]Echo{answering()}, answering(), true, Echo{})
+			if got := announces(v); got != tt.want {
+				t.Errorf("it announces when they answer: %v, want %v", got, tt.want)
+			}
+			v.Memory = Decide(v).Memory
+			if announces(v) {
+				t.Error("it announces twice")
+			}
+		})
 	}
 }
 

@@ -119,6 +119,7 @@ func (c *Core) review(now time.Time, n *network) {
 	n.reviewed = now
 	e := &n.shared
 	e.Interface, e.Named, e.Proof = n.iface, n.named, n.proof()
+	mute := e.mute()
 	e.Gateways, e.Members = e.Gateways[:0], e.Members[:0]
 	for _, g := range n.gateways {
 		e.Gateways = append(e.Gateways, g.at(now))
@@ -140,7 +141,7 @@ func (c *Core) review(now time.Time, n *network) {
 	shown, began := e.shows()
 	n.began = began
 	before := n.path.state
-	if n.path.step(now, shown); n.path.state != before {
+	if n.path.step(now, shown); n.path.state != before || e.mute() != mute {
 		c.soil(n)
 	}
 }
