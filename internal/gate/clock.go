@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hacluster/hacluster/internal/kclock"
 )
 
@@ -17,11 +15,7 @@ import (
 // suspended. A process in a time namespace sees that clock shifted; by its own
 // reading, a deadline could lie days ahead and the gate would never close.
 func Now() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic(fmt.Sprintf("gate: read CLOCK_BOOTTIME: %v", err)) // every kernel that runs the programs has it
-	}
-	return time.Duration(ts.Nano()) - bootShift()
+	return kclock.Boottime() - bootShift()
 }
 
 // bootShift is by how much this process's time namespace shifts CLOCK_BOOTTIME: a

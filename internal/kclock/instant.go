@@ -29,8 +29,12 @@ func (i Instant) Sub(j Instant) time.Duration { return time.Duration(i - j) }
 // after the other, so a difference below a few milliseconds means nothing.
 func Suspended() time.Duration {
 	mono := mustRead(unix.CLOCK_MONOTONIC)
-	return mustRead(unix.CLOCK_BOOTTIME) - mono
+	return Boottime() - mono
 }
+
+// Boottime reads CLOCK_BOOTTIME: the time since the machine booted, with the time
+// that it was suspended. In a time namespace it is shifted.
+func Boottime() time.Duration { return mustRead(unix.CLOCK_BOOTTIME) }
 
 // read makes the system call without announcing it to the scheduler, which would
 // wake its monitor thread: that costs many times the call.
