@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/hacluster/hacluster/internal/mmsg"
 	"github.com/hacluster/hacluster/vrrp/packet"
 )
 
@@ -169,16 +171,38 @@ func changeGroups(m groupMember, index int, have, want []netip.Addr) error {
 	return nil
 }
 
-// sendAll writes messages whatever happens to some of them: a firewall that
-// refuses one must not hold up the others.
-func sendAll[M any](messages []M, write func([]M, int) (int, error), failed func(index int, err error)) {
-	for done := 0; done < len(messages); {
-		// MSG_DONTWAIT: a full queue loses this advert rather than all timers.
-		n, err := write(messages[done:], unix.MSG_DONTWAIT)
-		done += max(n, 0)
-		if err != nil {
-			failed(done, err)
-			done++
-		}
+// outbound keeps what a socket sends in one call: of each packet up to two parts,
+// where it goes, and the control messages that the family wants.
+type outbound struct {
+	writer   *mmsg.Writer
+	messages [writeBatch]mmsg.Message
+	parts    [writeBatch][2]unix.Iovec
+	names    [writeBatch]unix.RawSockaddrInet6 // long enough for both families
+}
+
+func newOutbound(conn syscall.RawConn) *outbound {
+	o := &outbound{writer: mmsg.NewWriter(conn)}
+	for n := range o.messages {
+		h := &o.messages[n].Header
+		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&o.names[n])), unix.SizeofSockaddrInet6
+		h.Iov = &o.parts[n][0]
 	}
+	return o
+}
+
+// set says what packet n consists of and where it goes. The parts are read by send.
+func (o *outbound) set(n int, to netip.Addr, parts ...[]byte) {
+	o.names[n] = mmsg.Sockaddr(netip.AddrPortFrom(to, 0), to.Is4())
+	for i, b := range parts {
+		o.parts[n][i].Base = unsafe.SliceData(b)
+		o.parts[n][i].SetLen(len(b))
+	}
+	o.messages[n].Header.SetIovlen(len(parts))
+}
+
+// send sends the first n packets whatever happens to some of them: a firewall that
+// refuses one must not hold up the others, and a full queue loses an advert rather
+// than all timers.
+func (o *outbound) send(n int, failed func(index int, err error)) {
+	o.writer.Offer(o.messages[:n], failed)
 }

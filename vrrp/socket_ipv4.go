@@ -25,9 +25,8 @@ type ipv4Socket struct {
 	groups []netip.Addr
 	id     uint16
 
-	out     []ipv4.Message // belongs to Send
+	out     *outbound // belongs to Send
 	headers [writeBatch][ipv4Header]byte
-	dsts    [writeBatch]net.IPAddr
 
 	in *mmsg.Reader // belongs to Receive
 }
@@ -48,10 +47,6 @@ func openIPv4(spec SocketSpec) (*ipv4Socket, error) {
 		_ = c.Close()
 		return nil, fmt.Errorf("set up raw socket for VRRP on %s: %w", spec.Interface, err)
 	}
-	for n := range s.headers {
-		s.dsts[n].IP = make(net.IP, net.IPv4len)
-		s.out = append(s.out, ipv4.Message{Buffers: [][]byte{s.headers[n][:], nil}, Addr: &s.dsts[n]})
-	}
 	return s, nil
 }
 
@@ -63,7 +58,7 @@ func (s *ipv4Socket) setup() (err error) {
 	if err != nil {
 		return err
 	}
-	s.in = mmsg.NewReader(raw, readBatch, maxPacket)
+	s.in, s.out = mmsg.NewReader(raw, readBatch, maxPacket), newOutbound(raw)
 	if err := s.conn.SetMulticastInterface(&net.Interface{Index: s.spec.Index}); err != nil {
 		return fmt.Errorf("set multicast interface: %w", err)
 	}
@@ -87,7 +82,7 @@ func (s *ipv4Socket) Send(batch []Datagram, failed func(index int, err error)) {
 		for n := range part {
 			s.prepare(n, &part[n])
 		}
-		sendAll(s.out[:len(part)], s.conn.WriteBatch, func(index int, err error) { failed(start+index, err) })
+		s.out.send(len(part), func(index int, err error) { failed(start+index, err) })
 	}
 }
 
@@ -108,8 +103,7 @@ func (s *ipv4Socket) prepare(n int, d *Datagram) {
 	copy(h[12:], src[:])
 	copy(h[16:], dst[:])
 
-	copy(s.dsts[n].IP, dst[:])
-	s.out[n].Buffers[1] = d.Payload
+	s.out.set(n, d.Dst, h, d.Payload)
 }
 
 func (s *ipv4Socket) Receive(batch []Packet) (int, error) {

@@ -21,9 +21,8 @@ type ipv6Socket struct {
 	fd     *net.IPConn
 	groups []netip.Addr
 
-	out      []ipv6.Message // belongs to Send
+	out      *outbound // belongs to Send
 	controls [writeBatch]control
-	dsts     [writeBatch]net.IPAddr
 
 	in *mmsg.Reader // belongs to Receive
 }
@@ -48,10 +47,6 @@ func openIPv6(spec SocketSpec) (*ipv6Socket, error) {
 		_ = c.Close()
 		return nil, fmt.Errorf("set up raw socket for VRRP on %s: %w", spec.Interface, err)
 	}
-	for n := range s.dsts {
-		s.dsts[n].IP = make(net.IP, net.IPv6len)
-		s.out = append(s.out, ipv6.Message{Buffers: [][]byte{nil}, Addr: &s.dsts[n]})
-	}
 	return s, nil
 }
 
@@ -60,7 +55,7 @@ func (s *ipv6Socket) setup() (err error) {
 	if err != nil {
 		return err
 	}
-	s.in = mmsg.NewReader(raw, readBatch, maxPacket)
+	s.in, s.out = mmsg.NewReader(raw, readBatch, maxPacket), newOutbound(raw)
 	c := s.conn
 	if err := c.SetMulticastInterface(&net.Interface{Index: s.spec.Index}); err != nil {
 		return fmt.Errorf("set multicast interface: %w", err)
@@ -95,11 +90,9 @@ func (s *ipv6Socket) Send(batch []Datagram, failed func(index int, err error)) {
 		for n := range part {
 			d := &part[n]
 			s.stamp(n, d.Src, d.TTL)
-			dst := d.Dst.As16()
-			copy(s.dsts[n].IP, dst[:])
-			s.out[n].Buffers[0] = d.Payload
+			s.out.set(n, d.Dst, d.Payload)
 		}
-		sendAll(s.out[:len(part)], s.conn.WriteBatch, func(index int, err error) { failed(start+index, err) })
+		s.out.send(len(part), func(index int, err error) { failed(start+index, err) })
 	}
 }
 
@@ -116,7 +109,9 @@ func (s *ipv6Socket) stamp(n int, src netip.Addr, ttl uint8) {
 	if c := (control{src, ttl}); s.controls[n] != c {
 		s.controls[n] = c
 		cm := ipv6.ControlMessage{HopLimit: int(ttl), Src: src.AsSlice(), IfIndex: s.spec.Index}
-		s.out[n].OOB = cm.Marshal()
+		oob, h := cm.Marshal(), &s.out.messages[n].Header
+		h.Control = &oob[0]
+		h.SetControllen(len(oob))
 	}
 }
 

@@ -19,7 +19,8 @@ type call struct {
 	conn     syscall.RawConn
 	try      func(fd uintptr) bool // bound once: a method value would be allocated for each call
 	messages []Message
-	done     int // messages
+	hurry    bool // EAGAIN is a result
+	done     int  // messages
 	errno    syscall.Errno
 }
 
@@ -37,6 +38,6 @@ func (c *call) once(fd uintptr) bool {
 			continue
 		}
 		c.done, c.errno = int(n), errno
-		return errno != unix.EAGAIN
+		return c.hurry || errno != unix.EAGAIN
 	}
 }

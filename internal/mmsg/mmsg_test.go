@@ -162,3 +162,38 @@ func TestAddressesComeBackFromTheKernelsForm(t *testing.T) {
 		}
 	}
 }
+
+func TestOfferNeverWaitsForRoom(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends [2]*os.File
+	for n, fd := range fds {
+		ends[n] = os.NewFile(uintptr(fd), "socket")
+		defer ends[n].Close()
+	}
+	raw, err := ends[0].SyscallConn()
+	if err = errors.Join(err, ends[0].SetDeadline(time.Now().Add(10*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	iov := unix.Iovec{Base: unsafe.SliceData([]byte("x"))}
+	iov.SetLen(1)
+	all := make([]Message, 5000) // more than a queue of the kernel holds
+	for n := range all {
+		all[n].Header.Iov = &iov
+		all[n].Header.SetIovlen(1)
+	}
+	first, refused := -1, 0
+	NewWriter(raw).Offer(all, func(index int, err error) {
+		if !errors.Is(err, unix.EAGAIN) {
+			t.Errorf("message %d: %v, want EAGAIN", index, err)
+		}
+		if refused++; first < 0 {
+			first = index
+		}
+	})
+	if refused == 0 || first+refused != len(all) {
+		t.Errorf("%d refused from message %d on, want all %d from there", refused, first, len(all))
+	}
+}

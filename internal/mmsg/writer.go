@@ -17,17 +17,33 @@ func NewWriter(conn syscall.RawConn) *Writer {
 	return w
 }
 
-// Send sends all messages, one after the other. It returns how many buffers those
-// had that the kernel refused, and the last of its errors.
+// Send sends all messages, one after the other, and waits for room. It returns how
+// many buffers those had that the kernel refused, and the last of its errors.
 func (w *Writer) Send(messages []Message) (failed int, err error) {
-	for w.messages = messages; len(w.messages) > 0; w.messages = w.messages[w.done:] {
-		if e := w.conn.Write(w.try); e != nil {
+	w.hurry = false
+	w.send(messages, func(index int, e error) {
+		failed, err = failed+int(messages[index].Header.Iovlen), e
+	})
+	return failed, err
+}
+
+// Offer sends all messages, one after the other, but those that find no room: it
+// never waits. It calls failed for each message that did not go, EAGAIN for want
+// of room.
+func (w *Writer) Offer(messages []Message, failed func(index int, err error)) {
+	w.hurry = true
+	w.send(messages, failed)
+}
+
+func (w *Writer) send(messages []Message, failed func(index int, err error)) {
+	for sent := 0; sent < len(messages); sent += w.done {
+		w.messages = messages[sent:]
+		if err := w.conn.Write(w.try); err != nil {
 			w.errno = unix.EBADF // closed
 		}
 		if w.errno != 0 {
-			// It is the first one that was refused.
-			w.done, failed, err = 1, failed+int(w.messages[0].Header.Iovlen), fmt.Errorf("sendmmsg: %w", w.errno)
+			w.done = 1 // it is the first one that was refused
+			failed(sent, fmt.Errorf("sendmmsg: %w", w.errno))
 		}
 	}
-	return failed, err
 }
