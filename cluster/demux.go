@@ -108,7 +108,7 @@ func (d *demux) accept() {
 		}
 		d.running.Go(func() {
 			defer release()
-			d.handshake(conn, release)
+			d.handshake(quiet(conn), release)
 		})
 	}
 }

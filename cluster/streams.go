@@ -56,6 +56,7 @@ func dialTLS(ctx context.Context, address string, config *tls.Config) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
+	raw = quiet(raw)
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
