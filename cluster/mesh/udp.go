@@ -28,7 +28,7 @@ func ListenUDP(addr netip.AddrPort) (PacketConn, error) {
 	}
 	// With the interface of each datagram; a socket for both families reports
 	// those of IPv4 in the IPv6 form too.
-	c := &udpConn{UDPConn: conn, ipv4: addr.Addr().Is4(), oob: make([]byte, mmsg.ControlSize), names: make(map[int]string)}
+	c := &udpConn{UDPConn: conn, ipv4: addr.Addr().Is4(), names: make(map[int]string)}
 	if c.ipv4 {
 		err = ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagInterface, true)
 	} else {
@@ -52,10 +52,9 @@ type udpConn struct {
 	sending sync.Mutex
 	out     *outbound // guarded by sending
 
-	mu    sync.Mutex   // of what follows, for readers
-	in    *mmsg.Reader // nil before the first ReadAll
-	came  []Receipt    // in the last one
-	oob   []byte
+	mu    sync.Mutex     // of what follows, for readers
+	in    *mmsg.Reader   // nil before the first ReadFrom or ReadAll; a socket is read by one of them
+	came  []Receipt      // in the last ReadAll
 	names map[int]string // of interfaces
 }
 
@@ -63,12 +62,13 @@ type udpConn struct {
 func (c *udpConn) ReadFrom(b []byte) (int, netip.AddrPort, string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, oobn, _, from, err := c.ReadMsgUDPAddrPort(b, c.oob)
-	if err != nil {
+	if c.in == nil {
+		c.in = mmsg.NewReader(c.raw, 1, longest)
+	}
+	if _, err := c.in.Receive(1); err != nil {
 		return 0, netip.AddrPort{}, "", err
 	}
-	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	return n, from, c.name(c.index(c.oob[:oobn])), nil
+	return copy(b, c.in.Payload(0)), c.in.From(0), c.name(c.index(c.in.Control(0))), nil
 }
 
 // index reads the interface's index out of the control messages; 0: none.
@@ -103,7 +103,7 @@ func (c *udpConn) name(index int) string {
 
 // WriteTo implements PacketConn.
 func (c *udpConn) WriteTo(b []byte, to netip.AddrPort) error {
-	_, err := c.WriteToUDPAddrPort(b, to)
+	_, err := c.WriteAll([][]byte{b}, []netip.AddrPort{to})
 	return err
 }
 
