@@ -7,10 +7,12 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 
+	"github.com/hacluster/hacluster/internal/mmsg"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
@@ -19,11 +21,13 @@ const (
 	reopenAfter = time.Second     // after an interface could not be used
 	forgetAfter = time.Minute     // without a probe, an address is not heard of any more
 	maxHeard    = 4 * maxFiltered // addresses of one port
-	sendTimeout = 10 * time.Millisecond
 
-	// receiveBuffer holds the answers to a burst of probes while the reader waits
-	// for a processor: the kernel counts about 1 KiB for a short frame.
-	receiveBuffer = 2 * rateBurst << 10
+	// bufferSize holds a burst of probes, and the answers to it while the reader
+	// waits for a processor: the kernel counts about 1 KiB for a short frame.
+	bufferSize = 2 * rateBurst << 10
+
+	readBatch = 16
+	maxFrame  = 2048 // what is longer is cut
 )
 
 // portKey names the socket of one interface and family.
@@ -37,6 +41,8 @@ type portKey struct {
 type port struct {
 	portKey
 	conn   *packet.Conn  // nil: not open
+	out    *mmsg.Writer  // of conn
+	queue  []probeFrame  // to be sent by flush
 	done   chan struct{} // closed when the reader has ended
 	index  int
 	hw     net.HardwareAddr
@@ -45,6 +51,12 @@ type port struct {
 	why    string     // as last logged
 	heard  map[netip.Addr]*interest
 	narrow bool // the filter lacks an address
+}
+
+// probeFrame is a probe and the Ethernet frame that asks it.
+type probeFrame struct {
+	probe *splitbrain.Probe
+	frame []byte
 }
 
 // interest is an address that is heard of.
@@ -56,7 +68,7 @@ type interest struct {
 var errNotEthernet = errors.New("not an Ethernet interface")
 
 // open opens the socket, unless it is, or was tried a moment ago.
-func (p *port) open(now time.Time, read func(*packet.Conn, chan struct{})) error {
+func (p *port) open(now time.Time, read func(*mmsg.Reader, chan struct{})) error {
 	if p.conn != nil {
 		return p.widen()
 	}
@@ -83,29 +95,33 @@ func (p *port) open(now time.Time, read func(*packet.Conn, chan struct{})) error
 	if err != nil {
 		return err
 	}
-	if err := enlarge(conn); err != nil {
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		err = raw.Control(enlarge)
+	}
+	if err != nil {
 		conn.Close()
 		return err
 	}
+	p.out = mmsg.NewWriter(raw)
 	p.conn, p.index, p.hw, p.narrow, p.broken = conn, ifi.Index, ifi.HardwareAddr, false, time.Time{}
 	p.source = netip.Addr{}
 	p.done = make(chan struct{})
-	read(conn, p.done)
+	read(mmsg.NewReader(raw, readBatch, maxFrame), p.done)
 	return nil
 }
 
-// enlarge makes the socket's buffer larger than the default, which holds fewer
-// frames than one burst is answered with. The larger size is a wish.
-func enlarge(conn *packet.Conn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(fd uintptr) {
-		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+// enlarge makes a socket's buffers larger than the default, which hold fewer frames
+// than one burst has and is answered with. The larger size is a wish.
+func enlarge(fd uintptr) {
+	for force, plain := range map[int]int{
+		unix.SO_RCVBUFFORCE: unix.SO_RCVBUF,
+		unix.SO_SNDBUFFORCE: unix.SO_SNDBUF,
+	} {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, force, bufferSize) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, plain, bufferSize)
 		}
-	})
+	}
 }
 
 // widen renews the filter when an address has come.
@@ -151,8 +167,8 @@ func (p *port) forget(now time.Time) {
 	}
 }
 
-// send sends one probe.
-func (p *port) send(pr *splitbrain.Probe) error {
+// put makes the frame of a probe, for flush to send.
+func (p *port) put(pr *splitbrain.Probe) error {
 	var frame []byte
 	var err error
 	if !p.v6 {
@@ -172,11 +188,28 @@ func (p *port) send(pr *splitbrain.Probe) error {
 	if err != nil {
 		return err
 	}
-	if err := p.conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
-		return err
+	p.queue = append(p.queue, probeFrame{pr, frame})
+	return nil
+}
+
+// flush sends the frames together. It does not wait for room, and calls failed for
+// each probe that did not go.
+func (p *port) flush(failed func(pr *splitbrain.Probe, err error)) {
+	if len(p.queue) == 0 {
+		return
 	}
-	_, err = p.conn.WriteTo(frame, &packet.Addr{HardwareAddr: net.HardwareAddr(frame[:6])})
-	return err
+	messages, parts := make([]mmsg.Message, len(p.queue)), make([]unix.Iovec, len(p.queue))
+	for i := range p.queue {
+		parts[i].Base = unsafe.SliceData(p.queue[i].frame)
+		parts[i].SetLen(len(p.queue[i].frame))
+		// No name: the socket is bound to its interface and protocol, and the frame
+		// says who gets it.
+		messages[i].Header.Iov = &parts[i]
+		messages[i].Header.SetIovlen(1)
+	}
+	p.out.Offer(messages, func(i int, err error) { failed(p.queue[i].probe, err) })
+	clear(p.queue)
+	p.queue = p.queue[:0]
 }
 
 var errNoLinkLocal = errors.New("no link-local address yet")
@@ -211,16 +244,23 @@ func (p *port) changed() bool {
 	return false
 }
 
-// read delivers what is heard until the socket is closed or fails.
-func read(conn *packet.Conn, name string, deliver func(splitbrain.Sighting)) error {
-	buf := make([]byte, 2048)
+// read delivers what is heard until the socket is closed or fails. What came
+// together is delivered together.
+func read(in *mmsg.Reader, name string, deliver func(...splitbrain.Sighting)) error {
 	for {
-		n, _, err := conn.ReadFrom(buf)
+		n, err := in.Receive(readBatch)
 		if err != nil {
 			return fmt.Errorf("read probes on %s: %w", name, err)
 		}
-		if addr, mac, err := parse(buf[:n]); err == nil {
-			deliver(splitbrain.Sighting{Interface: name, Addr: addr, MAC: mac, At: time.Now()})
+		now := time.Now()
+		var heard []splitbrain.Sighting
+		for i := range n {
+			if addr, mac, err := parse(in.Payload(i)); err == nil {
+				heard = append(heard, splitbrain.Sighting{Interface: name, Addr: addr, MAC: mac, At: now})
+			}
+		}
+		if len(heard) > 0 {
+			deliver(heard...)
 		}
 	}
 }

@@ -7,8 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mdlayher/packet"
-
+	"github.com/hacluster/hacluster/internal/mmsg"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
@@ -203,11 +202,11 @@ func (r *runner) openWatched(now time.Time) {
 }
 
 func (r *runner) open(now time.Time, pt *port) bool {
-	err := pt.open(now, func(conn *packet.Conn, done chan struct{}) {
+	err := pt.open(now, func(in *mmsg.Reader, done chan struct{}) {
 		key := pt.portKey
 		// It ends when the socket is closed, or the interface goes.
 		go func() {
-			err := read(conn, key.iface, func(s splitbrain.Sighting) { r.opts.Sighted(s) })
+			err := read(in, key.iface, r.opts.Sighted)
 			r.opts.Log.Debug("probe socket ended", "iface", key.iface, "err", err)
 			close(done)
 			select {
@@ -243,6 +242,10 @@ func (r *runner) send(now time.Time, probes []splitbrain.Probe) {
 			}
 		}
 	}
+	failed := func(pr *splitbrain.Probe, err error) {
+		r.opts.Log.Debug("probe not sent", "iface", pr.Interface, "addr", pr.Addr, "err", err)
+		unsent = append(unsent, *pr)
+	}
 	for i := range probes {
 		pr := &probes[i]
 		pt := r.ports[portKey{pr.Interface, pr.Addr.Is6()}]
@@ -250,10 +253,12 @@ func (r *runner) send(now time.Time, probes []splitbrain.Probe) {
 			unsent = append(unsent, *pr)
 			continue
 		}
-		if err := pt.send(pr); err != nil {
-			r.opts.Log.Debug("probe not sent", "iface", pr.Interface, "addr", pr.Addr, "err", err)
-			unsent = append(unsent, *pr)
+		if err := pt.put(pr); err != nil {
+			failed(pr, err)
 		}
+	}
+	for _, pt := range r.ports {
+		pt.flush(failed)
 	}
 	if len(unsent) > 0 {
 		r.opts.Unsent(unsent)
