@@ -10,6 +10,7 @@ import (
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
+	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/incident"
@@ -52,6 +53,11 @@ type Options struct {
 	// Services are the virtual services that this node runs, as it sees them, with
 	// their connections. Nil: it runs none.
 	Services func(ctx context.Context) ([]director.ServiceStatus, error)
+	// Table is how far the kernel's table is what is wanted. Nil: nothing is.
+	Table func() lvs.Status
+	// Connections calls each with the entries of the kernel's table of connections,
+	// until it returns false. Nil: there is none.
+	Connections func(ctx context.Context, each func(lvs.Connection) bool) error
 	// Restart begins a planned restart of the daemon.
 	Restart func() error
 	// Standalone gives the text that a standalone daemon runs.

@@ -21,6 +21,7 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/internal/preflight"
+	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
@@ -61,6 +62,8 @@ type lan struct {
 	stories  []incident.Story
 	traced   map[string][]*splitbrain.Traced     // by node
 	services map[string][]director.ServiceStatus // by node
+	conns    map[string][]lvs.Connection         // by node
+	tables   map[string]lvs.Status               // by node
 }
 
 // node is one member with its Server.
@@ -100,6 +103,13 @@ func (l *lan) add(t *testing.T, name string) *node {
 		Apply: l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
 		Decisions: func(*incident.Story) ([]*splitbrain.Traced, error) { return l.traced[name], nil },
 		Services:  func(context.Context) ([]director.ServiceStatus, error) { return l.services[name], nil },
+		Table:     func() lvs.Status { return l.tables[name] },
+		Connections: func(_ context.Context, each func(lvs.Connection) bool) error {
+			for _, c := range l.conns[name] {
+				each(c)
+			}
+			return nil
+		},
 	})
 	// The members' side of the API, without TLS.
 	pipe := bufconn.Listen(1 << 16)

@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
-	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
@@ -67,58 +63,21 @@ func (s *Server) allServices(ctx context.Context, name string) (*pb.Services, er
 	return all, nil
 }
 
-// askServices asks this node and all other members at once, but for witnesses,
-// which hold nothing. Of who does not answer it has the reason.
+// askServices asks this node and all other members at once. Of who does not answer
+// it has the reason.
 func (s *Server) askServices(ctx context.Context, name string) []*pb.Services {
-	nodes := []string{s.o.Node}
-	if s.member() == nil {
-		nodes = names(slices.DeleteFunc(slices.Clone(s.o.Cluster.Members()), func(m store.Member) bool { return m.Role == store.RoleWitness }))
-	}
-	answers := make([]*pb.Services, len(nodes))
-	var wg sync.WaitGroup
-	for i, node := range nodes {
-		wg.Go(func() { // ends with the answer, or with its time
-			if node == s.o.Node {
-				answers[i] = s.ownServices(ctx, name)
-			} else {
-				answers[i] = s.servicesOf(ctx, node, name)
+	return askEach(ctx, s, servicesAnswers, question[*pb.Services]{
+		own: func(ctx context.Context) *pb.Services { return s.ownServices(ctx, name) },
+		other: func(ctx context.Context, node string, conn grpc.ClientConnInterface, options ...grpc.CallOption) (*pb.Services, error) {
+			answer, err := pb.NewServicesServiceClient(conn).List(ctx, &pb.ListServicesRequest{Name: name, Local: true}, options...)
+			picture, _ := s.o.Hub.Latest()
+			if n, ok := picture.Node(node); ok && n.ClockAhead != nil && err == nil {
+				shiftServices(answer, -*n.ClockAhead) // into this node's time
 			}
-		})
-	}
-	wg.Wait()
-	return answers
-}
-
-// servicesOf asks another member; its answer comes in this node's time.
-func (s *Server) servicesOf(ctx context.Context, node, name string) *pb.Services {
-	patience := silentAnswers
-	var options []grpc.CallOption
-	if s.isHeard(node) {
-		patience = servicesAnswers
-		options = append(options, grpc.WaitForReady(true)) // its connection may not stand yet
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	conn, err := s.o.Cluster.Conn(node)
-	if err != nil {
-		return unanswered(node, err.Error())
-	}
-	answer, err := pb.NewServicesServiceClient(conn).List(ctx, &pb.ListServicesRequest{Name: name, Local: true}, options...)
-	switch {
-	case status.Code(err) == codes.Unimplemented:
-		return unanswered(node, "its version does not know virtual services")
-	case err != nil && !s.isHeard(node):
-		return unanswered(node, "it is not heard")
-	case status.Code(err) == codes.DeadlineExceeded:
-		return unanswered(node, "no answer within "+patience.String())
-	case err != nil:
-		return unanswered(node, plain(err))
-	}
-	picture, _ := s.o.Hub.Latest()
-	if n, ok := picture.Node(node); ok && n.ClockAhead != nil {
-		shiftServices(answer, -*n.ClockAhead)
-	}
-	return answer
+			return answer, err
+		},
+		none: unanswered,
+	})
 }
 
 // unanswered stands for the answer of a node that gave none.
@@ -136,6 +95,9 @@ func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
 		return &pb.Services{Nodes: []*pb.ServicesNode{node}}
 	}
 	list, err := s.o.Services(ctx)
+	if s.o.Table != nil {
+		tableToProto(node, s.o.Table())
+	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		node.Failed, node.Why = true, "its load balancer does not answer within "+servicesAnswers.String()

@@ -209,7 +209,7 @@ func opposed(bad, good []string, verb [2]string, badly, well, again string) stri
 
 // judgeServices sums up.
 func judgeServices(all *pb.Services) (worst pb.ServiceState, reason string) {
-	var says, silent, failed, lost []string
+	var says, silent, failed, lost, refused []string
 	worst = pb.ServiceState_SERVICE_STATE_OK
 	unchecked, servers, tally := 0, 0, make(map[pb.RealServer_State]int)
 	for _, s := range all.GetServices() {
@@ -244,6 +244,8 @@ func judgeServices(all *pb.Services) (worst pb.ServiceState, reason string) {
 			silent = append(silent, n.GetName())
 		case n.GetFailed():
 			failed = append(failed, n.GetName())
+		case n.GetRefusedTotal() > 0:
+			refused = append(refused, n.GetName())
 		}
 	}
 	if len(failed) > 0 {
@@ -252,6 +254,10 @@ func judgeServices(all *pb.Services) (worst pb.ServiceState, reason string) {
 			worst = pb.ServiceState_SERVICE_STATE_NO_QUORUM // nobody serves
 		}
 		says = append(says, "failed on "+and(failed))
+	}
+	if len(refused) > 0 {
+		worst = max(worst, pb.ServiceState_SERVICE_STATE_DEGRADED)
+		says = append(says, "not all is taken by the kernel of "+and(refused))
 	}
 	if len(silent) > 0 {
 		worst = max(worst, pb.ServiceState_SERVICE_STATE_DEGRADED)

@@ -30,3 +30,24 @@ type Counters struct {
 	ConnectionsPerSecond, InPacketsPerSecond, OutPacketsPerSecond uint64
 	InBytesPerSecond, OutBytesPerSecond                           uint64
 }
+
+// Add adds what others counted.
+func (c *Counters) Add(o Counters) {
+	c.Connections += o.Connections
+	c.InPackets += o.InPackets
+	c.OutPackets += o.OutPackets
+	c.InBytes += o.InBytes
+	c.OutBytes += o.OutBytes
+	c.ConnectionsPerSecond += o.ConnectionsPerSecond
+	c.InPacketsPerSecond += o.InPacketsPerSecond
+	c.OutPacketsPerSecond += o.OutPacketsPerSecond
+	c.InBytesPerSecond += o.InBytesPerSecond
+	c.OutBytesPerSecond += o.OutBytesPerSecond
+}
+
+// Add adds connections of another entry.
+func (c *Connections) Add(o Connections) {
+	c.Active += o.Active
+	c.Inactive += o.Inactive
+	c.Persistent += o.Persistent
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/lvs/ipvs"
 	"github.com/hacluster/hacluster/node/balance"
 	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/node/membership"
@@ -80,18 +81,20 @@ func runMember(ctx context.Context, o Options) error {
 		Take: m.view.Units,
 	}
 	server := api.New(api.Options{
-		Node:      o.Name,
-		Started:   time.Now(),
-		Version:   version.Version,
-		Commit:    version.Commit,
-		Logger:    o.Log.With("component", "api"),
-		Hub:       m.view.Hub,
-		Runner:    m.runner,
-		Arbiter:   m,
-		Cluster:   opened,
-		Revisions: func() api.Revisions { return opened.Revisions() },
-		Refresh:   refresh.Refresh,
-		Services:  m.lb.Services,
+		Node:        o.Name,
+		Started:     time.Now(),
+		Version:     version.Version,
+		Commit:      version.Commit,
+		Logger:      o.Log.With("component", "api"),
+		Hub:         m.view.Hub,
+		Runner:      m.runner,
+		Arbiter:     m,
+		Cluster:     opened,
+		Revisions:   func() api.Revisions { return opened.Revisions() },
+		Refresh:     refresh.Refresh,
+		Services:    m.lb.Services,
+		Table:       m.lb.Table,
+		Connections: ipvs.Connections,
 		Examiner: &examine.Examiner{
 			Node: o.Name, State: m.running, Compile: m.runner.Compile,
 			Plane:   func() *plane.Plane { return m.plane },

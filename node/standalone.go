@@ -15,6 +15,7 @@ import (
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/stages"
 	"github.com/hacluster/hacluster/internal/version"
+	"github.com/hacluster/hacluster/lvs/ipvs"
 	"github.com/hacluster/hacluster/node/balance"
 	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/node/plane"
@@ -70,16 +71,18 @@ func runStandalone(ctx context.Context, o Options) error {
 	before := legacyOf(o)
 	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert, Down: before.ServersDown})
 	server := api.New(api.Options{
-		Node:       o.Name,
-		Started:    started,
-		Version:    version.Version,
-		Commit:     version.Commit,
-		Logger:     o.Log.With("component", "api"),
-		Hub:        v.Hub,
-		Examiner:   &examine.Examiner{Node: o.Name, State: s.running, Plane: func() *plane.Plane { return s.plane }},
-		Services:   s.lb.Services,
-		Restart:    o.Supervisor.Restart,
-		Standalone: func() (file, text string) { return o.Standalone, s.now().text },
+		Node:        o.Name,
+		Started:     started,
+		Version:     version.Version,
+		Commit:      version.Commit,
+		Logger:      o.Log.With("component", "api"),
+		Hub:         v.Hub,
+		Examiner:    &examine.Examiner{Node: o.Name, State: s.running, Plane: func() *plane.Plane { return s.plane }},
+		Services:    s.lb.Services,
+		Table:       s.lb.Table,
+		Connections: ipvs.Connections,
+		Restart:     o.Supervisor.Restart,
+		Standalone:  func() (file, text string) { return o.Standalone, s.now().text },
 	})
 	alerts := alert.NewDesk(o.Log, v.Hub, func(observed.Alert) bool { return true })
 	s.plane, err = plane.New(plane.Options{

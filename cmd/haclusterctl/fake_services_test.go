@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -18,6 +20,7 @@ func web() *pb.Service {
 			v := &pb.RealServerView{Node: node, Up: true, Known: true, Since: at(2), Reason: r.Reason, ConfiguredWeight: 10, Weight: 10}
 			if i == 0 {
 				v.ActiveConnections, v.InactiveConnections = active, 2*active
+				v.Counters = counters(uint64(active) * 1000)
 			}
 			r.Views = append(r.Views, v)
 		}
@@ -35,7 +38,29 @@ func web() *pb.Service {
 			Weight: 20, Gain: 3, Keep: 1, Suspended: node == "lb03",
 		})
 	}
+	s.Views[0].Counters = counters(15_000)
 	return s
+}
+
+// counters are of so many connections.
+func counters(n uint64) *pb.Counters {
+	return &pb.Counters{
+		Connections: n, InPackets: 10 * n, OutPackets: 0, InBytes: 1000 * n, OutBytes: 0,
+		ConnectionsPerSecond: n / 1000, InPacketsPerSecond: n / 100, InBytesPerSecond: n,
+	}
+}
+
+// messy is web beside what the kernel of lb01 refuses, what others put there, and a
+// server that is on its way out.
+func messy() *pb.Services {
+	return &pb.Services{
+		State: pb.ServiceState_SERVICE_STATE_DEGRADED, Reason: "not all is taken by the kernel of lb01", Time: at(30), Observer: "lb01", Services: []*pb.Service{web()},
+		Nodes: []*pb.ServicesNode{{
+			Name: "lb01", Answered: true, RefusedTotal: 22, Refused: []string{"add tcp 192.0.2.7:80 fo: no such file or directory"},
+			ForeignTotal: 2, Foreign: []string{"tcp 192.0.2.8:80", "tcp 192.0.2.8:80 server 10.0.0.1:80"},
+			LeavingTotal: 1, Leaving: []*pb.LeavingServer{{Service: "tcp 192.0.2.100:80", Server: "10.0.0.9:80", ActiveConnections: 3, InactiveConnections: 1, Until: at(90)}},
+		}},
+	}
 }
 
 // torn is web where lb02 alone sees the second server down, and mail, which has
@@ -74,6 +99,8 @@ func (v virtualServices) picture() *pb.Services {
 	switch {
 	case v.d.is("torn"):
 		return torn()
+	case v.d.is("messy"):
+		return messy()
 	case v.d.is("broken"):
 		return &pb.Services{State: pb.ServiceState_SERVICE_STATE_NO_QUORUM, Reason: "failed on lb01", Time: at(30),
 			Nodes: []*pb.ServicesNode{{Name: "lb01", Answered: true, Failed: true, Why: "the kernel has no IPVS"}}}
@@ -95,4 +122,21 @@ func (v virtualServices) List(_ context.Context, req *pb.ListServicesRequest) (*
 func (v virtualServices) Watch(_ *pb.WatchServicesRequest, stream grpc.ServerStreamingServer[pb.Services]) error {
 	stream.Send(v.picture())
 	return stream.Send(v.picture()) // a new picture, and nothing new in it
+}
+
+func (v virtualServices) ListConnections(_ context.Context, req *pb.ListConnectionsRequest) (*pb.Connections, error) {
+	all := &pb.Connections{Nodes: []*pb.ConnectionsNode{{Name: "lb01", Answered: true, Total: 1}, {Name: "lb02", Why: "it is not heard"}}}
+	c := &pb.Connection{
+		Node: "lb01", Protocol: "tcp", Client: "203.0.113.7:50000", Virtual: "192.0.2.100:80", Server: "10.0.0.1:80", State: "ESTABLISHED", Expires: durationpb.New(899 * time.Second),
+	}
+	switch {
+	case req.GetName() == "192.0.2.100:80" && req.GetServer() == "10.0.0.1" && req.GetClient() == "203.0.113.0/24" && req.GetLimit() == 1:
+		all.Nodes[0].Total = 7
+		all.Connections = append(all.Connections, c)
+	case req.GetName() == "" && req.GetLimit() == 1000:
+		all.Connections = append(all.Connections, c)
+	default:
+		all.Nodes[0].Total = 0
+	}
+	return all, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) servicesCommand() *cobra.Command {
-	var exitCode, watch bool
+	var exitCode, watch, stats bool
 	cmd := &cobra.Command{
 		Use:   "services [NAME|ADDRESS]",
 		Short: "List the virtual services and their real servers, the worst first",
@@ -32,15 +32,19 @@ node says of those.
 
 WEIGHT is what counts now; "5 of 10" is a server of which the configuration wants
 10. ACTIVE and INACTIVE are connections as ipvsadm counts them, of the node that
-has the most.`,
-		Example: example("haclusterctl services", "haclusterctl services 192.0.2.100:80", "haclusterctl services group web", "haclusterctl services --watch",
+has the most.
+
+REFUSED is what a kernel does not take, FOREIGN what others have put into its table,
+which is left alone, and LEAVING what keeps its last connections. With --stats it
+shows counters instead, of all nodes together, and with a name those of each node.`,
+		Example: example("haclusterctl services", "haclusterctl services 192.0.2.100:80", "haclusterctl services group web", "haclusterctl services --watch", "haclusterctl services --stats",
 			"haclusterctl services --exit-code -o json   # 0 ok, 1 degraded or partial, 2 no quorum, 3 unknown"),
 		Args:              argsBetween(0, 4),
 		ValidArgsFunction: a.completeServices,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := strings.Join(args, " ")
 			if watch {
-				return a.watchServices(cmd.Context(), name)
+				return a.watchServices(cmd.Context(), name, stats)
 			}
 			var all *pb.Services
 			err := a.call(cmd.Context(), func(ctx context.Context, conn *grpc.ClientConn) (err error) {
@@ -55,6 +59,8 @@ has the most.`,
 				err = a.printJSON(all)
 			case len(all.GetServices()) == 0 && all.GetState() == pb.ServiceState_SERVICE_STATE_OK:
 				a.printNoServices(all.GetNodes())
+			case stats:
+				a.printStats(a.out, all, name != "")
 			default:
 				a.printServices(a.out, all, name != "")
 			}
@@ -67,6 +73,8 @@ has the most.`,
 	a.readFlags(cmd)
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 0 ok, 1 degraded or partial, 2 no quorum, 3 unknown")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show each change")
+	cmd.Flags().BoolVar(&stats, "stats", false, "show connections, packets and bytes, and their rates")
+	cmd.AddCommand(a.connectionsCommand())
 	return cmd
 }
 
@@ -83,13 +91,17 @@ func servicesExit(s pb.ServiceState) error {
 	}
 }
 
-func (a *app) watchServices(ctx context.Context, name string) error {
+func (a *app) watchServices(ctx context.Context, name string, stats bool) error {
+	line, show := servicesLine, a.printServices
+	if stats {
+		line, show = statsLine, a.printStats
+	}
 	return a.callWithout(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
 		stream, err := pb.NewServicesServiceClient(conn).Watch(ctx, &pb.WatchServicesRequest{Name: name})
 		if err != nil {
 			return err
 		}
-		return follow(ctx, a, stream, servicesLine, func(w io.Writer, all *pb.Services) { a.printServices(w, all, name != "") })
+		return follow(ctx, a, stream, line, func(w io.Writer, all *pb.Services) { show(w, all, name != "") })
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -20,6 +21,7 @@ func (a *app) printServices(w io.Writer, all *pb.Services, each bool) {
 		case n.GetFailed():
 			a.headed(w, red, "FAILED", n.GetName()+": "+n.GetWhy())
 		}
+		a.printTableTrouble(w, n)
 	}
 	for _, p := range all.GetPartialFailures() {
 		a.headed(w, yellow, "PARTIAL", fmt.Sprintf("%s: %s, since %s: %s", p.GetService(), p.GetSummary(), a.ago(p.GetSince()), p.GetReason()))
@@ -42,6 +44,31 @@ func (a *app) printServices(w io.Writer, all *pb.Services, each bool) {
 		}
 		fmt.Fprintf(w, "\n%s\n", a.style(bold, s.GetName()))
 		a.table(w, a.viewRows(s))
+	}
+}
+
+// printTableTrouble prints what a node's kernel holds beside the services as they are
+// wanted.
+func (a *app) printTableTrouble(w io.Writer, n *pb.ServicesNode) {
+	for _, text := range n.GetRefused() {
+		a.headed(w, red, "REFUSED", n.GetName()+": "+text)
+	}
+	if more := int(n.GetRefusedTotal()) - len(n.GetRefused()); more > 0 {
+		a.headed(w, red, "REFUSED", fmt.Sprintf("%s: %d more", n.GetName(), more))
+	}
+	if total := n.GetForeignTotal(); total > 0 {
+		text := fmt.Sprintf("%s: others made %s, left alone", n.GetName(), strings.Join(n.GetForeign(), ", "))
+		if more := int(total) - len(n.GetForeign()); more > 0 {
+			text += fmt.Sprintf(", and %d more", more)
+		}
+		a.headed(w, yellow, "FOREIGN", text)
+	}
+	for _, l := range n.GetLeaving() {
+		a.headed(w, dim, "LEAVING", fmt.Sprintf("%s: %s of %s, with %d active and %d inactive connections, until %s at the latest",
+			n.GetName(), l.GetServer(), l.GetService(), l.GetActiveConnections(), l.GetInactiveConnections(), a.when(l.GetUntil())))
+	}
+	if more := int(n.GetLeavingTotal()) - len(n.GetLeaving()); more > 0 {
+		a.headed(w, dim, "LEAVING", fmt.Sprintf("%s: %d more", n.GetName(), more))
 	}
 }
 

@@ -70,7 +70,7 @@ func (m *Machine) Status(addr netip.Addr) (Status, error) {
 // Directs reports whether this machine is a director of a service at an address:
 // whether the table of its kernel's load balancer has one.
 func Directs(addr netip.Addr) (bool, error) {
-	f, err := os.Open("/proc/net/ip_vs")
+	f, err := os.Open("/proc/thread-self/net/ip_vs")
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -80,7 +80,7 @@ func Directs(addr netip.Addr) (bool, error) {
 	defer f.Close()
 	found, err := serves(f, addr)
 	if err != nil {
-		return false, fmt.Errorf("read /proc/net/ip_vs: %w", err)
+		return false, fmt.Errorf("read the table of services: %w", err)
 	}
 	return found, nil
 }

@@ -362,7 +362,7 @@ func TestStatusSaysWhatIsUpSinceWhenAndWhy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		director.AddConnections(services, states)
+		director.AddStates(services, states)
 		var got strings.Builder
 		for _, s := range services {
 			fmt.Fprintf(&got, "%s %s quorum %v since %v, weight %d of %d: %s\n", s.Name, s.Scheduler, s.Quorum, s.Since.Sub(start), s.Weight, s.Keep, s.Reason)

@@ -23,6 +23,8 @@ type ServiceStatus struct {
 	Sorry              netip.AddrPort // the sorry server, while it stands in
 	Suspended          bool           // not checked (ha_suspend)
 	Servers            []ServerStatus
+	// Counters are those of all keys: see AddStates.
+	Counters lvs.Counters
 }
 
 // ServerStatus is how a real server stands.
@@ -33,35 +35,38 @@ type ServerStatus struct {
 	Known      bool // checks decided it; false: some of them are not made yet
 	Since      time.Time
 	Reason     string
-	// Connections are those of all keys of the service: see AddConnections.
+	// Connections and Counters are those of all keys of the service: see AddStates.
 	Connections lvs.Connections
+	Counters    lvs.Counters
 }
 
-// AddConnections notes in services what connections their servers have by states.
-func AddConnections(services []ServiceStatus, states []lvs.ServiceState) {
+// AddStates notes in services what they and their servers have and have had, by the
+// kernel's states.
+func AddStates(services []ServiceStatus, states []lvs.ServiceState) {
 	have := make(map[lvs.Key]*lvs.ServiceState, len(states))
 	for i := range states {
 		have[states[i].Key] = &states[i]
 	}
-	for _, s := range services {
-		for _, k := range s.Keys {
+	for i := range services {
+		for _, k := range services[i].Keys {
 			if state := have[k]; state != nil {
-				s.add(state)
+				services[i].add(state)
 			}
 		}
 	}
 }
 
-func (s ServiceStatus) add(state *lvs.ServiceState) {
-	at := make(map[netip.AddrPort]lvs.Connections, len(state.Servers))
-	for _, r := range state.Servers {
-		at[r.Address] = r.Connections
+func (s *ServiceStatus) add(state *lvs.ServiceState) {
+	s.Counters.Add(state.Counters)
+	at := make(map[netip.AddrPort]*lvs.ServerState, len(state.Servers))
+	for i := range state.Servers {
+		at[state.Servers[i].Address] = &state.Servers[i]
 	}
 	for i := range s.Servers {
-		have, sum := at[place(s.Servers[i].Server, state.Key)], &s.Servers[i].Connections
-		sum.Active += have.Active
-		sum.Inactive += have.Inactive
-		sum.Persistent += have.Persistent
+		if have := at[place(s.Servers[i].Server, state.Key)]; have != nil {
+			s.Servers[i].Connections.Add(have.Connections)
+			s.Servers[i].Counters.Add(have.Counters)
+		}
 	}
 }
 

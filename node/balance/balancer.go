@@ -107,8 +107,24 @@ func (b *Balancer) Services(ctx context.Context) ([]director.ServiceStatus, erro
 	if err != nil {
 		return nil, err
 	}
-	director.AddConnections(services, states)
+	director.AddStates(services, states)
 	return services, nil
+}
+
+// Table is how far the kernel's table is what is wanted, as it was last compared.
+// Nobody may change it.
+func (b *Balancer) Table() lvs.Status {
+	b.mu.Lock()
+	s := b.runs
+	b.mu.Unlock()
+	if s == nil {
+		return lvs.Status{}
+	}
+	st := s.status.Load()
+	if st == nil {
+		return lvs.Status{}
+	}
+	return *st
 }
 
 func (b *Balancer) ring() {

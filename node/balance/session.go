@@ -30,8 +30,9 @@ type session struct {
 	director *director.Director
 	scripts  *run.Queue
 
-	clearing atomic.Bool   // nothing is wanted any more
-	cleared  chan struct{} // gets one token when the table holds nothing of ours since
+	status   atomic.Pointer[lvs.Status] // of the table, published last; nil: not yet
+	clearing atomic.Bool                // nothing is wanted any more
+	cleared  chan struct{}              // gets one token when the table holds nothing of ours since
 
 	// What was brought last; of Balancer.Run's goroutine.
 	wanted   *Wanted
@@ -47,6 +48,7 @@ func newSession(ctx context.Context, o Options, kernel Kernel, tell *teller) *se
 	s.table = lvs.New(lvs.Options{
 		Log: log, Kernel: kernel, RunDir: o.RunDir,
 		Publish: func(st lvs.Status) {
+			s.status.Store(&st)
 			tell.refused(st.Refused)
 			if s.clearing.Load() && st.Services == 0 && len(st.Draining) == 0 && st.Err == nil {
 				select {

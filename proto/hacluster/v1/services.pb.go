@@ -9,6 +9,7 @@ package haclusterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -144,7 +145,7 @@ func (x RealServer_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RealServer_State.Descriptor instead.
 func (RealServer_State) EnumDescriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{7, 0}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{9, 0}
 }
 
 type ListServicesRequest struct {
@@ -367,7 +368,22 @@ type ServicesNode struct {
 	// Why it did not answer, has no services, or failed.
 	Why string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
 	// Whether it cannot run its services, or cannot tell how they stand.
-	Failed        bool `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	Failed bool `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// What its kernel refused the last time it was tried, and why; of each service the
+	// first operation, and not more than 20.
+	Refused []string `protobuf:"bytes,5,rep,name=refused,proto3" json:"refused,omitempty"`
+	// How many there are.
+	RefusedTotal uint32 `protobuf:"varint,6,opt,name=refused_total,json=refusedTotal,proto3" json:"refused_total,omitempty"`
+	// Entries of its kernel's table that others made, and that are left alone; not
+	// more than 20.
+	Foreign []string `protobuf:"bytes,7,rep,name=foreign,proto3" json:"foreign,omitempty"`
+	// How many there are.
+	ForeignTotal uint32 `protobuf:"varint,8,opt,name=foreign_total,json=foreignTotal,proto3" json:"foreign_total,omitempty"`
+	// Real servers that are wanted no more and keep their connections for a while;
+	// not more than 20.
+	Leaving []*LeavingServer `protobuf:"bytes,9,rep,name=leaving,proto3" json:"leaving,omitempty"`
+	// How many there are.
+	LeavingTotal  uint32 `protobuf:"varint,10,opt,name=leaving_total,json=leavingTotal,proto3" json:"leaving_total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -430,6 +446,131 @@ func (x *ServicesNode) GetFailed() bool {
 	return false
 }
 
+func (x *ServicesNode) GetRefused() []string {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+func (x *ServicesNode) GetRefusedTotal() uint32 {
+	if x != nil {
+		return x.RefusedTotal
+	}
+	return 0
+}
+
+func (x *ServicesNode) GetForeign() []string {
+	if x != nil {
+		return x.Foreign
+	}
+	return nil
+}
+
+func (x *ServicesNode) GetForeignTotal() uint32 {
+	if x != nil {
+		return x.ForeignTotal
+	}
+	return 0
+}
+
+func (x *ServicesNode) GetLeaving() []*LeavingServer {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
+func (x *ServicesNode) GetLeavingTotal() uint32 {
+	if x != nil {
+		return x.LeavingTotal
+	}
+	return 0
+}
+
+// LeavingServer is a real server that is on its way out of the kernel's table: it
+// has weight 0, and goes with its last connection.
+type LeavingServer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the kernel knows its service by: "tcp 192.0.2.1:80".
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Address and port.
+	Server string `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	// Connections that are established.
+	ActiveConnections uint32 `protobuf:"varint,3,opt,name=active_connections,json=activeConnections,proto3" json:"active_connections,omitempty"`
+	// All other connections.
+	InactiveConnections uint32 `protobuf:"varint,4,opt,name=inactive_connections,json=inactiveConnections,proto3" json:"inactive_connections,omitempty"`
+	// It goes then, whatever it has.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeavingServer) Reset() {
+	*x = LeavingServer{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeavingServer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeavingServer) ProtoMessage() {}
+
+func (x *LeavingServer) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeavingServer.ProtoReflect.Descriptor instead.
+func (*LeavingServer) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LeavingServer) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *LeavingServer) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *LeavingServer) GetActiveConnections() uint32 {
+	if x != nil {
+		return x.ActiveConnections
+	}
+	return 0
+}
+
+func (x *LeavingServer) GetInactiveConnections() uint32 {
+	if x != nil {
+		return x.InactiveConnections
+	}
+	return 0
+}
+
+func (x *LeavingServer) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // PartialFailure is something that some nodes see and others do not.
 type PartialFailure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -452,7 +593,7 @@ type PartialFailure struct {
 
 func (x *PartialFailure) Reset() {
 	*x = PartialFailure{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	mi := &file_hacluster_v1_services_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +605,7 @@ func (x *PartialFailure) String() string {
 func (*PartialFailure) ProtoMessage() {}
 
 func (x *PartialFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	mi := &file_hacluster_v1_services_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +618,7 @@ func (x *PartialFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartialFailure.ProtoReflect.Descriptor instead.
 func (*PartialFailure) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{4}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PartialFailure) GetService() string {
@@ -547,7 +688,7 @@ type Service struct {
 
 func (x *Service) Reset() {
 	*x = Service{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[5]
+	mi := &file_hacluster_v1_services_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +700,7 @@ func (x *Service) String() string {
 func (*Service) ProtoMessage() {}
 
 func (x *Service) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[5]
+	mi := &file_hacluster_v1_services_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +713,7 @@ func (x *Service) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Service.ProtoReflect.Descriptor instead.
 func (*Service) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{5}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Service) GetName() string {
@@ -652,14 +793,16 @@ type ServiceView struct {
 	Sorry string `protobuf:"bytes,8,opt,name=sorry,proto3" json:"sorry,omitempty"`
 	// Not checked, because its address is on another node (ha_suspend): what is
 	// said of the servers is old.
-	Suspended     bool `protobuf:"varint,9,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	Suspended bool `protobuf:"varint,9,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// What was counted of it.
+	Counters      *Counters `protobuf:"bytes,10,opt,name=counters,proto3" json:"counters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[6]
+	mi := &file_hacluster_v1_services_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +814,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[6]
+	mi := &file_hacluster_v1_services_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +827,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{6}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServiceView) GetNode() string {
@@ -750,6 +893,133 @@ func (x *ServiceView) GetSuspended() bool {
 	return false
 }
 
+func (x *ServiceView) GetCounters() *Counters {
+	if x != nil {
+		return x.Counters
+	}
+	return nil
+}
+
+// Counters are totals since the node made the entries of its kernel's table, and
+// rates of the last seconds. The kernel brings them up to date every two seconds.
+type Counters struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Connections uint64                 `protobuf:"varint,1,opt,name=connections,proto3" json:"connections,omitempty"`
+	// From clients.
+	InPackets uint64 `protobuf:"varint,2,opt,name=in_packets,json=inPackets,proto3" json:"in_packets,omitempty"`
+	// To clients; 0 of DR and TUN, whose answers do not pass the director.
+	OutPackets           uint64 `protobuf:"varint,3,opt,name=out_packets,json=outPackets,proto3" json:"out_packets,omitempty"`
+	InBytes              uint64 `protobuf:"varint,4,opt,name=in_bytes,json=inBytes,proto3" json:"in_bytes,omitempty"`
+	OutBytes             uint64 `protobuf:"varint,5,opt,name=out_bytes,json=outBytes,proto3" json:"out_bytes,omitempty"`
+	ConnectionsPerSecond uint64 `protobuf:"varint,6,opt,name=connections_per_second,json=connectionsPerSecond,proto3" json:"connections_per_second,omitempty"`
+	InPacketsPerSecond   uint64 `protobuf:"varint,7,opt,name=in_packets_per_second,json=inPacketsPerSecond,proto3" json:"in_packets_per_second,omitempty"`
+	OutPacketsPerSecond  uint64 `protobuf:"varint,8,opt,name=out_packets_per_second,json=outPacketsPerSecond,proto3" json:"out_packets_per_second,omitempty"`
+	InBytesPerSecond     uint64 `protobuf:"varint,9,opt,name=in_bytes_per_second,json=inBytesPerSecond,proto3" json:"in_bytes_per_second,omitempty"`
+	OutBytesPerSecond    uint64 `protobuf:"varint,10,opt,name=out_bytes_per_second,json=outBytesPerSecond,proto3" json:"out_bytes_per_second,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *Counters) Reset() {
+	*x = Counters{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Counters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Counters) ProtoMessage() {}
+
+func (x *Counters) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Counters.ProtoReflect.Descriptor instead.
+func (*Counters) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Counters) GetConnections() uint64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *Counters) GetInPackets() uint64 {
+	if x != nil {
+		return x.InPackets
+	}
+	return 0
+}
+
+func (x *Counters) GetOutPackets() uint64 {
+	if x != nil {
+		return x.OutPackets
+	}
+	return 0
+}
+
+func (x *Counters) GetInBytes() uint64 {
+	if x != nil {
+		return x.InBytes
+	}
+	return 0
+}
+
+func (x *Counters) GetOutBytes() uint64 {
+	if x != nil {
+		return x.OutBytes
+	}
+	return 0
+}
+
+func (x *Counters) GetConnectionsPerSecond() uint64 {
+	if x != nil {
+		return x.ConnectionsPerSecond
+	}
+	return 0
+}
+
+func (x *Counters) GetInPacketsPerSecond() uint64 {
+	if x != nil {
+		return x.InPacketsPerSecond
+	}
+	return 0
+}
+
+func (x *Counters) GetOutPacketsPerSecond() uint64 {
+	if x != nil {
+		return x.OutPacketsPerSecond
+	}
+	return 0
+}
+
+func (x *Counters) GetInBytesPerSecond() uint64 {
+	if x != nil {
+		return x.InBytesPerSecond
+	}
+	return 0
+}
+
+func (x *Counters) GetOutBytesPerSecond() uint64 {
+	if x != nil {
+		return x.OutBytesPerSecond
+	}
+	return 0
+}
+
 // RealServer is one real_server of a service.
 type RealServer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -769,7 +1039,7 @@ type RealServer struct {
 
 func (x *RealServer) Reset() {
 	*x = RealServer{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[7]
+	mi := &file_hacluster_v1_services_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +1051,7 @@ func (x *RealServer) String() string {
 func (*RealServer) ProtoMessage() {}
 
 func (x *RealServer) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[7]
+	mi := &file_hacluster_v1_services_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +1064,7 @@ func (x *RealServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RealServer.ProtoReflect.Descriptor instead.
 func (*RealServer) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{7}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RealServer) GetAddress() string {
@@ -856,13 +1126,15 @@ type RealServerView struct {
 	InactiveConnections uint32 `protobuf:"varint,9,opt,name=inactive_connections,json=inactiveConnections,proto3" json:"inactive_connections,omitempty"`
 	// Clients that are remembered.
 	PersistentConnections uint32 `protobuf:"varint,10,opt,name=persistent_connections,json=persistentConnections,proto3" json:"persistent_connections,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// What was counted of it.
+	Counters      *Counters `protobuf:"bytes,11,opt,name=counters,proto3" json:"counters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RealServerView) Reset() {
 	*x = RealServerView{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[8]
+	mi := &file_hacluster_v1_services_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1146,7 @@ func (x *RealServerView) String() string {
 func (*RealServerView) ProtoMessage() {}
 
 func (x *RealServerView) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[8]
+	mi := &file_hacluster_v1_services_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1159,7 @@ func (x *RealServerView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RealServerView.ProtoReflect.Descriptor instead.
 func (*RealServerView) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{8}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RealServerView) GetNode() string {
@@ -960,11 +1232,328 @@ func (x *RealServerView) GetPersistentConnections() uint32 {
 	return 0
 }
 
+func (x *RealServerView) GetCounters() *Counters {
+	if x != nil {
+		return x.Counters
+	}
+	return nil
+}
+
+type ListConnectionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in ListServicesRequest.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Only those of this real server: address, or address and port; empty: all.
+	Server string `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	// Only those of this client, or of clients in this prefix; empty: all.
+	Client string `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
+	// How many each node lists at most; 0: 1000, at most 20000.
+	Limit uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only those of the answering node, without asking the others.
+	Local         bool `protobuf:"varint,5,opt,name=local,proto3" json:"local,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConnectionsRequest) Reset() {
+	*x = ListConnectionsRequest{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConnectionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConnectionsRequest) ProtoMessage() {}
+
+func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
+func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListConnectionsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListConnectionsRequest) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *ListConnectionsRequest) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *ListConnectionsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListConnectionsRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+// Connections are entries of the members' tables of connections. A member that is
+// not the holder has copies at best (lvs_sync_daemon).
+type Connections struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the nodes, and of each as its kernel has them.
+	Connections []*Connection `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Who was asked, in the order of the names.
+	Nodes         []*ConnectionsNode `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Connections) Reset() {
+	*x = Connections{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connections) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connections) ProtoMessage() {}
+
+func (x *Connections) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connections.ProtoReflect.Descriptor instead.
+func (*Connections) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Connections) GetConnections() []*Connection {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+func (x *Connections) GetNodes() []*ConnectionsNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// ConnectionsNode is a member that was asked for its connections.
+type ConnectionsNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Whether it answered.
+	Answered bool `protobuf:"varint,2,opt,name=answered,proto3" json:"answered,omitempty"`
+	// Why it did not, or could not read its table.
+	Why string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	// How many it has that were asked for; more than it lists, if there is a limit.
+	Total         uint64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectionsNode) Reset() {
+	*x = ConnectionsNode{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionsNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionsNode) ProtoMessage() {}
+
+func (x *ConnectionsNode) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionsNode.ProtoReflect.Descriptor instead.
+func (*ConnectionsNode) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ConnectionsNode) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConnectionsNode) GetAnswered() bool {
+	if x != nil {
+		return x.Answered
+	}
+	return false
+}
+
+func (x *ConnectionsNode) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *ConnectionsNode) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+// Connection is one entry of a kernel's table of connections.
+type Connection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// "tcp", "udp", "sctp"; "fwmark" of a client that is remembered of a mark.
+	Protocol string `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// Address and port; port 0 is a client that is remembered (persistence).
+	Client string `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
+	// What it called; of a client that is remembered of a mark, the mark.
+	Virtual string `protobuf:"bytes,4,opt,name=virtual,proto3" json:"virtual,omitempty"`
+	// The real server that it got.
+	Server string `protobuf:"bytes,5,opt,name=server,proto3" json:"server,omitempty"`
+	// The kernel's word: "ESTABLISHED", "FIN_WAIT", "UDP", "NONE".
+	State string `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`
+	// Until it is forgotten, unless something moves.
+	Expires       *durationpb.Duration `protobuf:"bytes,7,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Connection) Reset() {
+	*x = Connection{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connection) ProtoMessage() {}
+
+func (x *Connection) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connection.ProtoReflect.Descriptor instead.
+func (*Connection) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Connection) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Connection) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *Connection) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Connection) GetVirtual() string {
+	if x != nil {
+		return x.Virtual
+	}
+	return ""
+}
+
+func (x *Connection) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *Connection) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Connection) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
 var File_hacluster_v1_services_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhacluster/v1/services.proto\x12\fhacluster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n" +
+	"\x1bhacluster/v1/services.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n" +
 	"\x13ListServicesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05local\x18\x02 \x01(\bR\x05local\"K\n" +
@@ -979,12 +1568,25 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\bobserver\x18\x04 \x01(\tR\bobserver\x12G\n" +
 	"\x10partial_failures\x18\x05 \x03(\v2\x1c.hacluster.v1.PartialFailureR\x0fpartialFailures\x121\n" +
 	"\bservices\x18\x06 \x03(\v2\x15.hacluster.v1.ServiceR\bservices\x120\n" +
-	"\x05nodes\x18\a \x03(\v2\x1a.hacluster.v1.ServicesNodeR\x05nodes\"h\n" +
+	"\x05nodes\x18\a \x03(\v2\x1a.hacluster.v1.ServicesNodeR\x05nodes\"\xc2\x02\n" +
 	"\fServicesNode\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\banswered\x18\x02 \x01(\bR\banswered\x12\x10\n" +
 	"\x03why\x18\x03 \x01(\tR\x03why\x12\x16\n" +
-	"\x06failed\x18\x04 \x01(\bR\x06failed\"\xbc\x01\n" +
+	"\x06failed\x18\x04 \x01(\bR\x06failed\x12\x18\n" +
+	"\arefused\x18\x05 \x03(\tR\arefused\x12#\n" +
+	"\rrefused_total\x18\x06 \x01(\rR\frefusedTotal\x12\x18\n" +
+	"\aforeign\x18\a \x03(\tR\aforeign\x12#\n" +
+	"\rforeign_total\x18\b \x01(\rR\fforeignTotal\x125\n" +
+	"\aleaving\x18\t \x03(\v2\x1b.hacluster.v1.LeavingServerR\aleaving\x12#\n" +
+	"\rleaving_total\x18\n" +
+	" \x01(\rR\fleavingTotal\"\xd5\x01\n" +
+	"\rLeavingServer\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\x12-\n" +
+	"\x12active_connections\x18\x03 \x01(\rR\x11activeConnections\x121\n" +
+	"\x14inactive_connections\x18\x04 \x01(\rR\x13inactiveConnections\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xbc\x01\n" +
 	"\x0ePartialFailure\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\x12\x14\n" +
@@ -1000,7 +1602,7 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12/\n" +
 	"\x05views\x18\x06 \x03(\v2\x19.hacluster.v1.ServiceViewR\x05views\x122\n" +
 	"\aservers\x18\a \x03(\v2\x18.hacluster.v1.RealServerR\aservers\x12\x16\n" +
-	"\x06absent\x18\b \x03(\tR\x06absent\"\xf7\x01\n" +
+	"\x06absent\x18\b \x03(\tR\x06absent\"\xab\x02\n" +
 	"\vServiceView\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06quorum\x18\x02 \x01(\bR\x06quorum\x120\n" +
@@ -1010,7 +1612,23 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\x04gain\x18\x06 \x01(\x04R\x04gain\x12\x12\n" +
 	"\x04keep\x18\a \x01(\x04R\x04keep\x12\x14\n" +
 	"\x05sorry\x18\b \x01(\tR\x05sorry\x12\x1c\n" +
-	"\tsuspended\x18\t \x01(\bR\tsuspended\"\xa4\x02\n" +
+	"\tsuspended\x18\t \x01(\bR\tsuspended\x122\n" +
+	"\bcounters\x18\n" +
+	" \x01(\v2\x16.hacluster.v1.CountersR\bcounters\"\xa2\x03\n" +
+	"\bCounters\x12 \n" +
+	"\vconnections\x18\x01 \x01(\x04R\vconnections\x12\x1d\n" +
+	"\n" +
+	"in_packets\x18\x02 \x01(\x04R\tinPackets\x12\x1f\n" +
+	"\vout_packets\x18\x03 \x01(\x04R\n" +
+	"outPackets\x12\x19\n" +
+	"\bin_bytes\x18\x04 \x01(\x04R\ainBytes\x12\x1b\n" +
+	"\tout_bytes\x18\x05 \x01(\x04R\boutBytes\x124\n" +
+	"\x16connections_per_second\x18\x06 \x01(\x04R\x14connectionsPerSecond\x121\n" +
+	"\x15in_packets_per_second\x18\a \x01(\x04R\x12inPacketsPerSecond\x123\n" +
+	"\x16out_packets_per_second\x18\b \x01(\x04R\x13outPacketsPerSecond\x12-\n" +
+	"\x13in_bytes_per_second\x18\t \x01(\x04R\x10inBytesPerSecond\x12/\n" +
+	"\x14out_bytes_per_second\x18\n" +
+	" \x01(\x04R\x11outBytesPerSecond\"\xa4\x02\n" +
 	"\n" +
 	"RealServer\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
@@ -1024,7 +1642,7 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\rSTATE_UNKNOWN\x10\x02\x12\x11\n" +
 	"\rSTATE_PARTIAL\x10\x03\x12\x0e\n" +
 	"\n" +
-	"STATE_DOWN\x10\x04\"\xf2\x02\n" +
+	"STATE_DOWN\x10\x04\"\xa6\x03\n" +
 	"\x0eRealServerView\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x0e\n" +
 	"\x02up\x18\x02 \x01(\bR\x02up\x12\x14\n" +
@@ -1036,17 +1654,42 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\x12active_connections\x18\b \x01(\rR\x11activeConnections\x121\n" +
 	"\x14inactive_connections\x18\t \x01(\rR\x13inactiveConnections\x125\n" +
 	"\x16persistent_connections\x18\n" +
-	" \x01(\rR\x15persistentConnections*\xb2\x01\n" +
+	" \x01(\rR\x15persistentConnections\x122\n" +
+	"\bcounters\x18\v \x01(\v2\x16.hacluster.v1.CountersR\bcounters\"\x88\x01\n" +
+	"\x16ListConnectionsRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\x12\x16\n" +
+	"\x06client\x18\x03 \x01(\tR\x06client\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\x12\x14\n" +
+	"\x05local\x18\x05 \x01(\bR\x05local\"~\n" +
+	"\vConnections\x12:\n" +
+	"\vconnections\x18\x01 \x03(\v2\x18.hacluster.v1.ConnectionR\vconnections\x123\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x1d.hacluster.v1.ConnectionsNodeR\x05nodes\"i\n" +
+	"\x0fConnectionsNode\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\banswered\x18\x02 \x01(\bR\banswered\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\x04R\x05total\"\xd1\x01\n" +
+	"\n" +
+	"Connection\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1a\n" +
+	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x16\n" +
+	"\x06client\x18\x03 \x01(\tR\x06client\x12\x18\n" +
+	"\avirtual\x18\x04 \x01(\tR\avirtual\x12\x16\n" +
+	"\x06server\x18\x05 \x01(\tR\x06server\x12\x14\n" +
+	"\x05state\x18\x06 \x01(\tR\x05state\x123\n" +
+	"\aexpires\x18\a \x01(\v2\x19.google.protobuf.DurationR\aexpires*\xb2\x01\n" +
 	"\fServiceState\x12\x1d\n" +
 	"\x19SERVICE_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10SERVICE_STATE_OK\x10\x01\x12\x19\n" +
 	"\x15SERVICE_STATE_UNKNOWN\x10\x02\x12\x1a\n" +
 	"\x16SERVICE_STATE_DEGRADED\x10\x03\x12\x19\n" +
 	"\x15SERVICE_STATE_PARTIAL\x10\x04\x12\x1b\n" +
-	"\x17SERVICE_STATE_NO_QUORUM\x10\x052\x9b\x01\n" +
+	"\x17SERVICE_STATE_NO_QUORUM\x10\x052\xef\x01\n" +
 	"\x0fServicesService\x12A\n" +
 	"\x04List\x12!.hacluster.v1.ListServicesRequest\x1a\x16.hacluster.v1.Services\x12E\n" +
-	"\x05Watch\x12\".hacluster.v1.WatchServicesRequest\x1a\x16.hacluster.v1.Services0\x01B?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
+	"\x05Watch\x12\".hacluster.v1.WatchServicesRequest\x1a\x16.hacluster.v1.Services0\x01\x12R\n" +
+	"\x0fListConnections\x12$.hacluster.v1.ListConnectionsRequest\x1a\x19.hacluster.v1.ConnectionsB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
 
 var (
 	file_hacluster_v1_services_proto_rawDescOnce sync.Once
@@ -1061,44 +1704,60 @@ func file_hacluster_v1_services_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_services_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hacluster_v1_services_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_hacluster_v1_services_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_hacluster_v1_services_proto_goTypes = []any{
-	(ServiceState)(0),             // 0: hacluster.v1.ServiceState
-	(RealServer_State)(0),         // 1: hacluster.v1.RealServer.State
-	(*ListServicesRequest)(nil),   // 2: hacluster.v1.ListServicesRequest
-	(*WatchServicesRequest)(nil),  // 3: hacluster.v1.WatchServicesRequest
-	(*Services)(nil),              // 4: hacluster.v1.Services
-	(*ServicesNode)(nil),          // 5: hacluster.v1.ServicesNode
-	(*PartialFailure)(nil),        // 6: hacluster.v1.PartialFailure
-	(*Service)(nil),               // 7: hacluster.v1.Service
-	(*ServiceView)(nil),           // 8: hacluster.v1.ServiceView
-	(*RealServer)(nil),            // 9: hacluster.v1.RealServer
-	(*RealServerView)(nil),        // 10: hacluster.v1.RealServerView
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(ServiceState)(0),              // 0: hacluster.v1.ServiceState
+	(RealServer_State)(0),          // 1: hacluster.v1.RealServer.State
+	(*ListServicesRequest)(nil),    // 2: hacluster.v1.ListServicesRequest
+	(*WatchServicesRequest)(nil),   // 3: hacluster.v1.WatchServicesRequest
+	(*Services)(nil),               // 4: hacluster.v1.Services
+	(*ServicesNode)(nil),           // 5: hacluster.v1.ServicesNode
+	(*LeavingServer)(nil),          // 6: hacluster.v1.LeavingServer
+	(*PartialFailure)(nil),         // 7: hacluster.v1.PartialFailure
+	(*Service)(nil),                // 8: hacluster.v1.Service
+	(*ServiceView)(nil),            // 9: hacluster.v1.ServiceView
+	(*Counters)(nil),               // 10: hacluster.v1.Counters
+	(*RealServer)(nil),             // 11: hacluster.v1.RealServer
+	(*RealServerView)(nil),         // 12: hacluster.v1.RealServerView
+	(*ListConnectionsRequest)(nil), // 13: hacluster.v1.ListConnectionsRequest
+	(*Connections)(nil),            // 14: hacluster.v1.Connections
+	(*ConnectionsNode)(nil),        // 15: hacluster.v1.ConnectionsNode
+	(*Connection)(nil),             // 16: hacluster.v1.Connection
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
 }
 var file_hacluster_v1_services_proto_depIdxs = []int32{
 	0,  // 0: hacluster.v1.Services.state:type_name -> hacluster.v1.ServiceState
-	11, // 1: hacluster.v1.Services.time:type_name -> google.protobuf.Timestamp
-	6,  // 2: hacluster.v1.Services.partial_failures:type_name -> hacluster.v1.PartialFailure
-	7,  // 3: hacluster.v1.Services.services:type_name -> hacluster.v1.Service
+	17, // 1: hacluster.v1.Services.time:type_name -> google.protobuf.Timestamp
+	7,  // 2: hacluster.v1.Services.partial_failures:type_name -> hacluster.v1.PartialFailure
+	8,  // 3: hacluster.v1.Services.services:type_name -> hacluster.v1.Service
 	5,  // 4: hacluster.v1.Services.nodes:type_name -> hacluster.v1.ServicesNode
-	11, // 5: hacluster.v1.PartialFailure.since:type_name -> google.protobuf.Timestamp
-	0,  // 6: hacluster.v1.Service.state:type_name -> hacluster.v1.ServiceState
-	8,  // 7: hacluster.v1.Service.views:type_name -> hacluster.v1.ServiceView
-	9,  // 8: hacluster.v1.Service.servers:type_name -> hacluster.v1.RealServer
-	11, // 9: hacluster.v1.ServiceView.since:type_name -> google.protobuf.Timestamp
-	1,  // 10: hacluster.v1.RealServer.state:type_name -> hacluster.v1.RealServer.State
-	10, // 11: hacluster.v1.RealServer.views:type_name -> hacluster.v1.RealServerView
-	11, // 12: hacluster.v1.RealServerView.since:type_name -> google.protobuf.Timestamp
-	2,  // 13: hacluster.v1.ServicesService.List:input_type -> hacluster.v1.ListServicesRequest
-	3,  // 14: hacluster.v1.ServicesService.Watch:input_type -> hacluster.v1.WatchServicesRequest
-	4,  // 15: hacluster.v1.ServicesService.List:output_type -> hacluster.v1.Services
-	4,  // 16: hacluster.v1.ServicesService.Watch:output_type -> hacluster.v1.Services
-	15, // [15:17] is the sub-list for method output_type
-	13, // [13:15] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	6,  // 5: hacluster.v1.ServicesNode.leaving:type_name -> hacluster.v1.LeavingServer
+	17, // 6: hacluster.v1.LeavingServer.until:type_name -> google.protobuf.Timestamp
+	17, // 7: hacluster.v1.PartialFailure.since:type_name -> google.protobuf.Timestamp
+	0,  // 8: hacluster.v1.Service.state:type_name -> hacluster.v1.ServiceState
+	9,  // 9: hacluster.v1.Service.views:type_name -> hacluster.v1.ServiceView
+	11, // 10: hacluster.v1.Service.servers:type_name -> hacluster.v1.RealServer
+	17, // 11: hacluster.v1.ServiceView.since:type_name -> google.protobuf.Timestamp
+	10, // 12: hacluster.v1.ServiceView.counters:type_name -> hacluster.v1.Counters
+	1,  // 13: hacluster.v1.RealServer.state:type_name -> hacluster.v1.RealServer.State
+	12, // 14: hacluster.v1.RealServer.views:type_name -> hacluster.v1.RealServerView
+	17, // 15: hacluster.v1.RealServerView.since:type_name -> google.protobuf.Timestamp
+	10, // 16: hacluster.v1.RealServerView.counters:type_name -> hacluster.v1.Counters
+	16, // 17: hacluster.v1.Connections.connections:type_name -> hacluster.v1.Connection
+	15, // 18: hacluster.v1.Connections.nodes:type_name -> hacluster.v1.ConnectionsNode
+	18, // 19: hacluster.v1.Connection.expires:type_name -> google.protobuf.Duration
+	2,  // 20: hacluster.v1.ServicesService.List:input_type -> hacluster.v1.ListServicesRequest
+	3,  // 21: hacluster.v1.ServicesService.Watch:input_type -> hacluster.v1.WatchServicesRequest
+	13, // 22: hacluster.v1.ServicesService.ListConnections:input_type -> hacluster.v1.ListConnectionsRequest
+	4,  // 23: hacluster.v1.ServicesService.List:output_type -> hacluster.v1.Services
+	4,  // 24: hacluster.v1.ServicesService.Watch:output_type -> hacluster.v1.Services
+	14, // 25: hacluster.v1.ServicesService.ListConnections:output_type -> hacluster.v1.Connections
+	23, // [23:26] is the sub-list for method output_type
+	20, // [20:23] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_services_proto_init() }
@@ -1112,7 +1771,7 @@ func file_hacluster_v1_services_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_services_proto_rawDesc), len(file_hacluster_v1_services_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ServicesService_List_FullMethodName  = "/hacluster.v1.ServicesService/List"
-	ServicesService_Watch_FullMethodName = "/hacluster.v1.ServicesService/Watch"
+	ServicesService_List_FullMethodName            = "/hacluster.v1.ServicesService/List"
+	ServicesService_Watch_FullMethodName           = "/hacluster.v1.ServicesService/Watch"
+	ServicesService_ListConnections_FullMethodName = "/hacluster.v1.ServicesService/ListConnections"
 )
 
 // ServicesServiceClient is the client API for ServicesService service.
@@ -34,6 +35,8 @@ type ServicesServiceClient interface {
 	List(ctx context.Context, in *ListServicesRequest, opts ...grpc.CallOption) (*Services, error)
 	// Watch sends the picture now and again and again.
 	Watch(ctx context.Context, in *WatchServicesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Services], error)
+	// ListConnections asks every member for its kernel's table of connections.
+	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*Connections, error)
 }
 
 type servicesServiceClient struct {
@@ -73,6 +76,16 @@ func (c *servicesServiceClient) Watch(ctx context.Context, in *WatchServicesRequ
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ServicesService_WatchClient = grpc.ServerStreamingClient[Services]
 
+func (c *servicesServiceClient) ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*Connections, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Connections)
+	err := c.cc.Invoke(ctx, ServicesService_ListConnections_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ServicesServiceServer is the server API for ServicesService service.
 // All implementations must embed UnimplementedServicesServiceServer
 // for forward compatibility.
@@ -84,6 +97,8 @@ type ServicesServiceServer interface {
 	List(context.Context, *ListServicesRequest) (*Services, error)
 	// Watch sends the picture now and again and again.
 	Watch(*WatchServicesRequest, grpc.ServerStreamingServer[Services]) error
+	// ListConnections asks every member for its kernel's table of connections.
+	ListConnections(context.Context, *ListConnectionsRequest) (*Connections, error)
 	mustEmbedUnimplementedServicesServiceServer()
 }
 
@@ -99,6 +114,9 @@ func (UnimplementedServicesServiceServer) List(context.Context, *ListServicesReq
 }
 func (UnimplementedServicesServiceServer) Watch(*WatchServicesRequest, grpc.ServerStreamingServer[Services]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedServicesServiceServer) ListConnections(context.Context, *ListConnectionsRequest) (*Connections, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListConnections not implemented")
 }
 func (UnimplementedServicesServiceServer) mustEmbedUnimplementedServicesServiceServer() {}
 func (UnimplementedServicesServiceServer) testEmbeddedByValue()                         {}
@@ -150,6 +168,24 @@ func _ServicesService_Watch_Handler(srv interface{}, stream grpc.ServerStream) e
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ServicesService_WatchServer = grpc.ServerStreamingServer[Services]
 
+func _ServicesService_ListConnections_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListConnectionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicesServiceServer).ListConnections(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ServicesService_ListConnections_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicesServiceServer).ListConnections(ctx, req.(*ListConnectionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ServicesService_ServiceDesc is the grpc.ServiceDesc for ServicesService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +196,10 @@ var ServicesService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "List",
 			Handler:    _ServicesService_List_Handler,
+		},
+		{
+			MethodName: "ListConnections",
+			Handler:    _ServicesService_ListConnections_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
