@@ -78,6 +78,8 @@ type Cluster interface {
 	Sync(ctx context.Context) error
 	// Conn is the connection to another member.
 	Conn(node string) (grpc.ClientConnInterface, error)
+	// Trial tries whether heartbeats pass.
+	Trial() cluster.Trial
 }
 
 // Membership is how a node comes into a cluster and out of it.

@@ -268,6 +268,8 @@ func (n *node) Propose(_ context.Context, p store.Proposal) (store.Revision, err
 
 func (n *node) Sync(context.Context) error { return nil }
 
+func (n *node) Trial() cluster.Trial { return cluster.Trial{} }
+
 func (n *node) Conn(name string) (grpc.ClientConnInterface, error) {
 	return n.lan.nodes[name].conn, nil
 }

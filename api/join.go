@@ -60,7 +60,7 @@ func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingS
 func admissible(found []preflight.Finding, accept bool) (detail string, err error) {
 	var well []string
 	for _, f := range found {
-		if f.Severity == preflight.OK && slices.Contains([]string{"l2", "vip", "clock"}, f.Check) {
+		if f.Severity == preflight.OK && slices.Contains([]string{"l2", "heartbeat", "vip", "clock"}, f.Check) {
 			well = append(well, f.Summary)
 		}
 	}

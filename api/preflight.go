@@ -85,7 +85,7 @@ func (s *Server) look(ctx context.Context, c cluster.Candidate) []preflight.Aske
 func (s *Server) examineWith(ctx context.Context, c cluster.Candidate, plan preflight.Plan, looked []preflight.Asked) []preflight.Asked {
 	ctx, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
-	plan.Session = rand.Uint64()
+	plan.Session, plan.Trial = rand.Uint64(), c.Trial
 	req := &pb.ExamineNodeRequest{Session: plan.Session, Window: durationpb.New(plan.Window)}
 	guest := &pb.Guest{Name: s.o.Node}
 	for _, n := range plan.Networks {
@@ -155,6 +155,9 @@ func (a agentService) Examine(ctx context.Context, req *pb.ExamineNodeRequest) (
 	plan.Session = req.GetSession()
 	if w := req.GetWindow().AsDuration(); w > 0 {
 		plan.Window = min(max(w, preflight.ShortWindow), examineTime)
+	}
+	if len(req.GetGuests()) > 0 {
+		plan.Trial = a.s.o.Cluster.Trial()
 	}
 	for _, g := range req.GetGuests() {
 		p := preflight.Peer{Name: g.GetName()}

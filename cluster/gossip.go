@@ -279,6 +279,10 @@ func (c *Cluster) runningMesh() (*mesh.Mesh, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.runningMesh()
+}
+
+func (s *session) runningMesh() (*mesh.Mesh, error) {
 	if m := s.mesh.Load(); m != nil {
 		return m, nil
 	}

@@ -275,7 +275,7 @@ func (j *joiner) catchUp(ctx context.Context) (string, error) {
 // examined has the node looked at by who knows what it would do.
 func (j *joiner) examined(ctx context.Context) (string, error) {
 	s := j.session
-	c := Candidate{Role: j.node.Role, Conn: s.conn}
+	c := Candidate{Role: j.node.Role, Conn: s.conn, Trial: Trial{s.runningMesh}}
 	for _, m := range s.members() {
 		if m.Joined && m.ID != j.node.ID {
 			c.Members = append(c.Members, m)

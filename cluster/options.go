@@ -107,6 +107,8 @@ type Candidate struct {
 	Revision store.Revision // the newest
 	// Conn is the connection to a member.
 	Conn func(node string) (grpc.ClientConnInterface, error)
+	// Trial is the node's own.
+	Trial Trial
 }
 
 // JoinStep is one step of a join, begun or ended.

@@ -92,6 +92,27 @@ func TestJoinIsRefusedWhereProtocol112IsBlocked(t *testing.T) {
 	}
 }
 
+// Whose heartbeats reach nobody is a holder that nobody knows of as soon as its adverts
+// are lost as well.
+func TestJoinIsRefusedWhereHeartbeatsAreBlockedOneWay(t *testing.T) {
+	t.Parallel()
+	_, member, waiting := couple(t, trioConf(""))
+	for _, way := range []struct {
+		blocked lab.Direction
+		says    string
+	}{
+		{lab.In, "heartbeats do not pass to lb03 from lb01, lb02"},
+		{lab.Out, "heartbeats do not pass from lb03 to lb01, lb02"},
+	} {
+		waiting.Node.Block(lab.Heartbeats, way.blocked)
+		wantRefusal(t, waiting, member, join(waiting, member), "test the networks", way.says, "→ let UDP port 7113 pass")
+		waiting.Node.Unblock(lab.Heartbeats)
+	}
+	if res := join(waiting, member); res.Exit != 0 {
+		t.Errorf("join with an open port: %v", res)
+	}
+}
+
 func TestJoinIsRefusedWhileAStrangerAnswersForAnAddress(t *testing.T) {
 	t.Parallel()
 	lan, member, waiting := couple(t, trioConf("")+fmt.Sprintf(

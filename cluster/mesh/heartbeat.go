@@ -183,7 +183,7 @@ func (m *Mesh) receive(conn PacketConn) {
 			continue
 		}
 		opened = m.openAll(opened[:0], arrived)
-		arrived = slices.DeleteFunc(arrived, func(r Receipt) bool { return r.Payload == nil })
+		arrived = slices.DeleteFunc(arrived, func(r Receipt) bool { return r.Payload == nil || m.tried(r.Payload) })
 		for i, r := range arrived {
 			r.At, r.More = at, i+1 < len(arrived)
 			m.o.Receive(r)

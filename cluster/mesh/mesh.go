@@ -38,6 +38,7 @@ type Mesh struct {
 	heartbeats PacketConn    // nil: not running
 	gossip     *memberlist.Memberlist
 	leaving    bool
+	trials     []trial // the oldest first
 
 	sent, failed, received, rejected atomic.Uint64
 }

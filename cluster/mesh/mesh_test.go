@@ -342,6 +342,34 @@ func TestHeartbeatTakesEveryPath(t *testing.T) {
 	})
 }
 
+func TestATrialShowsWhoseHeartbeatsArrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := clustertest.NewLAN(1)
+		nodes := meshOf(t, lan, 3, gossip4, heartbeat4)
+		for _, from := range []int{0, 2} {
+			if err := nodes[from].Try(7, []string{"n2"}); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if got := nodes[1].Tried(7); !slices.Equal(got, []string{"n1", "n3"}) {
+			t.Errorf("n2 was tried by %q, want n1 and n3", got)
+		}
+		if got := nodes[1].received(); len(got) != 0 {
+			t.Errorf("n2 took %q for heartbeats", got)
+		}
+		for id := range uint64(trialsKept) {
+			if err := nodes[0].Try(100+id, []string{"n2"}); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if old, newest := nodes[1].Tried(7), nodes[1].Tried(100+trialsKept-1); len(old) != 0 || len(newest) != 1 {
+			t.Errorf("of the first trial %q is kept and of the last %q, want the last only", old, newest)
+		}
+	})
+}
+
 func TestStrangersAreDroppedAndCounted(t *testing.T) {
 	tests := []struct {
 		name string

@@ -44,6 +44,12 @@ func Examine(ctx context.Context, p Plan) Report {
 			})
 		}
 	}
+	if p.Trial != nil {
+		wg.Go(func() { // ends with the window
+			tried := try(ctx, &p)
+			r.add(func(r *Report) { r.Tries, r.Tried = true, tried })
+		})
+	}
 	wg.Wait()
 	r.report.At = time.Now()
 	return r.report

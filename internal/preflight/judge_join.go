@@ -13,6 +13,7 @@ func JudgeJoin(node string, asked []Asked) []Finding {
 	j.joins = node
 	j.reachable(asked)
 	j.ways()
+	j.trials()
 	j.routers()
 	j.responders()
 	j.clockOf(node, asked)

@@ -28,6 +28,18 @@ func TestFindingsOfAJoin(t *testing.T) {
 		{"unicast that nobody uses does not reach it", func(a []Asked) { drop(a[2].Report, "b", Unicast) },
 			[]string{"warning l2 c: unicast of protocol 112 does not pass from b to c on eth0 (VI)"}, 0},
 		{"what two members have between them is no matter of its", func(a []Asked) { drop(a[0].Report, "b", Multicast) }, nil, 0},
+		{"heartbeats reach nobody", func(a []Asked) { a[0].Report.Tried, a[1].Report.Tried = nil, nil },
+			[]string{"error heartbeat c: heartbeats do not pass from c to a, b, and no other member can pass them on"}, 1},
+		{"heartbeats of nobody arrive", func(a []Asked) { a[2].Report.Tried = nil },
+			[]string{"error heartbeat c: heartbeats do not pass to c from a, b, and no other member can pass them on"}, 1},
+		{"heartbeats of one do not arrive", func(a []Asked) { a[2].Report.Tried = []string{"b"} },
+			[]string{"warning heartbeat c: heartbeats do not pass to c from a: only other members can pass them on"}, 0},
+		{"members of another version try no heartbeats", func(a []Asked) {
+			for i := range 2 {
+				a[i].Report.Tries, a[i].Report.Tried = false, nil
+			}
+			a[2].Report.Tried = nil
+		}, nil, 0},
 		{"a member is off", func(a []Asked) {
 			a[1].Report, a[1].Err = nil, "connection refused"
 			a[0].Report.Peers = []Peer{{"b", []netip.Addr{netip.MustParseAddr("192.0.2.2")}, []string{"02:00:00:00:00:02"}}}

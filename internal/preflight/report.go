@@ -58,6 +58,14 @@ type Plan struct {
 	Peers    []Peer
 	Window   time.Duration // how long is listened; see ShortWindow
 	Findings []Finding     // what is known of the machine; the report begins with it
+	Trial    Trial         // of heartbeats; nil: they are not tried, as between members, whose own show the same
+}
+
+// Trial tries whether heartbeats pass between this node and others: who sends none
+// yet would otherwise find out when it is a member.
+type Trial interface {
+	Try(id uint64, members []string) error // sends one
+	Tried(id uint64) []string              // whose came
 }
 
 // Heard is a test datagram that arrived.
@@ -107,5 +115,7 @@ type Report struct {
 	Routers    []Router
 	Responders []Responder
 	Links      []Link
+	Tries      bool      // trials of heartbeats are sent and looked for
+	Tried      []string  // of whom such a trial came
 	Findings   []Finding // of its own: about the machine, and what could not be tested
 }
