@@ -24,17 +24,22 @@ const (
 	secretGossipKeys = "gossip.keys" // JSON list of keys, the one in use first
 )
 
+// admitWait is how long a machine waits while others are let in.
+const admitWait = 5 * time.Second
+
 // admit answers a machine that shows a token. A member that does not lead passes
 // the request on, once.
 func (s *session) admit(ctx context.Context, req *haclusterv1.AdmitRequest) (*haclusterv1.AdmitResponse, error) {
-	select {
-	case s.admits <- struct{}{}:
-		defer func() { <-s.admits }()
-	default:
-		return nil, status.Error(codes.ResourceExhausted, "too many machines join at this moment: try again")
-	}
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
+	select {
+	case s.admits <- struct{}{}: // a few at a time; the others wait for their turn
+		defer func() { <-s.admits }()
+	case <-time.After(admitWait):
+		return nil, status.Error(codes.ResourceExhausted, "too many machines join at this moment: try again")
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if _, _, passedOn := caller(ctx); passedOn {
 		return s.admitHere(ctx, req)
 	}

@@ -14,7 +14,7 @@ import (
 // and no record: those who know no trials drop it.
 const (
 	trialMagic = "hatrial"
-	trialsKept = 4
+	trialsKept = 64 // several nodes may join at the same moment, and each tries twice
 )
 
 // trial is what came of one trial.
