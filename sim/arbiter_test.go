@@ -214,7 +214,7 @@ func (n *node) view() splitbrain.UnitView {
 		Heard:          splitbrain.Advert{From: heard.From, Priority: uint8(heard.Priority), At: heard.At},
 		AdvertInterval: n.w.interval, DownTimerAdverts: 3,
 		Policy: n.w.policy, Lease: n.lease(),
-		Networks: n.networks(),
+		Networks: n.networks(), AllowForeign: n.w.allowed(),
 	}
 }
 

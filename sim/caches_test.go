@@ -38,6 +38,9 @@ func (c *checker) misled(t time.Time) {
 	if c.w.around != withGateway || n == nil || r.cache == n || r.cache == nil {
 		return
 	}
+	if r.alien {
+		return // nothing tells the holder that it has ceased to announce itself
+	}
 	path, cut := c.path[n.index], c.cutoff[n.index]
 	if path.IsZero() || path.After(c.soleFrom) && (!path.Equal(cut.to) || cut.from.After(c.soleFrom)) {
 		return

@@ -18,6 +18,7 @@ type checker struct {
 	contact  [][]time.Time // since when two nodes reach each other on good links
 	path     []time.Time   // since when a node and the gateway reach each other on good links
 	cutoff   []cutoff      // of a node from the gateway
+	strange  []time.Time   // since when a node and the stranger reach each other on good links
 	lan      [][]time.Time // the same for two nodes on the service network
 	vacant   time.Time     // since when nobody holds; zero: somebody does
 	moves    int           // changes of holder
@@ -47,6 +48,7 @@ func (c *checker) init(w *world) {
 	c.contact = make([][]time.Time, len(w.nodes))
 	c.path = make([]time.Time, len(w.nodes))
 	c.cutoff = make([]cutoff, len(w.nodes))
+	c.strange = make([]time.Time, len(w.nodes))
 	c.lan = make([][]time.Time, len(w.nodes))
 	for i := range c.pairs {
 		c.pairs[i] = make([]pair, len(w.nodes))
@@ -125,6 +127,9 @@ func (c *checker) look() {
 	w := c.w
 	var holding []*node
 	answering := 0
+	if w.stranger.holds {
+		answering++
+	}
 	for _, n := range w.nodes {
 		if n.answers() {
 			answering++
@@ -134,10 +139,10 @@ func (c *checker) look() {
 		}
 	}
 	c.noteSole(answering, holding)
-	switch {
-	case len(holding) == 0 && c.vacant.IsZero():
+	switch served := len(holding) > 0 || w.stranger.serves(); {
+	case !served && c.vacant.IsZero():
 		c.vacant = w.now
-	case len(holding) > 0:
+	case served:
 		c.vacant = time.Time{}
 	}
 	if len(holding) == 1 && holding[0] != c.holder {
@@ -201,6 +206,8 @@ func (c *checker) relink() {
 	}
 	for i := range n {
 		there, back := &w.links[vrrpNet][i][n], &w.links[vrrpNet][n][i]
+		out, in := &w.links[vrrpNet][i][n+1], &w.links[vrrpNet][n+1][i]
+		c.strange[i] = since(c.strange[i], w.stranger.up && w.nodes[i].running && out.good() && in.good(), w.now)
 		c.path[i] = since(c.path[i], !w.router.dead && there.good() && back.good(), w.now)
 		c.cutoff[i].note(w.router.dead || there.cut > 0 || back.cut > 0, w.now)
 		for j := range n {
@@ -254,6 +261,7 @@ func (c *checker) advance(t time.Time) {
 		}
 	}
 	c.misled(t)
+	c.beside(t)
 	if !c.vacant.IsZero() {
 		c.vacMax = max(c.vacMax, t.Sub(c.vacant))
 		if n := c.candidate(t); n != nil {

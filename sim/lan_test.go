@@ -32,6 +32,7 @@ type router struct {
 	*node // its place in the network; it runs nothing
 	dead  bool
 	cache *node // whom it would send packets for the VIP to; nil: nobody
+	alien bool  // that is a stranger with which VRRP settles nothing
 }
 
 func newRouter(w *world, i int) router {
@@ -55,7 +56,7 @@ func (r *router) live() {
 // ends are the hosts of a channel.
 func (w *world) ends(ch int) []*node {
 	if ch == vrrpNet {
-		return append(w.nodes[:len(w.nodes):len(w.nodes)], w.router.node)
+		return append(w.nodes[:len(w.nodes):len(w.nodes)], w.router.node, w.stranger.node)
 	}
 	return w.nodes
 }
@@ -78,6 +79,9 @@ func (n *node) networks() []splitbrain.Network {
 
 // responds reports whether the kernel there answers for an address.
 func (n *node) responds(a netip.Addr) bool {
+	if n == n.w.stranger.node {
+		return n.holds && a == vip.Addr()
+	}
 	switch a {
 	case gatewayAddr:
 		return n == n.w.router.node && !n.w.router.dead
@@ -99,7 +103,7 @@ type question struct {
 // ask sends a probe to all others on the network.
 func (n *node) ask(a netip.Addr) {
 	for _, to := range n.w.ends(vrrpNet) {
-		if to != n {
+		if to != n && (to != n.w.stranger.node || to.holds) {
 			n.w.toKernel(n, to, &question{n, to, a})
 		}
 	}
@@ -128,7 +132,10 @@ func (s *sighting) do(n *node, _ uint64) {
 // announcement is a gratuitous ARP on its way to the gateway.
 type announcement struct{ of *node }
 
-func (a *announcement) do(*node, uint64) { a.of.w.router.cache = a.of }
+func (a *announcement) do(*node, uint64) {
+	w := a.of.w
+	w.router.cache, w.router.alien = a.of, a.of == w.stranger.node && !w.stranger.followed()
+}
 
 // announce tells the neighbours that the node has the VIP, as far as its gate lets
 // that pass. To members that say it once, because they only look.

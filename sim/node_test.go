@@ -35,16 +35,18 @@ type node struct {
 	will   splitbrain.Record // deposited with the supervisor
 	willed bool
 
-	off      bool // without power
-	holds    bool // the kernel has the VIP
-	gate     gate
-	stall    stall
-	paused   time.Time
-	pauses   int
-	then     []func() // what the process was about to do when it was stopped
-	buffered []deed
-	degraded bool // its tracked script is down: lower priority
-	broken   bool // its tracked interface is down: FAULT
+	off       bool      // without power
+	holds     bool      // the kernel has the VIP
+	heldFrom  time.Time // since when
+	outranked time.Time // until then it has just heard a stranger that comes before it
+	gate      gate
+	stall     stall
+	paused    time.Time
+	pauses    int
+	then      []func() // what the process was about to do when it was stopped
+	buffered  []deed
+	degraded  bool // its tracked script is down: lower priority
+	broken    bool // its tracked interface is down: FAULT
 
 	disk disk
 }
@@ -216,6 +218,9 @@ func (n *node) perform(actions []vrrp.Action) {
 			n.announce(a.Repeat)
 		case vrrp.Notify:
 			w.logf("%s %v → %v: %s", n.name, a.From, a.To, a.Reason)
+			if a.To == vrrp.Master {
+				w.check.usurps(n)
+			}
 		}
 	}
 }
@@ -232,6 +237,9 @@ func (n *node) advertise(a vrrp.SendAdvert, before time.Time, rest []vrrp.Action
 			if to != n && !to.witness {
 				w.deliver(vrrpNet, n, to, ev)
 			}
+		}
+		if w.stranger.up {
+			w.toKernel(n, w.stranger.node, &overheard{&w.stranger, ev.Advert})
 		}
 	}
 	done := func() {
@@ -326,7 +334,7 @@ func (n *node) tell(ev vrrp.Event) {
 
 // hold and drop are the kernel's side of a VIP.
 func (w *world) hold(n *node) {
-	n.holds = true
+	n.holds, n.heldFrom = true, w.now
 	w.check.dirty = true
 }
 

@@ -173,6 +173,7 @@ func draw(rng *rand.Rand) config {
 	if rng.IntN(2) == 0 {
 		c.around = surroundings(rng.IntN(int(allSurroundings)))
 	}
+	c.foreign = foreign(rng.IntN(int(allForeign)))
 	return c
 }
 
@@ -199,8 +200,8 @@ func random(seed uint64, quiet bool, skip []int) *world {
 func randomWith(c config, rng *rand.Rand, seed uint64, quiet bool, skip []int) *world {
 	w := newWorld(c, seed)
 	w.quiet = quiet
-	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v, probed %v",
-		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks, c.around)
+	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v, probed %v, foreign %v",
+		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks, c.around, c.foreign)
 	for _, n := range w.nodes {
 		w.at(time.Duration(rng.Int64N(int64(2*time.Second))), n.boot1)
 	}
@@ -260,7 +261,7 @@ func (w *world) fault(rng *rand.Rand) {
 	w.faults++
 	at, span := moment(rng)
 	a, b := w.two(rng)
-	switch kind := rng.IntN(28); {
+	switch kind := rng.IntN(30); {
 	case kind < 8:
 		w.channelFault(rng, rng.IntN(channels), kind)
 	case kind < 10:
@@ -327,6 +328,8 @@ func (w *world) fault(rng *rand.Rand) {
 	case kind == 26:
 		w.at(at, func() { w.router.die() })
 		w.at(at+span, func() { w.router.live() })
+	case kind == 27, kind == 28:
+		w.visit(rng, at, span)
 	default:
 		w.cutLinks(at, span, a.name+" – gateway", vrrpNet, func(i, j *node) bool {
 			return i == a && j == w.router.node || i == w.router.node && j == a
@@ -409,7 +412,7 @@ func (w *world) channelFault(rng *rand.Rand, ch, kind int) {
 // direction of each channel heals in its own time.
 func (w *world) partition(rng *rand.Rand) {
 	at, span := moment(rng)
-	side := make([]bool, len(w.nodes)+1)
+	side := make([]bool, len(w.nodes)+2)
 	for i := range side {
 		side[i] = rng.IntN(2) == 0
 	}
@@ -507,6 +510,7 @@ func normal(l *link) {
 func (w *world) calm() {
 	w.logf("calm")
 	w.router.live()
+	w.stranger.goes(true)
 	for ch := range w.links {
 		for i := range w.links[ch] {
 			for j := range w.links[ch][i] {

@@ -47,24 +47,26 @@ type config struct {
 	latency   time.Duration // between arbiter and engine, at most
 	clocks    clocks
 	around    surroundings
+	foreign   foreign
 }
 
 // world is one run. Its own time is the true one; each node has clocks of its own.
 type world struct {
 	config
-	rng    *rand.Rand
-	now    time.Time
-	queue  events
-	serial uint64
-	nodes  []*node
-	router router
-	links  [channels][][]link
-	trace  strings.Builder
-	quiet  bool // no trace
-	check  checker
-	faults int
-	mute   bool // what is scheduled now does not happen
-	ballot electorate
+	rng      *rand.Rand
+	now      time.Time
+	queue    events
+	serial   uint64
+	nodes    []*node
+	router   router
+	stranger stranger
+	links    [channels][][]link
+	trace    strings.Builder
+	quiet    bool // no trace
+	check    checker
+	faults   int
+	mute     bool // what is scheduled now does not happen
+	ballot   electorate
 	// How many addresses the unit of each node has, by its revision.
 	addresses []int
 }
@@ -73,9 +75,9 @@ func newWorld(c config, seed uint64) *world {
 	w := &world{config: c, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: epoch}
 	all := c.nodes + c.witnesses
 	for ch := range w.links {
-		w.links[ch] = make([][]link, all+1) // the last one is the gateway
+		w.links[ch] = make([][]link, all+2) // the last ones are the gateway and the stranger
 		for i := range w.links[ch] {
-			w.links[ch][i] = make([]link, all+1)
+			w.links[ch][i] = make([]link, all+2)
 			for j := range w.links[ch][i] {
 				w.links[ch][i][j] = link{delay: 200 * time.Microsecond, jitter: 300 * time.Microsecond}
 			}
@@ -84,7 +86,7 @@ func newWorld(c config, seed uint64) *world {
 	for i := range all {
 		w.nodes = append(w.nodes, newNode(w, i))
 	}
-	w.router = newRouter(w, all)
+	w.router, w.stranger = newRouter(w, all), newStranger(w, all+1)
 	w.ballot.init(w)
 	w.check.init(w)
 	return w

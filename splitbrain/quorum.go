@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ func (u *UnitView) firstLeaseWithin() time.Duration { return max(u.lease(), 3*u.
 
 // bid is the wish of a BACKUP to get the lease and take over.
 type bid struct {
+	since  time.Time // when it began
 	from   time.Time // when it asks; zero: it does not
 	reason string
 	won    Ballot    // whose lease the unit was told to take over with
@@ -76,7 +78,7 @@ func (d *decider) takeOver(after time.Duration, reason string) {
 		return
 	}
 	if from := d.Now.Add(after); d.Memory.bid.from.IsZero() || from.Before(d.Memory.bid.from) {
-		d.Memory.bid = bid{from: from, reason: reason}
+		d.Memory.bid = bid{since: d.Now, from: from, reason: reason}
 	}
 }
 
@@ -133,6 +135,9 @@ func (d *decider) instant(i kclock.Instant) time.Time { return d.Now.Add(i.Sub(d
 func (d *decider) bidForLease() {
 	m, l := &d.Memory, &d.Lease
 	next := d.Unit.Tenure.Seq + 1
+	if m.bid.won == 0 && d.outdone() {
+		m.bid = bid{}
+	}
 	holder := d.holder()
 	switch due := d.expects(); {
 	case !d.Unit.Eligible || d.barred():
@@ -179,6 +184,15 @@ func (d *decider) bidForLease() {
 	d.wake(b.at.Add(yieldPatience))
 	d.say(TakeOver{Reason: fmt.Sprintf("%s; lease with ballot %d.%s granted by %s",
 		b.reason, l.Ballot, d.Node, strings.Join(l.Granters, ", "))})
+}
+
+// outdone reports whether a router that is no member has advertised since this node
+// began to bid: it asks no voter, and VRRP says when this node may follow it (R10).
+// Members' adverts prove no lease.
+func (d *decider) outdone() bool {
+	heard := d.Unit.Heard
+	return heard.Priority > 0 && heard.At.After(d.Memory.bid.since) && d.Unit.Wants != WantHeld &&
+		!slices.ContainsFunc(d.Peers, func(p Peer) bool { return p.has(heard) })
 }
 
 // expects is when Master_Down_Timer is about to end, as far as the view tells:

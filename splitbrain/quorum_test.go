@@ -223,3 +223,31 @@ func TestANodeThatWasSetBackHasNoLeaseAndWaits(t *testing.T) {
 		t.Errorf("holder %v; %s\n%s", w.holder(), w.broken, w.trace.String())
 	}
 }
+
+// R10: voters know nothing of a router that is no member. One that has advertised since
+// this node began to bid is followed as VRRP says; a member's adverts prove no lease.
+func TestABidEndsWithTheAdvertOfAStranger(t *testing.T) {
+	tests := []struct {
+		name  string
+		heard Advert
+		wants Want
+		asks  bool
+	}{
+		{"nothing was heard since", Advert{From: addr("192.0.2.66"), Priority: 200, At: now.Add(-300 * ms)}, WantNothing, true},
+		{"a stranger advertises", Advert{From: addr("192.0.2.66"), Priority: 200, At: now.Add(-50 * ms)}, WantNothing, false},
+		{"a stranger said goodbye", Advert{From: addr("192.0.2.66"), At: now.Add(-50 * ms)}, WantNothing, true},
+		{"a member advertises", Advert{From: addr("192.0.2.2"), Priority: 200, At: now.Add(-50 * ms)}, WantNothing, true},
+		{"Master_Down_Timer has ended beside its adverts", Advert{From: addr("192.0.2.66"), Priority: 20, At: now.Add(-50 * ms)}, WantHeld, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := view(ownView(Backup), peer(Backup))
+			v.Unit.Policy, v.Unit.Heard, v.Unit.Wants = PolicyQuorum, tt.heard, tt.wants
+			v.Peers[0].Claim.Policy = PolicyQuorum
+			v.Memory.bid = bid{since: now.Add(-200 * ms), from: now.Add(-200 * ms), reason: "n2 released the unit"}
+			if d := Decide(v); d.Asks != tt.asks {
+				t.Errorf("asks the voters: %v, want %v", d.Asks, tt.asks)
+			}
+		})
+	}
+}
