@@ -40,8 +40,10 @@ func TestF30StandaloneCopyIsRefused(t *testing.T) {
 	if exit := clone.WantExit(5 * time.Second); exit != 1 || !strings.Contains(clone.Log(), refusal) {
 		t.Fatalf("the copy ended with status %d and\n%s\nwant 1 and %q", exit, clone.Log(), refusal)
 	}
-	// The copy's machine goes on answering for the address. That is nothing to an
-	// heir and to a worker that follows a dead one.
+	// The copy's machine goes on answering for the address, which is said. That is
+	// nothing to an heir and to a worker that follows a dead one.
+	wantAlert(t, da, 15*time.Second, "duplicate_address", other.MAC(lab.Service).String(), own.String())
+	da.WantLog("alert=duplicate_address", time.Second)
 	da.MustCtl("restart")
 	w.WantHolder(a, vip, time.Second)
 	da.SignalWorker(syscall.SIGKILL)
@@ -73,4 +75,7 @@ func TestStandaloneOwnerTakesItsAddressBack(t *testing.T) {
 	w.WantHolder(a, vip, electionTime)
 	b.WantNoAddr(vip, leaseEnds)
 	da.WantLog("this node's address is a virtual one, and another machine holds it", time.Second)
+	if out := da.Ctl("doctor").Stdout; !strings.Contains(out, "owner: a is the owner of "+vip.String()) || !strings.Contains(out, "net.ipv4.conf.eth0.accept_local=1 on the other machines") {
+		t.Errorf("doctor does not say what the others need to hear the owner:\n%s", out)
+	}
 }

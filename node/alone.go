@@ -86,16 +86,16 @@ func isVirtual(own netip.Addr, text, node string) bool {
 	return listed(desired.For(cfg).VirtualAddresses(), own)
 }
 
-// How often a running member asks for its own addresses, and for how long an answer
+// How often a running node asks for its own addresses, and for how long an answer
 // counts.
 const (
 	copyEvery  = 10 * time.Second
 	copyMemory = 3 * copyEvery
 )
 
-// watchForCopies tells of machines that have an address of this one, and came later:
-// a refused copy, or one that runs no daemon. Nothing else follows from it.
-func (m *member) watchForCopies(ctx context.Context) error {
+// watchForCopies tells of machines that have one of this node's own addresses, and came
+// later: a refused copy, or one that runs no daemon. Nothing else follows from it.
+func watchForCopies(ctx context.Context, node string, view *observed.View, own func() []netip.Addr) error {
 	ticker := time.NewTicker(copyEvery)
 	defer ticker.Stop()
 	for {
@@ -104,20 +104,30 @@ func (m *member) watchForCopies(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if m.current.Load() == nil {
-			continue
-		}
-		for _, own := range ownAddresses(m.cluster.Status().Advertise.Addr(), m.plane.Engine.Status(), m.running().VirtualAddresses()) {
-			err := probe.FindDuplicate(own)
+		for _, a := range own() {
+			err := probe.FindDuplicate(a)
 			if d, found := errors.AsType[*probe.DuplicateError](err); found {
-				m.view.AlertFor(observed.AddressCopied(m.o.Name, d.Addr, d.Interface, d.MAC, time.Now()), copyMemory)
+				view.AlertFor(observed.AddressCopied(node, d.Addr, d.Interface, d.MAC, time.Now()), copyMemory)
 			}
 		}
 	}
 }
 
-// ownAddresses are those by which the others know this node and from which its units
-// speak. IPv6 is left out: an answer there goes to all (RFC 4861 section 7.2.4) and
+// own are the addresses of a member that nobody else may have.
+func (m *member) own() []netip.Addr {
+	if m.current.Load() == nil {
+		return nil // it speaks from none yet
+	}
+	return ownAddresses(m.cluster.Status().Advertise.Addr(), m.plane.Engine.Status(), m.running().VirtualAddresses())
+}
+
+// own are the addresses from which the units speak.
+func (s *standalone) own() []netip.Addr {
+	return ownAddresses(netip.Addr{}, s.plane.Engine.Status(), s.running().VirtualAddresses())
+}
+
+// ownAddresses are those by which the others know this node, if any do, and from which
+// its units speak. IPv6 is left out: an answer there goes to all (RFC 4861 section 7.2.4) and
 // would turn their caches to the copy.
 func ownAddresses(advertised netip.Addr, units []vrrp.UnitStatus, virtual map[string][]netip.Addr) []netip.Addr {
 	addrs := []netip.Addr{advertised}

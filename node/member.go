@@ -158,7 +158,7 @@ func runMember(ctx context.Context, o Options) error {
 	parts.Start(ctx, nil, m.lb.Run) // ends when no client comes any more
 	parts.Start(ctx, nil, m.plane.Run)
 	parts.Start(ctx, nil, m.near.Run)
-	parts.Start(ctx, nil, m.watchForCopies)
+	parts.Start(ctx, nil, func(ctx context.Context) error { return watchForCopies(ctx, o.Name, m.view, m.own) })
 	parts.Start(ctx, nil, m.signals)
 	o.notifySystemd(systemdReady)
 	select {

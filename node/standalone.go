@@ -100,6 +100,7 @@ func runStandalone(ctx context.Context, o Options) error {
 	parts.Start(ctx, nil, s.lb.Run) // ends when no client comes any more
 	parts.Start(ctx, nil, s.plane.Run)
 	parts.Start(ctx, nil, func(ctx context.Context) error { return s.serve(ctx, state, text) })
+	parts.Start(ctx, nil, func(ctx context.Context) error { return watchForCopies(ctx, o.Name, v, s.own) })
 	select {
 	case <-ctx.Done():
 		return parts.End(context.Cause(ctx))

@@ -27,7 +27,11 @@ const (
 func Examine(ctx context.Context, p Plan) Report {
 	ctx, cancel := context.WithTimeout(ctx, p.Window)
 	defer cancel()
-	r := &collector{report: Report{Node: p.Node, Networks: p.Networks, Peers: p.Peers, Findings: slices.Clone(p.Findings)}}
+	networks := slices.Clone(p.Networks)
+	for i := range networks {
+		networks[i].DropsOwn = !networks[i].IPv6 && dropsOwn("/", networks[i].Interface)
+	}
+	r := &collector{report: Report{Node: p.Node, Networks: networks, Peers: p.Peers, Findings: slices.Clone(p.Findings)}}
 	r.machine()
 	var wg sync.WaitGroup
 	for _, n := range p.Networks {

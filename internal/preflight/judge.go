@@ -23,6 +23,7 @@ func Judge(asked []Asked) []Finding {
 	j.ways()
 	j.routers()
 	j.responders()
+	j.owners()
 	j.links()
 	j.clocks(asked)
 	j.voters(asked)

@@ -3,6 +3,8 @@ package preflight
 import (
 	"encoding/json"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -80,6 +82,17 @@ func TestFindingsOfReports(t *testing.T) {
 		{"two members answer", func(a []Asked) {
 			a[2].Report.Responders = []Responder{{"eth0", vip, "02:00:00:00:00:02"}, {"eth0", vip, "02:00:00:00:00:01"}}
 		}, []string{"error vip : 192.0.2.100 is answered for by a and b"}},
+		{"one that would not hear the owner", func(a []Asked) {
+			a[0].Report.Networks[0].Source = vip
+			for i := range a {
+				a[i].Report.Networks[0].DropsOwn = i < 2
+			}
+		}, []string{"warning owner b: b does not hear the adverts of a, the owner of 192.0.2.100, while it holds that address: only heartbeats tell it that a is back"}},
+		{"no owner, so nobody needs to hear one", func(a []Asked) {
+			for i := range a {
+				a[i].Report.Networks[0].DropsOwn = true
+			}
+		}, nil},
 		{"heartbeats one way", func(a []Asked) {
 			a[0].Report.Links[0].Heartbeat = 9 * time.Second
 			a[1].Report.Links[1].Heartbeat = -1
@@ -112,6 +125,39 @@ func TestFindingsOfReports(t *testing.T) {
 				t.Errorf("findings\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
+	}
+}
+
+func TestAnOwnerAloneSaysWhatTheOthersNeed(t *testing.T) {
+	asked := healthy("a")
+	asked[0].Report.Networks[0].Source = vip
+	for _, f := range Judge(asked) {
+		if f.Check == "owner" {
+			if f.Severity != Note || !strings.Contains(f.Remedy, "net.ipv4.conf.eth0.accept_local=1 on the other machines") {
+				t.Errorf("finding %+v", f)
+			}
+			return
+		}
+	}
+	t.Error("nothing is said")
+}
+
+func TestOwnAddressesAreHeardByEitherSetting(t *testing.T) {
+	for _, tt := range []struct {
+		all, eth0 string
+		want      bool
+	}{{"0", "0", true}, {"1", "0", false}, {"0", "1", false}, {"", "", false}} {
+		root := t.TempDir()
+		for name, value := range map[string]string{"all": tt.all, "eth0": tt.eth0} {
+			dir := filepath.Join(root, "proc/sys/net/ipv4/conf", name)
+			must(t, os.MkdirAll(dir, 0o755))
+			if value != "" {
+				must(t, os.WriteFile(filepath.Join(dir, "accept_local"), []byte(value+"\n"), 0o644))
+			}
+		}
+		if got := dropsOwn(root, "eth0"); got != tt.want {
+			t.Errorf("all %q, eth0 %q: dropsOwn = %v, want %v", tt.all, tt.eth0, got, tt.want)
+		}
 	}
 }
 

@@ -41,6 +41,10 @@ type Network struct {
 	VIPs      []netip.Addr // of this family
 
 	AllowForeign []netip.Addr // routers outside the cluster that may advertise there
+
+	// DropsOwn: the kernel drops what arrives there from an address that the node
+	// has itself (IPv4, accept_local 0).
+	DropsOwn bool
 }
 
 // Peer is another node that takes part, or a member that may not answer.
