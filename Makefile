@@ -15,9 +15,9 @@ COUNT    = { $(GO) build -o dist/testcount ./internal/testcount || { echo '0 pas
 # Debian packages that the suite uses: a C compiler for the race detector and
 # for the model, the model checker, keepalived and FRR as the peers to work with,
 # an agent that fences, a file system to freeze, what boots a Debian to install
-# on, and a kernel with IPVS in a process.
+# on, a kernel with IPVS in a process, and what marks packets there.
 DEBS = gcc libc6-dev spin keepalived frr fence-agents e2fsprogs mount mmdebstrap systemd-container \
-	user-mode-linux kmod ipvsadm
+	user-mode-linux kmod ipvsadm iptables
 
 # Packages whose tests need no other machine, and those that build a lab.
 UNIT = $(shell $(GO) list ./... | grep -v '/e2e')
@@ -123,7 +123,7 @@ ipvs-json:
 	@$(GO) tool test2json -t -p $(PKG)/lvs/ipvs \
 		dist/boot -timeout 4m dist/ipvs.test -test.v=test2json -test.timeout 3m
 	@HACLUSTER_BIN=dist/balance $(GO) tool test2json -t -p $(PKG)/e2e/balance \
-		dist/boot -timeout 4m dist/balance.test -test.v=test2json -test.timeout 210s
+		dist/boot -timeout 4m dist/balance.test -test.v=test2json -test.timeout 230s
 
 soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (root)
 	@$(COUNT) \

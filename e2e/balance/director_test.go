@@ -12,12 +12,15 @@ import (
 	"github.com/hacluster/hacluster/e2e/lab"
 )
 
-// makes are the two programs that each story is told with: what keepalived does is
-// the reference.
-var makes = []struct {
+// balancer is a program that balances.
+type balancer struct {
 	name  string
 	start func(n *lab.Node, document string) *director
-}{
+}
+
+// makes are the two programs that each story is told with: what keepalived does is
+// the reference.
+var makes = []balancer{
 	{"haclusterd", startHacluster},
 	{"keepalived", startKeepalived},
 }
@@ -47,6 +50,16 @@ func startKeepalived(n *lab.Node, document string) *director {
 	}
 	d.Process = d.again()
 	return d
+}
+
+// start runs a program on both directors. The second comes when the first holds the
+// address, so that it begins as the backup.
+func (s *site) start(p balancer, document string) (d1, d2 *director) {
+	s.t.Helper()
+	s.step("start")
+	d1 = p.start(s.d1, document)
+	s.d1.WantAddr(vip, within)
+	return d1, p.start(s.d2, document)
 }
 
 // restart starts the program again, after it has ended.

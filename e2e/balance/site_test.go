@@ -27,6 +27,7 @@ var (
 // 1 and 2 are the directors, 3 and 4 the real servers, 5 is the client.
 type site struct {
 	t              *testing.T
+	lan            *lab.LAN
 	d1, d2, r1, r2 *lab.Node
 	client         *lab.Node
 
@@ -37,7 +38,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	lan := lab.New(t)
-	s := &site{t: t, begun: time.Now()}
+	s := &site{t: t, lan: lan, begun: time.Now()}
 	s.d1, s.d2, s.r1, s.r2, s.client = lan.Node("d1"), lan.Node("d2"), lan.Node("r1"), lan.Node("r2"), lan.Host("client")
 	return s
 }

@@ -81,7 +81,7 @@ func (s *talker) kill() {
 }
 
 // attempt bounds one connection: what is lost in a fail-over is tried again.
-const attempt = 2 * time.Second
+const attempt = 5 * time.Second
 
 // dial connects from a node; an invalid source is any.
 func dial(from *lab.Node, source netip.Addr, to netip.AddrPort) (net.Conn, error) {
