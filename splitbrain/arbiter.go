@@ -111,6 +111,9 @@ type Arbiter struct {
 	wake chan struct{} // size one: the inbox has something
 	sent atomic.Uint64 // number of the last record
 
+	decoding sync.Mutex // of decoder
+	decoder  Decoder
+
 	mu      sync.Mutex // guards inbox and gathers
 	inbox   inbox
 	gathers bool // Run looks again soon: what gathers need not wake it
@@ -240,7 +243,9 @@ func (a *Arbiter) Fenced(life FencedLife) {
 // says that another one follows at once, so that the two are judged together. It
 // keeps no reference to payload. The error says why it was dropped.
 func (a *Arbiter) Receive(payload []byte, path string, at time.Time, more bool) error {
-	d, err := Decode(payload)
+	a.decoding.Lock()
+	d, err := a.decoder.Decode(payload)
+	a.decoding.Unlock()
 	a.mu.Lock()
 	if err != nil || len(a.inbox.datagrams) >= maxQueued {
 		a.inbox.dropped++

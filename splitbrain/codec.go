@@ -16,11 +16,12 @@ import (
 //	sections: type (1), length, body
 //
 // with numbers as unsigned varints unless a width is given, and times in
-// microseconds. A reader skips sections that it does not know and ignores
+// microseconds. In a claim, flags and ages stand in front: what follows is the same
+// in the next record, mostly, and known by its bytes (Decoder). A reader skips sections that it does not know and ignores
 // bytes behind the fields that it knows, so both can grow within a version.
 const (
 	magic0, magic1 = 'H', 'A'
-	codecVersion   = 1
+	codecVersion   = 2
 
 	kindDirect  = 0
 	kindRelayed = 1
@@ -231,7 +232,6 @@ func appendBody(b []byte, r *Record, part uint16) []byte {
 }
 
 func appendClaim(b []byte, c *Claim) []byte {
-	b = appendString(b, c.Unit)
 	var flags byte
 	if c.Eligible {
 		flags |= claimEligible
@@ -248,8 +248,18 @@ func appendClaim(b []byte, c *Claim) []byte {
 	if c.probed() {
 		flags |= claimProbed
 	}
-	b = append(b, byte(c.Policy), byte(c.State), byte(c.Wants), flags)
+	b = append(b, flags)
 	b = appendTime(b, c.StateAge)
+	b = appendTime(b, c.HeardAge)
+	if flags&claimReserved != 0 {
+		b = appendTime(b, c.Reserved.Age)
+	}
+	if flags&claimProbed != 0 {
+		b = appendTime(b, c.PathAge)
+		b = appendTime(b, c.Sight.Age)
+	}
+	b = appendString(b, c.Unit)
+	b = append(b, byte(c.Policy), byte(c.State), byte(c.Wants))
 	b = binary.AppendUvarint(b, c.Tenure.Seq)
 	b = append(b, c.Tenure.Priority)
 	b = appendAddr(b, c.Tenure.Primary)
@@ -257,12 +267,10 @@ func appendClaim(b []byte, c *Claim) []byte {
 	b = appendAddr(b, c.Primary)
 	b = appendAddr(b, c.Heard)
 	b = append(b, c.HeardPriority)
-	b = appendTime(b, c.HeardAge)
 	if flags&claimReserved != 0 {
 		b = binary.BigEndian.AppendUint64(b, c.Reserved.Request)
 		b = binary.BigEndian.AppendUint64(b, uint64(c.Reserved.For))
 		b = appendTime(b, c.Reserved.Span)
-		b = appendTime(b, c.Reserved.Age)
 	}
 	if flags&claimYielded != 0 {
 		b = appendTenureID(b, c.Yielded)
@@ -273,11 +281,8 @@ func appendClaim(b []byte, c *Claim) []byte {
 		b = appendAddr(b, a)
 	}
 	if flags&claimProbed != 0 {
-		b = append(b, byte(c.Path))
-		b = appendTime(b, c.PathAge)
-		b = append(b, byte(c.Sight.Kind))
+		b = append(b, byte(c.Path), byte(c.Sight.Kind))
 		b = binary.BigEndian.AppendUint64(b, uint64(c.Sight.Of))
-		b = appendTime(b, c.Sight.Age)
 	}
 	return b
 }

@@ -236,6 +236,14 @@ func FuzzDecode(f *testing.F) {
 	f.Add(parts[0][:40])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := Decode(b)
+		var m Decoder
+		for range 2 {
+			if known, e := m.Decode(b); (e == nil) != (err == nil) {
+				t.Fatalf("first %v, then %v", err, e)
+			} else if diff := cmp.Diff(d, known, cmpAddrs); diff != "" {
+				t.Fatalf("-first +when known\n%s", diff)
+			}
+		}
 		if err != nil {
 			return
 		}
@@ -258,6 +266,67 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("-first +second\n%s", diff)
 		}
 	})
+}
+
+func TestWhatIsKnownOfAClaimIsNotItsAgesNorItsFlags(t *testing.T) {
+	var m Decoder
+	want := fullRecord()
+	for step, change := range []func(*Claim){
+		func(*Claim) {},
+		func(c *Claim) { c.StateAge += time.Second; c.HeardAge++; c.PathAge = 0; c.Sight.Age = time.Minute },
+		func(c *Claim) { c.Reserved.Age = 0 },
+		func(c *Claim) { c.Eligible = !c.Eligible },
+		func(c *Claim) { c.Priority-- },
+		func(c *Claim) { c.Path, c.PathAge, c.Sight = PathUnknown, 0, Sight{} },
+		func(c *Claim) { c.Heard = netip.Addr{} },
+	} {
+		for i := range want.Claims {
+			change(&want.Claims[i])
+			want.Claims[i].HeardAge = want.Claims[i].HeardAge.Truncate(time.Microsecond)
+		}
+		parts, err := Encode(&want)
+		if err != nil || len(parts) != 1 {
+			t.Fatalf("Encode = %d datagrams, %v; want 1, nil", len(parts), err)
+		}
+		d, err := m.Decode(parts[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, d.Record, cmpAddrs); diff != "" {
+			t.Errorf("step %d: -want +got\n%s", step, diff)
+		}
+	}
+}
+
+// BenchmarkDecode reads one record of 255 units, whose ages alone have changed.
+func BenchmarkDecode(b *testing.B) {
+	r := Record{Cluster: 1, Node: "n1", Boot: 2, Seq: 3}
+	for i := range 255 {
+		c := fullRecord().Claims[0]
+		c.Unit, c.VIPs = fmt.Sprintf("VI_%d", i), c.VIPs[:1]
+		r.Claims = append(r.Claims, c)
+	}
+	parts, err := Encode(&r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, m := range map[string]*Decoder{"anew": nil, "known": {}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, p := range parts {
+					if m == nil {
+						_, err = Decode(p)
+					} else {
+						_, err = m.Decode(p)
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
 }
 
 // Datagrams of one length pass the network stack together.

@@ -4,13 +4,33 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 )
 
 // Decode reads one datagram. It keeps no reference to payload. Its error is
 // ErrNotRecord, ErrVersion or wraps ErrMalformed.
-func Decode(payload []byte) (Datagram, error) {
+func Decode(payload []byte) (Datagram, error) { return new(Decoder).Decode(payload) }
+
+// Decoder reads the datagrams of many records. A record says of most units what the
+// one before it said, ages apart; those claims it knows by their bytes, and reads
+// their ages only. Its results share memory, so nobody may change them. It belongs
+// to one goroutine at a time; the zero value is ready.
+type Decoder struct {
+	known map[claimBytes]*Claim // without ages
+}
+
+// claimBytes is a claim as it stands in a datagram, without ages.
+type claimBytes struct {
+	flags byte
+	rest  string
+}
+
+// maxKnown bounds what a Decoder remembers: the claims of 16 nodes on 255 units, and
+// those that they replace.
+const maxKnown = 2 * MaxAcks * 256
+
+// Decode is the function Decode.
+func (m *Decoder) Decode(payload []byte) (Datagram, error) {
 	d, p, err := decodeWrapper(payload)
 	if err != nil {
 		return Datagram{}, err
@@ -39,7 +59,11 @@ func Decode(payload []byte) (Datagram, error) {
 		if section == sectionClaim && r.Claims == nil {
 			r.Claims = make([]Claim, 0, 1+p.count(sectionClaim))
 		}
-		s.section(section, r)
+		if section == sectionClaim {
+			m.claim(&s, r)
+		} else {
+			s.section(section, r)
+		}
 		p.err = s.err
 	}
 	if p.err != nil {
@@ -61,7 +85,7 @@ func decodeWrapper(payload []byte) (d Datagram, p parser, err error) {
 	if len(payload) > MaxPayload {
 		return d, p, fmt.Errorf("%w: %d bytes; at most %d", ErrMalformed, len(payload), MaxPayload)
 	}
-	p = newParser(payload[4:])
+	p = parser{b: payload[4:]}
 	switch payload[3] {
 	case kindDirect:
 	case kindRelayed:
@@ -76,24 +100,17 @@ func decodeWrapper(payload []byte) (d Datagram, p parser, err error) {
 	return d, p, p.err
 }
 
-// parser reads fields until the first error, and zeros after it. What it reads
-// shares memory, since a record of many units has many names and addresses.
+// parser reads fields until the first error, and zeros after it.
 type parser struct {
-	b     []byte
-	text  string        // of b
-	addrs *[]netip.Addr // that claims list
-	err   error
+	b   []byte
+	err error
 }
-
-func newParser(b []byte) parser { return parser{b: b, text: string(b), addrs: new([]netip.Addr)} }
 
 // next reads the head of a section, and returns a parser of its body.
 func (p *parser) next() (section byte, body parser) {
 	section = p.u8()
-	n := p.uvarint()
-	text := p.text
-	b := p.bytes(n)
-	return section, parser{b: b, text: text[:len(b)], addrs: p.addrs, err: p.err}
+	b := p.bytes(p.uvarint())
+	return section, parser{b: b, err: p.err}
 }
 
 // count is how many sections of a kind follow.
@@ -158,11 +175,6 @@ func (p *parser) section(kind byte, r *Record) {
 			return
 		}
 		r.Facts = append([]byte(nil), p.b...)
-	case sectionClaim:
-		c := p.claim()
-		if p.err == nil {
-			r.Claims = append(r.Claims, c)
-		}
 	case sectionRequest:
 		r.Requests = append(r.Requests, Request{
 			ID:      p.u64(),
@@ -194,16 +206,43 @@ func (p *parser) section(kind byte, r *Record) {
 	}
 }
 
-func (p *parser) claim() Claim {
+// claim reads a claim into r.
+func (m *Decoder) claim(p *parser, r *Record) {
+	flags := p.u8()
+	state, heard := p.time(), p.time()
+	var reserved, path, sight time.Duration
+	if flags&claimReserved != 0 {
+		reserved = p.time()
+	}
+	if flags&claimProbed != 0 {
+		path, sight = p.time(), p.time()
+	}
+	known := m.known[claimBytes{flags, string(p.b)}]
+	if known == nil {
+		key := claimBytes{flags, string(p.b)}
+		c := p.claim(flags)
+		if p.err != nil {
+			return
+		}
+		if m.known == nil || len(m.known) >= maxKnown {
+			m.known = make(map[claimBytes]*Claim)
+		}
+		known, m.known[key] = &c, &c
+	}
+	r.Claims = append(r.Claims, *known)
+	c := &r.Claims[len(r.Claims)-1]
+	c.StateAge, c.HeardAge, c.Reserved.Age, c.PathAge, c.Sight.Age = state, heard, reserved, path, sight
+}
+
+// claim reads what stands behind the ages of a claim.
+func (p *parser) claim(flags byte) Claim {
 	var c Claim
 	c.Unit = p.str(MaxUnitName)
 	c.Policy = Policy(p.u8())
 	c.State = State(p.u8())
 	c.Wants = Want(p.u8())
-	flags := p.u8()
 	c.Eligible = flags&claimEligible != 0
 	c.Released = flags&claimReleased != 0
-	c.StateAge = p.time()
 	c.Tenure.Seq = p.uvarint()
 	c.Tenure.Priority = p.u8()
 	c.Tenure.Primary = p.addr()
@@ -211,12 +250,10 @@ func (p *parser) claim() Claim {
 	c.Primary = p.addr()
 	c.Heard = p.addr()
 	c.HeardPriority = p.u8()
-	c.HeardAge = p.time()
 	if flags&claimReserved != 0 {
 		c.Reserved.Request = p.u64()
 		c.Reserved.For = BootID(p.u64())
 		c.Reserved.Span = p.time()
-		c.Reserved.Age = p.time()
 	}
 	if flags&claimYielded != 0 {
 		c.Yielded = p.tenureID()
@@ -228,22 +265,17 @@ func (p *parser) claim() Claim {
 		return c
 	}
 	if n > 0 {
-		if *p.addrs == nil {
-			*p.addrs = make([]netip.Addr, 0, 16+n)
-		}
-		first := len(*p.addrs)
+		c.VIPs = make([]netip.Addr, 0, n)
 		for range n {
 			if p.err != nil {
 				return c
 			}
-			*p.addrs = append(*p.addrs, p.addr())
+			c.VIPs = append(c.VIPs, p.addr())
 		}
-		c.VIPs = slices.Clip((*p.addrs)[first:])
 	}
 	if flags&claimProbed != 0 {
 		c.Path = PathState(p.u8())
-		c.PathAge = p.time()
-		c.Sight = Sight{Kind: SightKind(p.u8()), Of: BootID(p.u64()), Age: p.time()}
+		c.Sight = Sight{Kind: SightKind(p.u8()), Of: BootID(p.u64())}
 	}
 	switch {
 	case p.err != nil:
@@ -271,7 +303,7 @@ func (p *parser) bytes(n uint64) []byte {
 		return nil
 	}
 	v := p.b[:n]
-	p.b, p.text = p.b[n:], p.text[n:]
+	p.b = p.b[n:]
 	return v
 }
 
@@ -306,7 +338,7 @@ func (p *parser) uvarint() uint64 {
 		p.fail("bad number")
 		return 0
 	}
-	p.b, p.text = p.b[n:], p.text[n:]
+	p.b = p.b[n:]
 	return v
 }
 
@@ -325,8 +357,7 @@ func (p *parser) str(most int) string {
 		p.fail("name of %d bytes; at most %d", n, most)
 		return ""
 	}
-	text := p.text
-	return text[:len(p.bytes(uint64(n)))]
+	return string(p.bytes(uint64(n)))
 }
 
 func (p *parser) addr() netip.Addr {
