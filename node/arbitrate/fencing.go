@@ -17,8 +17,10 @@ const fenceAround = 15 * time.Second
 func FenceUnits(status []vrrp.UnitStatus, state desired.State, peers *splitbrain.PeerView, now time.Time) []splitbrain.FenceUnit {
 	var out []splitbrain.FenceUnit
 	for _, u := range state.Units {
-		i := slices.IndexFunc(status, func(s vrrp.UnitStatus) bool { return s.Name == u.Spec.Name })
-		if i >= 0 && len(u.SplitBrain.Fencing.Agents) > 0 && u.SplitBrain.Policy != "off" {
+		if len(u.SplitBrain.Fencing.Agents) == 0 || u.SplitBrain.Policy == "off" {
+			continue
+		}
+		if i := slices.IndexFunc(status, func(s vrrp.UnitStatus) bool { return s.Name == u.Spec.Name }); i >= 0 {
 			out = append(out, fenceUnit(&u, &status[i], peers, now))
 		}
 	}
