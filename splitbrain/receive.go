@@ -40,10 +40,10 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 		m.regained = now
 	}
 	c.hearLeases(&d.Record)
-	for i := range d.Record.Claims {
+	for i, h := range c.table.heard {
 		if u := c.units[d.Record.Claims[i].Unit]; u != nil {
-			u.dirty = u.dirty || !u.calm || !m.claims[u.view.Name].repeated
-			c.answer(u, m)
+			u.dirty = u.dirty || !u.calm || !h.repeated
+			c.answer(u, m, h)
 		}
 	}
 	for _, u := range c.order {
@@ -86,8 +86,7 @@ func (c *Core) ran(now time.Time) {
 
 // answer sends our record at once when the member claims what we hold, unless
 // it has one already that claims and acknowledges as much (R0).
-func (c *Core) answer(u *ownUnit, m *member) {
-	h := m.claims[u.view.Name]
+func (c *Core) answer(u *ownUnit, m *member, h *heldClaim) {
 	if u.view.State != Master || h.State != Master {
 		return
 	}

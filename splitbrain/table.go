@@ -33,6 +33,8 @@ type Table struct {
 	listed map[netip.Addr][]listing
 	moved  bool // an entry was added, or something else that concerns all units has changed
 
+	heard []*heldClaim // those of the datagram last received, in its order
+
 	// suspect is until when records may have waited unread: this process has
 	// stood still.
 	suspect time.Time
@@ -199,10 +201,14 @@ func (t *Table) Receive(d *Datagram, path string, at time.Time) (m *member, newL
 		t.moved = t.moved || !sameFencing(m.fencing, r.Fencing)
 		m.fencing, m.fencingAt = r.Fencing, made
 	}
+	t.heard = t.heard[:0]
 	for i := range r.Claims {
-		if c := &r.Claims[i]; m.hear(c, made) {
+		c := &r.Claims[i]
+		h, lists := m.hear(c, made)
+		if lists {
 			t.list(m, c)
 		}
+		t.heard = append(t.heard, h)
 	}
 	return m, newLife
 }
@@ -276,23 +282,23 @@ func (m *member) begin(boot BootID, at time.Time) {
 
 // hear notes a claim, and reports whether it lists addresses in MASTER that
 // the one before did not.
-func (m *member) hear(c *Claim, made time.Time) bool {
-	h := m.claims[c.Unit]
+func (m *member) hear(c *Claim, made time.Time) (h *heldClaim, lists bool) {
+	h = m.claims[c.Unit]
 	if h == nil {
 		h = &heldClaim{}
 		m.claims[c.Unit] = h
 	}
-	fresh := c.State == Master && (h.State != Master || h.VIPHash != c.VIPHash)
+	lists = c.State == Master && (h.State != Master || h.VIPHash != c.VIPHash)
 	h.repeated = m.inTime && made.Sub(h.at) <= 3*m.interval && c.repeats(&h.Claim)
 	h.Claim, h.at = *c, made
 	if c.State != Master {
-		return false
+		return h, false
 	}
 	if c.Tenure.Seq != h.masterSeq {
 		h.masterSeq, h.masterSince, h.masterCount, h.answered = c.Tenure.Seq, made, 0, 0
 	}
 	h.masterCount++
-	return fresh
+	return h, lists
 }
 
 // acknowledge notes what m says of our records.

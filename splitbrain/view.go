@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -38,14 +39,14 @@ func (c *Core) memberView(now time.Time, m *member) MemberView {
 		Leaving: m.leaving, Addrs: m.sources, MACs: m.macs, Facts: m.facts, Epoch: m.epoch,
 		Fencing: m.fencing, FencingAt: m.fencingAt,
 	}
-	for _, h := range m.claims {
-		fresh := c.window
+	v.Claims = slices.Grow(v.Claims, len(m.claims))
+	for _, unit := range slices.Sorted(maps.Keys(m.claims)) {
+		h, fresh := m.claims[unit], c.window
 		if u := c.units[h.Unit]; u != nil {
 			fresh = max(u.view.fresh(c.interval), 3*m.interval)
 		}
 		v.Claims = append(v.Claims, ClaimView{Claim: h.Claim, At: h.at, Fresh: now.Sub(h.at) <= fresh})
 	}
-	slices.SortFunc(v.Claims, func(a, b ClaimView) int { return cmp.Compare(a.Unit, b.Unit) })
 	return v
 }
 
