@@ -14,6 +14,7 @@ import (
 	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/splitbrain"
 )
 
@@ -41,8 +42,8 @@ type Options struct {
 	// member.
 	Revisions func() Revisions
 	// Apply has a command of the cluster's further machines carried out:
-	// *store.Refusal and *cluster.NoMajorityError mean that nothing changed. Nil
-	// when the daemon runs standalone.
+	// *store.Refusal and *cluster.NoMajorityError mean that nothing changed. A
+	// standalone daemon carries out those of weights given by hand.
 	Apply func(ctx context.Context, operation string, cmd store.Command) ([]byte, error)
 	// Incidents are all that this node knows, the oldest first, in its time. Nil
 	// when the daemon runs standalone.
@@ -58,6 +59,8 @@ type Options struct {
 	// Connections calls each with the entries of the kernel's table of connections,
 	// until it returns false. Nil: there is none.
 	Connections func(ctx context.Context, each func(lvs.Connection) bool) error
+	// Overrides are the weights that people gave by hand.
+	Overrides func() []override.Override
 	// Restart begins a planned restart of the daemon.
 	Restart func() error
 	// Standalone gives the text that a standalone daemon runs.

@@ -26,6 +26,7 @@ import (
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -49,21 +50,22 @@ const document = `vrrp_instance vi_1 {
 // lan is a cluster whose nodes share one history and answer each other in
 // memory.
 type lan struct {
-	deaf     string // hears nobody,
-	deafFor  int    // in so many examinations of any node
-	examined int
-	joins    string // is no member yet
-	witness  string
-	mu       sync.Mutex
-	state    cluster.State
-	history  []store.Revision
-	nodes    map[string]*node
-	disarm   *disarm.Machine // of all nodes
-	stories  []incident.Story
-	traced   map[string][]*splitbrain.Traced     // by node
-	services map[string][]director.ServiceStatus // by node
-	conns    map[string][]lvs.Connection         // by node
-	tables   map[string]lvs.Status               // by node
+	deaf      string // hears nobody,
+	deafFor   int    // in so many examinations of any node
+	examined  int
+	joins     string // is no member yet
+	witness   string
+	mu        sync.Mutex
+	state     cluster.State
+	history   []store.Revision
+	nodes     map[string]*node
+	disarm    *disarm.Machine // of all nodes
+	stories   []incident.Story
+	traced    map[string][]*splitbrain.Traced     // by node
+	services  map[string][]director.ServiceStatus // by node
+	overrides *override.Machine
+	conns     map[string][]lvs.Connection // by node
+	tables    map[string]lvs.Status       // by node
 }
 
 // node is one member with its Server.
@@ -81,7 +83,7 @@ type node struct {
 
 func newLAN(t *testing.T, names ...string) *lan {
 	t.Helper()
-	l := &lan{state: cluster.Member, nodes: make(map[string]*node), disarm: disarm.NewMachine(time.Now)}
+	l := &lan{state: cluster.Member, nodes: make(map[string]*node), disarm: disarm.NewMachine(time.Now), overrides: override.NewMachine()}
 	l.history = []store.Revision{{Number: 1, Text: document, Hash: store.HashText(document), Author: "root", Message: "init", Time: time.Unix(1000, 0)}}
 	for _, name := range names {
 		l.nodes[name] = l.add(t, name)
@@ -92,6 +94,9 @@ func newLAN(t *testing.T, names ...string) *lan {
 
 // apply is what the replicated machines do.
 func (l *lan) apply(_ context.Context, _ string, cmd store.Command) ([]byte, error) {
+	if cmd.Machine == l.overrides.Name() {
+		return l.overrides.Apply(cmd)
+	}
 	return l.disarm.Apply(cmd)
 }
 
@@ -103,6 +108,7 @@ func (l *lan) add(t *testing.T, name string) *node {
 		Apply: l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
 		Decisions: func(*incident.Story) ([]*splitbrain.Traced, error) { return l.traced[name], nil },
 		Services:  func(context.Context) ([]director.ServiceStatus, error) { return l.services[name], nil },
+		Overrides: func() []override.Override { return l.overrides.State().Overrides },
 		Table:     func() lvs.Status { return l.tables[name] },
 		Connections: func(_ context.Context, each func(lvs.Connection) bool) error {
 			for _, c := range l.conns[name] {

@@ -84,6 +84,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	pb.RegisterDoctorServiceServer(g, doctorService{s: s})
 	pb.RegisterIncidentsServiceServer(g, incidentsService{s: s})
 	pb.RegisterServicesServiceServer(g, servicesService{s: s})
+	pb.RegisterWeightsServiceServer(g, weightsService{s: s})
 
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -13,6 +13,7 @@ import (
 	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
+	"github.com/hacluster/hacluster/observed/override"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -57,10 +58,25 @@ func (v servicesService) Watch(req *pb.WatchServicesRequest, stream grpc.ServerS
 func (s *Server) allServices(ctx context.Context, name string) (*pb.Services, error) {
 	all := mergeServices(s.askServices(ctx, name))
 	all.Time, all.Observer = timeToProto(time.Now()), s.o.Node
+	all.Weights = s.weightsByHand(name, all.Services)
 	if name != "" && len(all.Services) == 0 {
 		return nil, notFound("haclusterctl services lists all", "no virtual service %s is known%s", name, untold(all.Nodes))
 	}
 	return all, nil
+}
+
+// weightsByHand are those that stand, with a name only those of services.
+func (s *Server) weightsByHand(name string, services []*pb.Service) []*pb.WeightByHand {
+	if s.o.Overrides == nil {
+		return nil
+	}
+	standing := s.o.Overrides()
+	if name != "" {
+		standing = slices.DeleteFunc(standing, func(o override.Override) bool {
+			return !slices.ContainsFunc(services, func(v *pb.Service) bool { return v.GetName() == o.Service })
+		})
+	}
+	return weightsToProto(standing)
 }
 
 // askServices asks this node and all other members at once. Of who does not answer

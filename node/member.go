@@ -28,6 +28,7 @@ import (
 	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -62,6 +63,11 @@ func runMember(ctx context.Context, o Options) error {
 	m.lb = balance.New(balance.Options{
 		Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: m.view.Record, Alert: m.view.Alert, Down: m.legacy.ServersDown,
 	})
+	if kept, err := override.Read(o.DataDir); err != nil {
+		o.Log.Warn("real servers have their configured weights until the cluster answers", "err", err)
+	} else {
+		m.lb.Override(kept.Overrides)
+	}
 
 	advertise, err := cluster.AdvertiseAddr(o.Listen, o.Advertise)
 	if err != nil {
@@ -102,6 +108,7 @@ func runMember(ctx context.Context, o Options) error {
 			Gossip:  func() []mesh.MemberState { return m.cluster.MeshMembers() },
 			Members: func() []store.Member { return m.cluster.Members() },
 		},
+		Overrides: m.overrides,
 		Incidents: m.stories,
 		Decisions: m.decisions,
 		Restart:   o.Supervisor.Restart,
@@ -250,7 +257,8 @@ func (m *member) serve(ctx context.Context) error {
 		Log: m.log, Node: m.o.Name, DataDir: m.o.DataDir,
 		Cluster: m.cluster, Machines: m.machines.Load(), Plane: m.plane, Runner: m.runner, Near: m.near,
 		View: m.view, Will: m.will, Traces: m.traces, Life: m.legacy.Life,
-		Ended: func() { m.current.Store(nil) },
+		Override: m.lb.Override,
+		Ended:    func() { m.current.Store(nil) },
 	})
 	m.legacy.Life = membership.Life{} // another membership is another life
 	m.current.Store(s)
@@ -276,6 +284,15 @@ func (m *member) newMachines() []store.Machine {
 	machines := membership.NewMachines()
 	m.machines.Store(machines)
 	return machines.List()
+}
+
+// overrides are the weights that people gave by hand in this cluster.
+func (m *member) overrides() []override.Override {
+	machines := m.machines.Load()
+	if machines == nil {
+		return nil // in no cluster yet
+	}
+	return machines.Overrides()
 }
 
 // unitsChanged runs on the engine's goroutine.

@@ -21,6 +21,7 @@ import (
 	"github.com/hacluster/hacluster/node/plane"
 	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -70,6 +71,10 @@ func runStandalone(ctx context.Context, o Options) error {
 	v := observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: started}, true)
 	before := legacyOf(o)
 	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert, Down: before.ServersDown})
+	byHand, err := override.NewAlone(o.DataDir, s.lb.Override)
+	if err != nil {
+		o.Log.Warn("real servers have their configured weights", "err", err)
+	}
 	server := api.New(api.Options{
 		Node:        o.Name,
 		Started:     started,
@@ -81,6 +86,8 @@ func runStandalone(ctx context.Context, o Options) error {
 		Services:    s.lb.Services,
 		Table:       s.lb.Table,
 		Connections: ipvs.Connections,
+		Overrides:   func() []override.Override { return byHand.State().Overrides },
+		Apply:       byHand.Apply,
 		Restart:     o.Supervisor.Restart,
 		Standalone:  func() (file, text string) { return o.Standalone, s.now().text },
 	})

@@ -99,6 +99,10 @@ func (v virtualServices) picture() *pb.Services {
 	switch {
 	case v.d.is("torn"):
 		return torn()
+	case v.d.is("busy"):
+		return drained(3)
+	case v.d.is("idle"):
+		return drained(0)
 	case v.d.is("messy"):
 		return messy()
 	case v.d.is("broken"):

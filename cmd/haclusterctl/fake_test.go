@@ -113,6 +113,7 @@ func (d *daemon) start(path string) (stop func(), err error) {
 	pb.RegisterDoctorServiceServer(g, doctors{d: d})
 	pb.RegisterIncidentsServiceServer(g, incidents{d: d})
 	pb.RegisterServicesServiceServer(g, virtualServices{d: d})
+	pb.RegisterWeightsServiceServer(g, weights{d: d})
 	go g.Serve(l) // ends with stop
 	return g.Stop, nil
 }

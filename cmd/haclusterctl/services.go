@@ -34,6 +34,8 @@ WEIGHT is what counts now; "5 of 10" is a server of which the configuration want
 10. ACTIVE and INACTIVE are connections as ipvsadm counts them, of the node that
 has the most.
 
+BY HAND is a weight given by haclusterctl services drain or weight, which counts in
+place of the configured one until services restore.
 REFUSED is what a kernel does not take, FOREIGN what others have put into its table,
 which is left alone, and LEAVING what keeps its last connections. With --stats it
 shows counters instead, of all nodes together, and with a name those of each node.`,
@@ -74,7 +76,7 @@ shows counters instead, of all nodes together, and with a name those of each nod
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 0 ok, 1 degraded or partial, 2 no quorum, 3 unknown")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show each change")
 	cmd.Flags().BoolVar(&stats, "stats", false, "show connections, packets and bytes, and their rates")
-	cmd.AddCommand(a.connectionsCommand())
+	cmd.AddCommand(a.connectionsCommand(), a.drainCommand(), a.weightCommand(), a.restoreWeightsCommand())
 	return cmd
 }
 

@@ -23,6 +23,13 @@ func (a *app) printServices(w io.Writer, all *pb.Services, each bool) {
 		}
 		a.printTableTrouble(w, n)
 	}
+	for _, o := range all.GetWeights() {
+		text := fmt.Sprintf("%s of %s has weight %d, by %s, since %s", o.GetServer(), o.GetService(), o.GetWeight(), o.GetBy(), a.ago(o.GetSince()))
+		if o.GetReason() != "" {
+			text += ": " + o.GetReason()
+		}
+		a.headed(w, yellow, "BY HAND", text)
+	}
 	for _, p := range all.GetPartialFailures() {
 		a.headed(w, yellow, "PARTIAL", fmt.Sprintf("%s: %s, since %s: %s", p.GetService(), p.GetSummary(), a.ago(p.GetSince()), p.GetReason()))
 	}

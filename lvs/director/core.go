@@ -17,6 +17,7 @@ type core struct {
 	pools  []*pool // as they were listed
 	checks map[string]found
 	held   map[netip.Addr]bool
+	byHand Overrides
 	sync   []lvs.SyncDaemon
 	drain  time.Duration
 	numbering
@@ -47,6 +48,7 @@ func newCore() *core { return &core{numbering: numbering{new(uint64)}} }
 type news struct {
 	desired  *Desired // nil: as before
 	held     *map[netip.Addr]bool
+	byHand   *Overrides
 	verdicts map[string]check.Verdict // by key: the newest
 }
 
@@ -68,6 +70,14 @@ func (c *core) step(now time.Time, n news) orders {
 		c.held = *n.held
 	}
 	touched := make(map[int]bool)
+	if n.byHand != nil {
+		c.byHand = *n.byHand
+		for i, p := range c.pools {
+			if p.override(c.byHand) {
+				touched[i] = true
+			}
+		}
+	}
 	if n.desired != nil {
 		o.changes = c.reload(now, n.desired)
 		for i := range c.pools {
@@ -116,7 +126,7 @@ func (c *core) reload(now time.Time, d *Desired) []Change {
 		spec := &d.Services[i]
 		p := cmp.Or(before[spec.Name], &pool{})
 		delete(before, spec.Name)
-		changes = append(changes, p.reload(now, spec, c.numbering)...)
+		changes = append(changes, p.reload(now, spec, c.byHand, c.numbering)...)
 		c.pools[i] = p
 		for _, s := range p.servers {
 			for j := range s.checks {

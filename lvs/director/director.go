@@ -69,6 +69,10 @@ func (d *Director) Apply(desired Desired) { d.inbox.apply(desired) }
 // word it holds none. It does not block.
 func (d *Director) Hold(held map[netip.Addr]bool) { d.inbox.hold(held) }
 
+// Override says which weights people gave by hand, all of them; nobody may change it
+// afterwards. It does not block.
+func (d *Director) Override(byHand Overrides) { d.inbox.override(byHand) }
+
 // Report takes a verdict of a check: it is the Report of the scheduler that Run
 // is given. It does not block. Of verdicts that come faster than they are taken,
 // the newest of each check counts.

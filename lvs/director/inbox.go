@@ -33,6 +33,13 @@ func (b *inbox) hold(held map[netip.Addr]bool) {
 	b.ring()
 }
 
+func (b *inbox) override(byHand Overrides) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.news.byHand = &byHand
+	b.ring()
+}
+
 func (b *inbox) report(v check.Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

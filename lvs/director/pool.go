@@ -106,8 +106,18 @@ func (p *pool) farewell(now time.Time, reason string) []Change {
 	return changes
 }
 
+// override takes over the weights given by hand, and reports whether one changed.
+func (p *pool) override(all Overrides) (changed bool) {
+	for _, s := range p.servers {
+		was := s.byHand
+		s.byHand = all.of(p.spec.Name, s.spec.Address)
+		changed = changed || (was == nil) != (s.byHand == nil) || was != nil && *was != *s.byHand
+	}
+	return changed
+}
+
 // reload takes over a new configuration, and tells of servers that are not in it.
-func (p *pool) reload(now time.Time, spec *Service, number numbering) []Change {
+func (p *pool) reload(now time.Time, spec *Service, byHand Overrides, number numbering) []Change {
 	before := make(map[netip.AddrPort]*server, len(p.servers))
 	for _, s := range p.servers {
 		before[s.spec.Address] = s
@@ -121,6 +131,7 @@ func (p *pool) reload(now time.Time, spec *Service, number numbering) []Change {
 		if !known {
 			s = &server{since: now}
 		}
+		s.byHand = byHand.of(spec.Name, r.Address)
 		s.reload(now, r, number.of(spec, r))
 		if !known {
 			s.share = s.judge()

@@ -15,6 +15,7 @@ import (
 type server struct {
 	spec   *Server
 	checks []heldCheck
+	byHand *Override // nil: none
 	share            // as it was told last
 	since  time.Time // when it came up or went down
 	untold bool      // it began down, and no attempt has said so yet
@@ -42,7 +43,11 @@ func (s *server) judge() share {
 			panic(fmt.Sprintf("director: weight operation %d", v.Weight.Op))
 		}
 	}
-	return share{up: up, weight: uint32(max(0, min(weight, lvs.MaxWeight)))}
+	judged := share{up: up, weight: uint32(max(0, min(weight, lvs.MaxWeight)))}
+	if s.byHand != nil {
+		judged.weight, judged.drains = s.byHand.Weight, s.byHand.Weight == 0
+	}
+	return judged
 }
 
 // step judges anew and tells what changed.
@@ -107,6 +112,9 @@ func (s *server) reason() string {
 
 // weightReason is why the server has its weight.
 func (s *server) weightReason() string {
+	if s.byHand != nil {
+		return s.byHand.Why
+	}
 	var says []string
 	for i := range s.checks {
 		if v := &s.checks[i].verdict; v.Weight.Op != check.WeightKeep {

@@ -67,6 +67,27 @@ type Check struct {
 	check.Settings
 }
 
+// Override is a weight that a person gave a server for a while. It takes the place of
+// what configuration and checks say, and counts for quorum; whether the server is up
+// is the checks' all the same. One with weight 0 keeps its connections as long as it is
+// up, also while the sorry server stands in.
+type Override struct {
+	Weight uint32
+	Why    string // in words for people
+}
+
+// Overrides are those that stand, by the names of services and the addresses of
+// servers. What is not configured counts for nothing.
+type Overrides map[string]map[netip.AddrPort]Override
+
+// of is the override of a server; nil: none.
+func (o Overrides) of(service string, server netip.AddrPort) *Override {
+	if by, ok := o[service][server]; ok {
+		return &by
+	}
+	return nil
+}
+
 // quorum is the weight that is needed.
 func (s *Service) quorum() uint64 { return uint64(max(s.Quorum, 1)) }
 

@@ -11,6 +11,7 @@ import (
 type share struct {
 	up     bool
 	weight uint32 // that it has when it is up
+	drains bool   // it has weight 0 by hand
 }
 
 // table returns what is wanted in the kernel, given the shares of the servers, in
@@ -26,7 +27,7 @@ func (s *Service) table(shares []share, quorum bool) []lvs.Service {
 		switch down := sorry || !shares[i].up; {
 		case sorry && isSorry:
 			server = s.Sorry.Server
-		case down && (inhibit || isSorry && s.Sorry.Inhibit):
+		case down && (inhibit || isSorry && s.Sorry.Inhibit || shares[i].up && shares[i].drains):
 			server.Weight = 0
 		case down:
 			continue

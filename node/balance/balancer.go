@@ -3,6 +3,7 @@ package balance
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/lvs/ipvs"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -48,6 +50,7 @@ type Balancer struct {
 	// Of Run's goroutine.
 	wanted  *Wanted // nil: nothing was applied yet
 	units   []vrrp.UnitStatus
+	byHand  director.Overrides
 	left    bool      // an earlier process left something in the table
 	retryAt time.Time // when the kernel is tried again
 }
@@ -56,6 +59,7 @@ type Balancer struct {
 type news struct {
 	wanted *Wanted
 	units  *[]vrrp.UnitStatus
+	byHand *director.Overrides
 }
 
 // retryEvery is the time between two attempts to open the kernel's table.
@@ -87,6 +91,21 @@ func (b *Balancer) Units(units []vrrp.UnitStatus) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.news.units = &units
+	b.ring()
+}
+
+// Override says which weights people gave by hand, all of them. It does not block.
+func (b *Balancer) Override(list []override.Override) {
+	byHand := make(director.Overrides)
+	for _, o := range list {
+		if byHand[o.Service] == nil {
+			byHand[o.Service] = make(map[netip.AddrPort]director.Override)
+		}
+		byHand[o.Service][o.Server] = director.Override{Weight: o.Weight, Why: o.Why()}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.news.byHand = &byHand
 	b.ring()
 }
 
@@ -159,7 +178,7 @@ func (b *Balancer) Run(ctx context.Context) error {
 		}
 		if s != nil {
 			ended = s.ended
-			s.bring(b.wanted, b.units)
+			s.bring(b.wanted, b.units, b.byHand)
 		}
 	}
 }
@@ -172,6 +191,9 @@ func (b *Balancer) take() {
 	b.mu.Unlock()
 	if n.units != nil {
 		b.units = *n.units
+	}
+	if n.byHand != nil {
+		b.byHand = *n.byHand
 	}
 	if n.wanted != nil {
 		b.wanted = n.wanted

@@ -26,6 +26,7 @@ import (
 	"github.com/hacluster/hacluster/lvs/lvstest"
 	"github.com/hacluster/hacluster/node/balance"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/vrrp"
 )
 
@@ -426,6 +427,28 @@ func TestAServiceThatTheKernelRefusesTwiceIsTold(t *testing.T) {
 		if want := "end service_refused/lb01"; last != want {
 			t.Errorf("last alert %v, want %v", last, want)
 		}
+		b.stop()
+	})
+}
+
+// A worker that starts again knows the weights given by hand before the first
+// configuration runs.
+func TestWeightsByHandCountFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		b := start(t, t.TempDir())
+		drained := override.Override{Which: override.Which{Service: "tcp 192.0.2.1:80", Server: netip.MustParseAddrPort("10.0.0.1:80")}, By: "root"}
+		b.Override([]override.Override{drained})
+		b.apply(web(dir, server(1, "one")+server(2, "two")))
+		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=0 10.0.0.2:80=1")
+		b.Override(nil)
+		b.pass()
+		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:80=1")
+		b.mu.Lock()
+		if want := "tcp 192.0.2.1:80 10.0.0.1:80 weight 1"; !slices.Contains(b.events, want) {
+			t.Errorf("events %q, want %q among them", b.events, want)
+		}
+		b.mu.Unlock()
 		b.stop()
 	})
 }

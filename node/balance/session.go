@@ -38,6 +38,7 @@ type session struct {
 	wanted   *Wanted
 	sync     []lvs.SyncDaemon
 	held     map[netip.Addr]bool
+	byHand   director.Overrides
 	timeouts ipvs.Timeouts
 }
 
@@ -69,8 +70,8 @@ func newSession(ctx context.Context, o Options, kernel Kernel, tell *teller) *se
 	return s
 }
 
-// bring makes wanted run, with the units as they are.
-func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus) {
+// bring makes wanted run, with the units and the weights given by hand as they are.
+func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus, byHand director.Overrides) {
 	master, held := roles(units)
 	sync := wanted.balance.SyncDaemons(master[wanted.balance.Sync.Instance])
 	for _, addr := range wanted.unmanaged {
@@ -79,6 +80,10 @@ func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus) {
 	if !maps.Equal(held, s.held) {
 		s.held = held
 		s.director.Hold(held)
+	}
+	if !maps.EqualFunc(byHand, s.byHand, maps.Equal) {
+		s.byHand = byHand
+		s.director.Override(byHand)
 	}
 	if wanted != s.wanted || !slices.Equal(sync, s.sync) {
 		d := wanted.desired

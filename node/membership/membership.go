@@ -21,6 +21,7 @@ import (
 	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
+	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -29,7 +30,7 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Node    string
-	DataDir string // for people
+	DataDir string // for people, and for weights given by hand
 
 	Cluster  *cluster.Cluster
 	Machines *Machines
@@ -39,6 +40,9 @@ type Options struct {
 	View     *observed.View
 	Will     *will.Will
 	Traces   *incident.Traces
+	// Override gives the load balancer the weights that people gave by hand; it must
+	// not block.
+	Override func([]override.Override)
 
 	// Life is what the process before handed over.
 	Life Life
@@ -51,16 +55,20 @@ type Machines struct {
 	disarm     *disarm.Machine
 	incidents  *incident.Machine
 	electorate *cluster.Electorates
+	overrides  *override.Machine
 }
+
+// Overrides are the weights that people gave by hand.
+func (m *Machines) Overrides() []override.Override { return m.overrides.State().Overrides }
 
 // NewMachines returns empty ones: each membership has its own.
 func NewMachines() *Machines {
-	return &Machines{disarm.NewMachine(time.Now), incident.NewMachine(), cluster.NewElectorates()}
+	return &Machines{disarm.NewMachine(time.Now), incident.NewMachine(), cluster.NewElectorates(), override.NewMachine()}
 }
 
 // List is what the store hosts.
 func (m *Machines) List() []store.Machine {
-	return []store.Machine{m.disarm, m.incidents, m.electorate}
+	return []store.Machine{m.disarm, m.incidents, m.electorate, m.overrides}
 }
 
 // Membership is this node's part in one cluster, from its start or its join to its
@@ -144,6 +152,9 @@ func (s *Membership) start(ctx context.Context, parts *stages.Stages) {
 	disarmed := &disarm.Follower{
 		Node: s.o.Node, Log: s.o.Log, Machine: s.o.Machines.disarm, Arbiter: s.Arbiter, View: s.o.View, Apply: c.Apply,
 	}
+	overrides := &override.Follower{
+		Log: s.o.Log, DataDir: s.o.DataDir, Cluster: c.Status().ClusterID, Machine: s.o.Machines.overrides, Bring: s.o.Override,
+	}
 	parts.Start(ctx, nil, s.Arbiter.Run)
 	parts.Start(ctx, nil, func(ctx context.Context) error { return s.o.Runner.Follow(ctx, c.Revisions()) })
 	parts.Start(ctx, nil, s.followMembers)
@@ -155,6 +166,7 @@ func (s *Membership) start(ctx context.Context, parts *stages.Stages) {
 		})
 	})
 	parts.Start(ctx, nil, disarmed.Run)
+	parts.Start(ctx, nil, overrides.Run)
 	parts.Start(ctx, nil, s.Incidents.Look)
 	parts.Start(ctx, nil, s.Incidents.Give)
 }

@@ -145,7 +145,7 @@ func (x RealServer_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RealServer_State.Descriptor instead.
 func (RealServer_State) EnumDescriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{9, 0}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{13, 0}
 }
 
 type ListServicesRequest struct {
@@ -257,6 +257,296 @@ func (x *WatchServicesRequest) GetIntervalMs() uint32 {
 	return 0
 }
 
+type GiveWeightRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in ListServicesRequest; "all" is every service that has one of the servers.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Real servers: address, or address and port. Without a port all with this address
+	// are meant. Each must be in a service.
+	Servers []string `protobuf:"bytes,2,rep,name=servers,proto3" json:"servers,omitempty"`
+	// 0 to 65535. With 0 a server gets no new connections, and keeps those that it has.
+	Weight uint32 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Even if a service loses its quorum by that.
+	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	// Why, for those who see it; may be empty.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Who asked root for it (SUDO_USER); may be empty.
+	OnBehalf      string `protobuf:"bytes,6,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveWeightRequest) Reset() {
+	*x = GiveWeightRequest{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveWeightRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveWeightRequest) ProtoMessage() {}
+
+func (x *GiveWeightRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveWeightRequest.ProtoReflect.Descriptor instead.
+func (*GiveWeightRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GiveWeightRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *GiveWeightRequest) GetServers() []string {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+func (x *GiveWeightRequest) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *GiveWeightRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *GiveWeightRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *GiveWeightRequest) GetOnBehalf() string {
+	if x != nil {
+		return x.OnBehalf
+	}
+	return ""
+}
+
+type RestoreWeightRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in GiveWeightRequest.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// As in GiveWeightRequest; none: all.
+	Servers []string `protobuf:"bytes,2,rep,name=servers,proto3" json:"servers,omitempty"`
+	// Who asked root for it (SUDO_USER); may be empty.
+	OnBehalf      string `protobuf:"bytes,3,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreWeightRequest) Reset() {
+	*x = RestoreWeightRequest{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreWeightRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreWeightRequest) ProtoMessage() {}
+
+func (x *RestoreWeightRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreWeightRequest.ProtoReflect.Descriptor instead.
+func (*RestoreWeightRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RestoreWeightRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *RestoreWeightRequest) GetServers() []string {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+func (x *RestoreWeightRequest) GetOnBehalf() string {
+	if x != nil {
+		return x.OnBehalf
+	}
+	return ""
+}
+
+// Weights are those that a call gave, or ended.
+type Weights struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Weights       []*WeightByHand        `protobuf:"bytes,1,rep,name=weights,proto3" json:"weights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Weights) Reset() {
+	*x = Weights{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Weights) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Weights) ProtoMessage() {}
+
+func (x *Weights) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Weights.ProtoReflect.Descriptor instead.
+func (*Weights) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Weights) GetWeights() []*WeightByHand {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+// WeightByHand is a weight that a person gave a real server for a while.
+type WeightByHand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Address and port; without a port it is that of each service of a group.
+	Server string `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	// The weight.
+	Weight uint32 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Who gave it.
+	By string `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`
+	// Why, as far as it was said.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When, by the clock of the node that was asked.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WeightByHand) Reset() {
+	*x = WeightByHand{}
+	mi := &file_hacluster_v1_services_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WeightByHand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WeightByHand) ProtoMessage() {}
+
+func (x *WeightByHand) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_services_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WeightByHand.ProtoReflect.Descriptor instead.
+func (*WeightByHand) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *WeightByHand) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *WeightByHand) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *WeightByHand) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *WeightByHand) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *WeightByHand) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *WeightByHand) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // Services is the whole picture.
 type Services struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -274,14 +564,17 @@ type Services struct {
 	// The services, the worst first.
 	Services []*Service `protobuf:"bytes,6,rep,name=services,proto3" json:"services,omitempty"`
 	// Who was asked, in the order of the names.
-	Nodes         []*ServicesNode `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes []*ServicesNode `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// The weights that people gave by hand to servers of these services, or, if no name
+	// was asked for, to all.
+	Weights       []*WeightByHand `protobuf:"bytes,8,rep,name=weights,proto3" json:"weights,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Services) Reset() {
 	*x = Services{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[2]
+	mi := &file_hacluster_v1_services_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +586,7 @@ func (x *Services) String() string {
 func (*Services) ProtoMessage() {}
 
 func (x *Services) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[2]
+	mi := &file_hacluster_v1_services_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +599,7 @@ func (x *Services) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Services.ProtoReflect.Descriptor instead.
 func (*Services) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{2}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Services) GetState() ServiceState {
@@ -358,6 +651,13 @@ func (x *Services) GetNodes() []*ServicesNode {
 	return nil
 }
 
+func (x *Services) GetWeights() []*WeightByHand {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
 // ServicesNode is a member that was asked for its services.
 type ServicesNode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -390,7 +690,7 @@ type ServicesNode struct {
 
 func (x *ServicesNode) Reset() {
 	*x = ServicesNode{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[3]
+	mi := &file_hacluster_v1_services_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +702,7 @@ func (x *ServicesNode) String() string {
 func (*ServicesNode) ProtoMessage() {}
 
 func (x *ServicesNode) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[3]
+	mi := &file_hacluster_v1_services_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +715,7 @@ func (x *ServicesNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServicesNode.ProtoReflect.Descriptor instead.
 func (*ServicesNode) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{3}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServicesNode) GetName() string {
@@ -508,7 +808,7 @@ type LeavingServer struct {
 
 func (x *LeavingServer) Reset() {
 	*x = LeavingServer{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	mi := &file_hacluster_v1_services_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +820,7 @@ func (x *LeavingServer) String() string {
 func (*LeavingServer) ProtoMessage() {}
 
 func (x *LeavingServer) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[4]
+	mi := &file_hacluster_v1_services_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +833,7 @@ func (x *LeavingServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeavingServer.ProtoReflect.Descriptor instead.
 func (*LeavingServer) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{4}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LeavingServer) GetService() string {
@@ -593,7 +893,7 @@ type PartialFailure struct {
 
 func (x *PartialFailure) Reset() {
 	*x = PartialFailure{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[5]
+	mi := &file_hacluster_v1_services_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +905,7 @@ func (x *PartialFailure) String() string {
 func (*PartialFailure) ProtoMessage() {}
 
 func (x *PartialFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[5]
+	mi := &file_hacluster_v1_services_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +918,7 @@ func (x *PartialFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartialFailure.ProtoReflect.Descriptor instead.
 func (*PartialFailure) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{5}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PartialFailure) GetService() string {
@@ -688,7 +988,7 @@ type Service struct {
 
 func (x *Service) Reset() {
 	*x = Service{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[6]
+	mi := &file_hacluster_v1_services_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +1000,7 @@ func (x *Service) String() string {
 func (*Service) ProtoMessage() {}
 
 func (x *Service) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[6]
+	mi := &file_hacluster_v1_services_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +1013,7 @@ func (x *Service) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Service.ProtoReflect.Descriptor instead.
 func (*Service) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{6}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Service) GetName() string {
@@ -802,7 +1102,7 @@ type ServiceView struct {
 
 func (x *ServiceView) Reset() {
 	*x = ServiceView{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[7]
+	mi := &file_hacluster_v1_services_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +1114,7 @@ func (x *ServiceView) String() string {
 func (*ServiceView) ProtoMessage() {}
 
 func (x *ServiceView) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[7]
+	mi := &file_hacluster_v1_services_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +1127,7 @@ func (x *ServiceView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceView.ProtoReflect.Descriptor instead.
 func (*ServiceView) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{7}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ServiceView) GetNode() string {
@@ -922,7 +1222,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[8]
+	mi := &file_hacluster_v1_services_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1234,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[8]
+	mi := &file_hacluster_v1_services_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1247,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{8}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Counters) GetConnections() uint64 {
@@ -1039,7 +1339,7 @@ type RealServer struct {
 
 func (x *RealServer) Reset() {
 	*x = RealServer{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[9]
+	mi := &file_hacluster_v1_services_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1351,7 @@ func (x *RealServer) String() string {
 func (*RealServer) ProtoMessage() {}
 
 func (x *RealServer) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[9]
+	mi := &file_hacluster_v1_services_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1364,7 @@ func (x *RealServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RealServer.ProtoReflect.Descriptor instead.
 func (*RealServer) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{9}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RealServer) GetAddress() string {
@@ -1134,7 +1434,7 @@ type RealServerView struct {
 
 func (x *RealServerView) Reset() {
 	*x = RealServerView{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[10]
+	mi := &file_hacluster_v1_services_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1446,7 @@ func (x *RealServerView) String() string {
 func (*RealServerView) ProtoMessage() {}
 
 func (x *RealServerView) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[10]
+	mi := &file_hacluster_v1_services_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1459,7 @@ func (x *RealServerView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RealServerView.ProtoReflect.Descriptor instead.
 func (*RealServerView) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{10}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RealServerView) GetNode() string {
@@ -1257,7 +1557,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[11]
+	mi := &file_hacluster_v1_services_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1569,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[11]
+	mi := &file_hacluster_v1_services_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1582,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{11}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListConnectionsRequest) GetName() string {
@@ -1334,7 +1634,7 @@ type Connections struct {
 
 func (x *Connections) Reset() {
 	*x = Connections{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[12]
+	mi := &file_hacluster_v1_services_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1646,7 @@ func (x *Connections) String() string {
 func (*Connections) ProtoMessage() {}
 
 func (x *Connections) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[12]
+	mi := &file_hacluster_v1_services_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1659,7 @@ func (x *Connections) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connections.ProtoReflect.Descriptor instead.
 func (*Connections) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{12}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Connections) GetConnections() []*Connection {
@@ -1393,7 +1693,7 @@ type ConnectionsNode struct {
 
 func (x *ConnectionsNode) Reset() {
 	*x = ConnectionsNode{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[13]
+	mi := &file_hacluster_v1_services_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1705,7 @@ func (x *ConnectionsNode) String() string {
 func (*ConnectionsNode) ProtoMessage() {}
 
 func (x *ConnectionsNode) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[13]
+	mi := &file_hacluster_v1_services_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1718,7 @@ func (x *ConnectionsNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionsNode.ProtoReflect.Descriptor instead.
 func (*ConnectionsNode) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{13}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ConnectionsNode) GetName() string {
@@ -1472,7 +1772,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_hacluster_v1_services_proto_msgTypes[14]
+	mi := &file_hacluster_v1_services_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1784,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_services_proto_msgTypes[14]
+	mi := &file_hacluster_v1_services_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1797,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{14}
+	return file_hacluster_v1_services_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Connection) GetNode() string {
@@ -1560,7 +1860,27 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\x14WatchServicesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vinterval_ms\x18\x02 \x01(\rR\n" +
-	"intervalMs\"\xce\x02\n" +
+	"intervalMs\"\xaa\x01\n" +
+	"\x11GiveWeightRequest\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x18\n" +
+	"\aservers\x18\x02 \x03(\tR\aservers\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x14\n" +
+	"\x05force\x18\x04 \x01(\bR\x05force\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1b\n" +
+	"\ton_behalf\x18\x06 \x01(\tR\bonBehalf\"g\n" +
+	"\x14RestoreWeightRequest\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x18\n" +
+	"\aservers\x18\x02 \x03(\tR\aservers\x12\x1b\n" +
+	"\ton_behalf\x18\x03 \x01(\tR\bonBehalf\"?\n" +
+	"\aWeights\x124\n" +
+	"\aweights\x18\x01 \x03(\v2\x1a.hacluster.v1.WeightByHandR\aweights\"\xb2\x01\n" +
+	"\fWeightByHand\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x84\x03\n" +
 	"\bServices\x120\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1a.hacluster.v1.ServiceStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
@@ -1568,7 +1888,8 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\bobserver\x18\x04 \x01(\tR\bobserver\x12G\n" +
 	"\x10partial_failures\x18\x05 \x03(\v2\x1c.hacluster.v1.PartialFailureR\x0fpartialFailures\x121\n" +
 	"\bservices\x18\x06 \x03(\v2\x15.hacluster.v1.ServiceR\bservices\x120\n" +
-	"\x05nodes\x18\a \x03(\v2\x1a.hacluster.v1.ServicesNodeR\x05nodes\"\xc2\x02\n" +
+	"\x05nodes\x18\a \x03(\v2\x1a.hacluster.v1.ServicesNodeR\x05nodes\x124\n" +
+	"\aweights\x18\b \x03(\v2\x1a.hacluster.v1.WeightByHandR\aweights\"\xc2\x02\n" +
 	"\fServicesNode\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\banswered\x18\x02 \x01(\bR\banswered\x12\x10\n" +
@@ -1689,7 +2010,10 @@ const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\x0fServicesService\x12A\n" +
 	"\x04List\x12!.hacluster.v1.ListServicesRequest\x1a\x16.hacluster.v1.Services\x12E\n" +
 	"\x05Watch\x12\".hacluster.v1.WatchServicesRequest\x1a\x16.hacluster.v1.Services0\x01\x12R\n" +
-	"\x0fListConnections\x12$.hacluster.v1.ListConnectionsRequest\x1a\x19.hacluster.v1.ConnectionsB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
+	"\x0fListConnections\x12$.hacluster.v1.ListConnectionsRequest\x1a\x19.hacluster.v1.Connections2\x96\x01\n" +
+	"\x0eWeightsService\x12>\n" +
+	"\x04Give\x12\x1f.hacluster.v1.GiveWeightRequest\x1a\x15.hacluster.v1.Weights\x12D\n" +
+	"\aRestore\x12\".hacluster.v1.RestoreWeightRequest\x1a\x15.hacluster.v1.WeightsB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
 
 var (
 	file_hacluster_v1_services_proto_rawDescOnce sync.Once
@@ -1704,60 +2028,71 @@ func file_hacluster_v1_services_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_services_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hacluster_v1_services_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_hacluster_v1_services_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_hacluster_v1_services_proto_goTypes = []any{
 	(ServiceState)(0),              // 0: hacluster.v1.ServiceState
 	(RealServer_State)(0),          // 1: hacluster.v1.RealServer.State
 	(*ListServicesRequest)(nil),    // 2: hacluster.v1.ListServicesRequest
 	(*WatchServicesRequest)(nil),   // 3: hacluster.v1.WatchServicesRequest
-	(*Services)(nil),               // 4: hacluster.v1.Services
-	(*ServicesNode)(nil),           // 5: hacluster.v1.ServicesNode
-	(*LeavingServer)(nil),          // 6: hacluster.v1.LeavingServer
-	(*PartialFailure)(nil),         // 7: hacluster.v1.PartialFailure
-	(*Service)(nil),                // 8: hacluster.v1.Service
-	(*ServiceView)(nil),            // 9: hacluster.v1.ServiceView
-	(*Counters)(nil),               // 10: hacluster.v1.Counters
-	(*RealServer)(nil),             // 11: hacluster.v1.RealServer
-	(*RealServerView)(nil),         // 12: hacluster.v1.RealServerView
-	(*ListConnectionsRequest)(nil), // 13: hacluster.v1.ListConnectionsRequest
-	(*Connections)(nil),            // 14: hacluster.v1.Connections
-	(*ConnectionsNode)(nil),        // 15: hacluster.v1.ConnectionsNode
-	(*Connection)(nil),             // 16: hacluster.v1.Connection
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
+	(*GiveWeightRequest)(nil),      // 4: hacluster.v1.GiveWeightRequest
+	(*RestoreWeightRequest)(nil),   // 5: hacluster.v1.RestoreWeightRequest
+	(*Weights)(nil),                // 6: hacluster.v1.Weights
+	(*WeightByHand)(nil),           // 7: hacluster.v1.WeightByHand
+	(*Services)(nil),               // 8: hacluster.v1.Services
+	(*ServicesNode)(nil),           // 9: hacluster.v1.ServicesNode
+	(*LeavingServer)(nil),          // 10: hacluster.v1.LeavingServer
+	(*PartialFailure)(nil),         // 11: hacluster.v1.PartialFailure
+	(*Service)(nil),                // 12: hacluster.v1.Service
+	(*ServiceView)(nil),            // 13: hacluster.v1.ServiceView
+	(*Counters)(nil),               // 14: hacluster.v1.Counters
+	(*RealServer)(nil),             // 15: hacluster.v1.RealServer
+	(*RealServerView)(nil),         // 16: hacluster.v1.RealServerView
+	(*ListConnectionsRequest)(nil), // 17: hacluster.v1.ListConnectionsRequest
+	(*Connections)(nil),            // 18: hacluster.v1.Connections
+	(*ConnectionsNode)(nil),        // 19: hacluster.v1.ConnectionsNode
+	(*Connection)(nil),             // 20: hacluster.v1.Connection
+	(*timestamppb.Timestamp)(nil),  // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),    // 22: google.protobuf.Duration
 }
 var file_hacluster_v1_services_proto_depIdxs = []int32{
-	0,  // 0: hacluster.v1.Services.state:type_name -> hacluster.v1.ServiceState
-	17, // 1: hacluster.v1.Services.time:type_name -> google.protobuf.Timestamp
-	7,  // 2: hacluster.v1.Services.partial_failures:type_name -> hacluster.v1.PartialFailure
-	8,  // 3: hacluster.v1.Services.services:type_name -> hacluster.v1.Service
-	5,  // 4: hacluster.v1.Services.nodes:type_name -> hacluster.v1.ServicesNode
-	6,  // 5: hacluster.v1.ServicesNode.leaving:type_name -> hacluster.v1.LeavingServer
-	17, // 6: hacluster.v1.LeavingServer.until:type_name -> google.protobuf.Timestamp
-	17, // 7: hacluster.v1.PartialFailure.since:type_name -> google.protobuf.Timestamp
-	0,  // 8: hacluster.v1.Service.state:type_name -> hacluster.v1.ServiceState
-	9,  // 9: hacluster.v1.Service.views:type_name -> hacluster.v1.ServiceView
-	11, // 10: hacluster.v1.Service.servers:type_name -> hacluster.v1.RealServer
-	17, // 11: hacluster.v1.ServiceView.since:type_name -> google.protobuf.Timestamp
-	10, // 12: hacluster.v1.ServiceView.counters:type_name -> hacluster.v1.Counters
-	1,  // 13: hacluster.v1.RealServer.state:type_name -> hacluster.v1.RealServer.State
-	12, // 14: hacluster.v1.RealServer.views:type_name -> hacluster.v1.RealServerView
-	17, // 15: hacluster.v1.RealServerView.since:type_name -> google.protobuf.Timestamp
-	10, // 16: hacluster.v1.RealServerView.counters:type_name -> hacluster.v1.Counters
-	16, // 17: hacluster.v1.Connections.connections:type_name -> hacluster.v1.Connection
-	15, // 18: hacluster.v1.Connections.nodes:type_name -> hacluster.v1.ConnectionsNode
-	18, // 19: hacluster.v1.Connection.expires:type_name -> google.protobuf.Duration
-	2,  // 20: hacluster.v1.ServicesService.List:input_type -> hacluster.v1.ListServicesRequest
-	3,  // 21: hacluster.v1.ServicesService.Watch:input_type -> hacluster.v1.WatchServicesRequest
-	13, // 22: hacluster.v1.ServicesService.ListConnections:input_type -> hacluster.v1.ListConnectionsRequest
-	4,  // 23: hacluster.v1.ServicesService.List:output_type -> hacluster.v1.Services
-	4,  // 24: hacluster.v1.ServicesService.Watch:output_type -> hacluster.v1.Services
-	14, // 25: hacluster.v1.ServicesService.ListConnections:output_type -> hacluster.v1.Connections
-	23, // [23:26] is the sub-list for method output_type
-	20, // [20:23] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	7,  // 0: hacluster.v1.Weights.weights:type_name -> hacluster.v1.WeightByHand
+	21, // 1: hacluster.v1.WeightByHand.since:type_name -> google.protobuf.Timestamp
+	0,  // 2: hacluster.v1.Services.state:type_name -> hacluster.v1.ServiceState
+	21, // 3: hacluster.v1.Services.time:type_name -> google.protobuf.Timestamp
+	11, // 4: hacluster.v1.Services.partial_failures:type_name -> hacluster.v1.PartialFailure
+	12, // 5: hacluster.v1.Services.services:type_name -> hacluster.v1.Service
+	9,  // 6: hacluster.v1.Services.nodes:type_name -> hacluster.v1.ServicesNode
+	7,  // 7: hacluster.v1.Services.weights:type_name -> hacluster.v1.WeightByHand
+	10, // 8: hacluster.v1.ServicesNode.leaving:type_name -> hacluster.v1.LeavingServer
+	21, // 9: hacluster.v1.LeavingServer.until:type_name -> google.protobuf.Timestamp
+	21, // 10: hacluster.v1.PartialFailure.since:type_name -> google.protobuf.Timestamp
+	0,  // 11: hacluster.v1.Service.state:type_name -> hacluster.v1.ServiceState
+	13, // 12: hacluster.v1.Service.views:type_name -> hacluster.v1.ServiceView
+	15, // 13: hacluster.v1.Service.servers:type_name -> hacluster.v1.RealServer
+	21, // 14: hacluster.v1.ServiceView.since:type_name -> google.protobuf.Timestamp
+	14, // 15: hacluster.v1.ServiceView.counters:type_name -> hacluster.v1.Counters
+	1,  // 16: hacluster.v1.RealServer.state:type_name -> hacluster.v1.RealServer.State
+	16, // 17: hacluster.v1.RealServer.views:type_name -> hacluster.v1.RealServerView
+	21, // 18: hacluster.v1.RealServerView.since:type_name -> google.protobuf.Timestamp
+	14, // 19: hacluster.v1.RealServerView.counters:type_name -> hacluster.v1.Counters
+	20, // 20: hacluster.v1.Connections.connections:type_name -> hacluster.v1.Connection
+	19, // 21: hacluster.v1.Connections.nodes:type_name -> hacluster.v1.ConnectionsNode
+	22, // 22: hacluster.v1.Connection.expires:type_name -> google.protobuf.Duration
+	2,  // 23: hacluster.v1.ServicesService.List:input_type -> hacluster.v1.ListServicesRequest
+	3,  // 24: hacluster.v1.ServicesService.Watch:input_type -> hacluster.v1.WatchServicesRequest
+	17, // 25: hacluster.v1.ServicesService.ListConnections:input_type -> hacluster.v1.ListConnectionsRequest
+	4,  // 26: hacluster.v1.WeightsService.Give:input_type -> hacluster.v1.GiveWeightRequest
+	5,  // 27: hacluster.v1.WeightsService.Restore:input_type -> hacluster.v1.RestoreWeightRequest
+	8,  // 28: hacluster.v1.ServicesService.List:output_type -> hacluster.v1.Services
+	8,  // 29: hacluster.v1.ServicesService.Watch:output_type -> hacluster.v1.Services
+	18, // 30: hacluster.v1.ServicesService.ListConnections:output_type -> hacluster.v1.Connections
+	6,  // 31: hacluster.v1.WeightsService.Give:output_type -> hacluster.v1.Weights
+	6,  // 32: hacluster.v1.WeightsService.Restore:output_type -> hacluster.v1.Weights
+	28, // [28:33] is the sub-list for method output_type
+	23, // [23:28] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_services_proto_init() }
@@ -1771,9 +2106,9 @@ func file_hacluster_v1_services_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_services_proto_rawDesc), len(file_hacluster_v1_services_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   19,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_hacluster_v1_services_proto_goTypes,
 		DependencyIndexes: file_hacluster_v1_services_proto_depIdxs,

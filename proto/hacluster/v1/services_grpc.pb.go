@@ -211,3 +211,153 @@ var ServicesService_ServiceDesc = grpc.ServiceDesc{
 	},
 	Metadata: "hacluster/v1/services.proto",
 }
+
+const (
+	WeightsService_Give_FullMethodName    = "/hacluster.v1.WeightsService/Give"
+	WeightsService_Restore_FullMethodName = "/hacluster.v1.WeightsService/Restore"
+)
+
+// WeightsServiceClient is the client API for WeightsService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// WeightsService gives real servers another weight than the configuration, for a
+// while: on every node, until it is ended. The configuration stays as it is.
+type WeightsServiceClient interface {
+	// Give gives real servers a weight, in place of one given before.
+	Give(ctx context.Context, in *GiveWeightRequest, opts ...grpc.CallOption) (*Weights, error)
+	// Restore ends what Give began.
+	Restore(ctx context.Context, in *RestoreWeightRequest, opts ...grpc.CallOption) (*Weights, error)
+}
+
+type weightsServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewWeightsServiceClient(cc grpc.ClientConnInterface) WeightsServiceClient {
+	return &weightsServiceClient{cc}
+}
+
+func (c *weightsServiceClient) Give(ctx context.Context, in *GiveWeightRequest, opts ...grpc.CallOption) (*Weights, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Weights)
+	err := c.cc.Invoke(ctx, WeightsService_Give_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *weightsServiceClient) Restore(ctx context.Context, in *RestoreWeightRequest, opts ...grpc.CallOption) (*Weights, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Weights)
+	err := c.cc.Invoke(ctx, WeightsService_Restore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// WeightsServiceServer is the server API for WeightsService service.
+// All implementations must embed UnimplementedWeightsServiceServer
+// for forward compatibility.
+//
+// WeightsService gives real servers another weight than the configuration, for a
+// while: on every node, until it is ended. The configuration stays as it is.
+type WeightsServiceServer interface {
+	// Give gives real servers a weight, in place of one given before.
+	Give(context.Context, *GiveWeightRequest) (*Weights, error)
+	// Restore ends what Give began.
+	Restore(context.Context, *RestoreWeightRequest) (*Weights, error)
+	mustEmbedUnimplementedWeightsServiceServer()
+}
+
+// UnimplementedWeightsServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedWeightsServiceServer struct{}
+
+func (UnimplementedWeightsServiceServer) Give(context.Context, *GiveWeightRequest) (*Weights, error) {
+	return nil, status.Error(codes.Unimplemented, "method Give not implemented")
+}
+func (UnimplementedWeightsServiceServer) Restore(context.Context, *RestoreWeightRequest) (*Weights, error) {
+	return nil, status.Error(codes.Unimplemented, "method Restore not implemented")
+}
+func (UnimplementedWeightsServiceServer) mustEmbedUnimplementedWeightsServiceServer() {}
+func (UnimplementedWeightsServiceServer) testEmbeddedByValue()                        {}
+
+// UnsafeWeightsServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to WeightsServiceServer will
+// result in compilation errors.
+type UnsafeWeightsServiceServer interface {
+	mustEmbedUnimplementedWeightsServiceServer()
+}
+
+func RegisterWeightsServiceServer(s grpc.ServiceRegistrar, srv WeightsServiceServer) {
+	// If the following call panics, it indicates UnimplementedWeightsServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&WeightsService_ServiceDesc, srv)
+}
+
+func _WeightsService_Give_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GiveWeightRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WeightsServiceServer).Give(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WeightsService_Give_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WeightsServiceServer).Give(ctx, req.(*GiveWeightRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WeightsService_Restore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreWeightRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WeightsServiceServer).Restore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WeightsService_Restore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WeightsServiceServer).Restore(ctx, req.(*RestoreWeightRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// WeightsService_ServiceDesc is the grpc.ServiceDesc for WeightsService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var WeightsService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "hacluster.v1.WeightsService",
+	HandlerType: (*WeightsServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Give",
+			Handler:    _WeightsService_Give_Handler,
+		},
+		{
+			MethodName: "Restore",
+			Handler:    _WeightsService_Restore_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "hacluster/v1/services.proto",
+}
