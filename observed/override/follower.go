@@ -70,15 +70,15 @@ func (f *Follower) Run(ctx context.Context) error {
 	if kept.Cluster != f.Cluster {
 		kept = Kept{Cluster: f.Cluster}
 	}
+	f.Machine.Assume(kept.State)
 	for {
 		changed := f.Machine.Changed()
-		if s := f.Machine.State(); s.Number >= kept.Number {
-			f.Bring(s.Overrides)
-			if s.Number > kept.Number {
-				kept.State = s
-				if err := kept.write(f.DataDir); err != nil {
-					f.Log.Warn("weights given by hand are not kept over a restart", "err", err)
-				}
+		s := f.Machine.State()
+		f.Bring(s.Overrides)
+		if s.Number > kept.Number {
+			kept.State = s
+			if err := kept.write(f.DataDir); err != nil {
+				f.Log.Warn("weights given by hand are not kept over a restart", "err", err)
 			}
 		}
 		select {

@@ -63,6 +63,7 @@ type Machine struct {
 	mu      sync.Mutex
 	number  uint64             // guarded by mu
 	set     map[Which]Override // guarded by mu
+	assumed State              // guarded by mu
 	changed chan struct{}      // guarded by mu
 }
 
@@ -71,13 +72,25 @@ func NewMachine() *Machine {
 	return &Machine{set: make(map[Which]Override), changed: make(chan struct{})}
 }
 
-// State returns what stands.
+// Assume says what stood when this node last knew. It counts until as many commands
+// were applied.
+func (m *Machine) Assume(s State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.assumed = s
+}
+
+// State returns what stands, or what is assumed to.
 func (m *Machine) State() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.number < m.assumed.Number {
+		return State{Number: m.assumed.Number, Overrides: slices.Clone(m.assumed.Overrides)}
+	}
 	return m.state()
 }
 
+// state is what the commands made. The caller holds mu.
 func (m *Machine) state() State {
 	s := State{Number: m.number}
 	for _, o := range m.set {
@@ -178,7 +191,11 @@ func decode(cmd store.Command, into any) error {
 }
 
 // Snapshot implements store.Machine.
-func (m *Machine) Snapshot() ([]byte, error) { return json.Marshal(m.State()) }
+func (m *Machine) Snapshot() ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return json.Marshal(m.state())
+}
 
 // Restore implements store.Machine.
 func (m *Machine) Restore(data []byte) error {

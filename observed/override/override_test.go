@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,8 +146,11 @@ func TestWhatWasKnownCountsUntilTheMachineHasCaughtUp(t *testing.T) {
 		brought := follow(t, dir, "c1", m)
 		must(t, apply(t, m, give(given("web", "10.0.0.1:80", 0)))) // the log is replayed
 		synctest.Wait()
-		if *brought != nil {
-			t.Errorf("brought %v before the machine has caught up", *brought)
+		if len(*brought) != 2 || len(m.State().Overrides) != 2 {
+			t.Errorf("brought %v, and %v stand, before the machine has caught up; want what was known", *brought, m.State())
+		}
+		if data, err := m.Snapshot(); err != nil || strings.Contains(string(data), "10.0.0.2") {
+			t.Errorf("the snapshot holds what is assumed: %s, %v", data, err)
 		}
 		must(t, apply(t, m, give(given("web", "10.0.0.2:80", 0))))
 		synctest.Wait()
