@@ -19,6 +19,9 @@ import (
 // what comes packed to any address of the machine.
 var fallback = map[string]string{"tunl0": "ipip", "ip6tnl0": "ip6_tunnel", "sit0": "sit", "gre0": "ip_gre"}
 
+// linkTypes are the types of links that modules make.
+var linkTypes = map[string]string{"ipip": "ipip", "ip6_tunnel": "ip6tnl", "sit": "sit", "ip_gre": "gre"}
+
 // device finds the device for an address, and loads the module that makes it.
 func device(ctx context.Context, name string) (netlink.Link, error) {
 	link, err := netlink.LinkByName(name)
@@ -28,7 +31,7 @@ func device(ctx context.Context, name string) (netlink.Link, error) {
 			return nil, fmt.Errorf("there is no device %s, and its module %s cannot be loaded: %w: %s", name, module, err, strings.TrimSpace(string(out)))
 		}
 		if link, err = netlink.LinkByName(name); err != nil {
-			return nil, fmt.Errorf("there is no device %s with module %s loaded: %w", name, module, err)
+			return nil, fmt.Errorf("there is no device %s although module %s is loaded, as in a container (net.core.fb_tunnels_only_for_init_net); make one, ip link add NAME type %s …, and name it: %w", name, module, linkTypes[module], err)
 		}
 		missing = false
 	}
