@@ -123,7 +123,7 @@ ipvs-json:
 	@$(GO) tool test2json -t -p $(PKG)/lvs/ipvs \
 		dist/boot -timeout 4m dist/ipvs.test -test.v=test2json -test.timeout 3m
 	@HACLUSTER_BIN=dist/balance $(GO) tool test2json -t -p $(PKG)/e2e/balance \
-		dist/boot -timeout 4m dist/balance.test -test.v=test2json -test.timeout 230s
+		dist/boot -timeout 5m dist/balance.test -test.v=test2json -test.timeout 285s
 
 soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (root)
 	@$(COUNT) \

@@ -4,9 +4,11 @@ package balance_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hacluster/hacluster/e2e/lab"
@@ -64,6 +66,15 @@ func (s *site) start(p balancer, document string) (d1, d2 *director) {
 
 // restart starts the program again, after it has ended.
 func (d *director) restart() { d.Process = d.again() }
+
+// reload makes the program run another document.
+func (d *director) reload(t *testing.T, document string) {
+	t.Helper()
+	if err := os.WriteFile(d.document, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.Signal(syscall.SIGHUP)
+}
 
 // stop ends the program politely.
 func (d *director) stop(t *testing.T) {

@@ -97,10 +97,11 @@ func must(t *testing.T, n *lab.Node, argv ...string) string {
 }
 
 // powerOff is a machine that loses its power: it is silent at once, and what its
-// kernel still has counts no more.
+// kernel still has counts no more. The network on which it could tell of the other's
+// loss goes first.
 func (d *director) powerOff() {
-	d.CutLink(lab.Service)
 	d.CutLink(lab.Control)
+	d.CutLink(lab.Service)
 	d.KillAll()
 }
 

@@ -5,6 +5,7 @@ package balance_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/hacluster/hacluster/e2e/lab"
@@ -69,8 +70,8 @@ virtual_server %v 9826 {
 }
 
 // U6: a REST service behind two directors that forward to MAC addresses, in both
-// families. A real server dies and returns, and so does a director; at last one loses
-// its power, and the transfer through it is lost.
+// families. A real server dies and returns, a weight changes, a director ends and comes
+// back; at last it loses its power, and the transfer through it is lost.
 func TestU6DirectRouting(t *testing.T) {
 	for _, by := range makes {
 		t.Run(by.name, func(t *testing.T) {
@@ -106,6 +107,16 @@ func TestU6DirectRouting(t *testing.T) {
 			s.wantAnswers(at4, "r2")
 			s.wantAnswers(at6, "r2")
 
+			s.step("r2 gets another weight")
+			x := s.begin(at4)
+			for _, d := range []*director{d1, d2} {
+				d.reload(t, strings.ReplaceAll(document, "weight 2", "weight 5"))
+			}
+			rest4 = rest4.with(one4, "192.0.2.4:9826 -g -w 5")
+			rest6 = rest6.with(one6, "[2001:db8::4]:9826 -g -w 5")
+			s.wantPools(s.directors(), rest4, rest6)
+			x.wantMore()
+
 			s.step("d1 ends")
 			d1.stop(t)
 			s.d2.WantAddr(vip, within)
@@ -123,7 +134,7 @@ func TestU6DirectRouting(t *testing.T) {
 			s.wantAnswers(at6, "r1", "r2")
 
 			s.step("d1 loses its power during a transfer")
-			x := s.begin(at4)
+			x = s.begin(at4)
 			d1.powerOff()
 			s.d2.WantAddr(vip, within)
 			x.wantBroken() // nobody told d2 of the connection
