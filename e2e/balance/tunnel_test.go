@@ -24,7 +24,9 @@ func (s *site) tunnels() {
 	}
 }
 
-// U6's service when real servers are reached through tunnels, in both families.
+// U6's service when real servers are reached through tunnels, in both families. With
+// lvs_sync_daemon the second director knows the connections of the first, and transfers
+// outlive it.
 func TestU6Tunnels(t *testing.T) {
 	for _, by := range makes {
 		t.Run(by.name, func(t *testing.T) {
@@ -58,6 +60,8 @@ func TestU6Tunnels(t *testing.T) {
 			s.step("r2 returns")
 			two.start()
 			s.wantPools(s.directors(), rest4, rest6)
+			s.wantRoles(s.d1, "master")
+			s.wantRoles(s.d2, "backup")
 			x4, x6 := s.begin(at4), s.begin(at6)
 			s.wantKnown(s.d2, x4)
 			s.wantKnown(s.d2, x6)
@@ -65,6 +69,7 @@ func TestU6Tunnels(t *testing.T) {
 			s.step("d1 loses its power")
 			d1.powerOff()
 			s.d2.WantAddr(vip, within)
+			s.wantRoles(s.d2, "master")
 			x4.wantMore()
 			x6.wantMore()
 			s.wantPools([]*lab.Node{s.d2}, rest4, rest6)

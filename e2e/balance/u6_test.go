@@ -137,7 +137,7 @@ func TestU6DirectRouting(t *testing.T) {
 			x = s.begin(at4)
 			d1.powerOff()
 			s.d2.WantAddr(vip, within)
-			x.wantBroken() // nobody told d2 of the connection
+			x.wantBroken() // there is no lvs_sync_daemon
 			s.wantPools([]*lab.Node{s.d2}, rest4, rest6)
 			s.wantAnswers(at4, "r1", "r2")
 			s.wantAnswers(at6, "r1", "r2")
@@ -145,38 +145,6 @@ func TestU6DirectRouting(t *testing.T) {
 			s.step("d2 ends")
 			d2.stop(t)
 			s.wantPools([]*lab.Node{s.d2})
-		})
-	}
-}
-
-// U6 with lvs_sync_daemon, when the holder loses its power during a transfer: the other
-// director knows the connection, and it goes on.
-func TestU6TransferOutlivesADirector(t *testing.T) {
-	for _, by := range makes {
-		t.Run(by.name, func(t *testing.T) {
-			s := newSite(t)
-			s.direct(vip)
-			talk(t, s.r1, "9826")
-			talk(t, s.r2, "9826")
-			document := pair + syncDaemon + restService(vip, s.r1.Addr4(lab.Service), s.r2.Addr4(lab.Service), "DR")
-			d1, _ := s.start(by, document)
-			rest := pool{"-t 192.0.2.100:9826", "-s wrr", []string{"192.0.2.3:9826 -g -w 1", "192.0.2.4:9826 -g -w 2"}}
-			at := netip.AddrPortFrom(vip, 9826)
-			s.wantPools(s.directors(), rest)
-			s.wantRoles(s.d1, "master")
-			s.wantRoles(s.d2, "backup")
-
-			s.step("d2 learns of the transfer")
-			x := s.begin(at)
-			s.wantKnown(s.d2, x)
-
-			s.step("d1 loses its power")
-			d1.powerOff()
-			s.d2.WantAddr(vip, within)
-			s.wantRoles(s.d2, "master")
-			x.wantMore()
-			s.wantPools([]*lab.Node{s.d2}, rest)
-			s.wantAnswers(at, "r1", "r2")
 		})
 	}
 }

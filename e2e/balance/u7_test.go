@@ -44,7 +44,7 @@ func (s *site) mark(d *lab.Node) {
 }
 
 // U7: FTP's two connections go to the same real server, because the packets of both
-// have the same mark and the service is persistent.
+// have the same mark and the service is persistent. A transfer outlives the director.
 func TestU7FTPByMark(t *testing.T) {
 	for _, by := range makes {
 		t.Run(by.name, func(t *testing.T) {
@@ -71,6 +71,7 @@ func TestU7FTPByMark(t *testing.T) {
 
 			s.d1.WantAddr(vip6, within)
 			s.wantPools(s.directors(), marked4, marked6)
+			x := s.begin(netip.AddrPortFrom(vip, 9814))
 			kept := s.settle(port(vip, 9814))
 			s.wantKept(port(vip, 8005), kept)
 			who, err := port(vip6, 9814)(netip.Addr{})
@@ -82,10 +83,12 @@ func TestU7FTPByMark(t *testing.T) {
 			if who, err := port(vip, 7999)(netip.Addr{}); err == nil {
 				t.Errorf("port 7999, which has no mark, is answered by %s", who)
 			}
+			s.wantKnown(s.d2, x)
 
 			s.step("d1 loses its power")
 			d1.powerOff()
 			s.d2.WantAddr(vip, within)
+			x.wantMore()
 			s.wantKept(port(vip, 8005), kept)
 			s.wantKept(port(vip, 9814), kept)
 
