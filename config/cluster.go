@@ -30,6 +30,8 @@ func (c *compiler) cluster(n *syntax.Node) {
 			cl.GatewayProbe = c.addrs(s)
 		case "alone_after":
 			c.duration(s, &cl.AloneAfter, 1, 600)
+		case "lvs_drain":
+			c.duration(s, &cl.LVSDrain, 0, 86400)
 		default:
 			if !c.alerting(&cl.Alerts, s) {
 				unhandled("cluster", s)

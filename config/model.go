@@ -214,7 +214,10 @@ type Cluster struct {
 	MeshInterface     string        // empty: the one that leads to the advertised address
 	GatewayProbe      []netip.Addr  // empty: the default gateway
 	AloneAfter        time.Duration // 1 s to 600 s; 30 s
-	Alerts            Alerts
+	// LVSDrain is how long a real server that an edit removes may keep its connections,
+	// 0 s to a day; 0 s: it goes at once, as keepalived has it.
+	LVSDrain time.Duration
+	Alerts   Alerts
 }
 
 // Alerts is whom each node tells its alerts: the alert_* words of `cluster`.

@@ -21,7 +21,8 @@ type Balance struct {
 	Groups   []config.ServerGroup
 	Sync     config.SyncDaemon
 	Timeouts config.LVSTimeouts
-	Secure   bool // enable_script_security
+	Drain    time.Duration // for which a server that is not configured any more keeps its connections
+	Secure   bool          // enable_script_security
 }
 
 // Idle reports whether there is nothing to balance.
@@ -33,6 +34,7 @@ func balance(cfg *config.Config) Balance {
 		Groups:   cfg.ServerGroups,
 		Sync:     cfg.Global.SyncDaemon,
 		Timeouts: cfg.Global.LVSTimeouts,
+		Drain:    cfg.Cluster.LVSDrain,
 		Secure:   cfg.Global.EnableScriptSecurity,
 	}
 }
@@ -49,7 +51,7 @@ func (b Balance) Director(account func(User) (*run.User, error)) (director.Desir
 		groups[g.Name] = g
 	}
 	t := translator{account: account, secure: b.Secure}
-	d := director.Desired{Sync: b.SyncDaemons(false)}
+	d := director.Desired{Sync: b.SyncDaemons(false), Drain: b.Drain}
 	for _, v := range b.Servers {
 		s, err := t.service(v, groups[v.Group])
 		if err != nil {

@@ -116,7 +116,7 @@ func (r *Reconciler) plan(now time.Time, keys []Key) []Op {
 	}
 	for _, k := range keys {
 		if k != (Key{}) {
-			want := r.drains.keep(now, k, r.want[k], r.have[k], r.journal.Set(), r.limit)
+			want := r.drains.keep(now, k, r.want[k], r.have[k], r.journal.Set(), r.limit, r.failing[k])
 			ops = appendDiff(ops, want, r.have[k], r.journal.Set())
 		}
 	}
@@ -174,6 +174,7 @@ func (r *Reconciler) setBack(now time.Time, keys []Key, refused []Refusal) {
 		f, ok := first[k]
 		if !ok {
 			delete(r.setbacks, k)
+			delete(r.failing, k)
 			continue
 		}
 		before := r.setbacks[k]

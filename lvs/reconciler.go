@@ -54,6 +54,7 @@ type Reconciler struct {
 	have     table
 	haveSync []SyncDaemon
 	drains   drains
+	failing  map[Key]bool // was put: of these servers go because they do not serve
 	foreign  map[Key][]Entry
 	dirty    map[Key]bool // to be compared; the zero Key stands for the daemons
 	stale    map[Key]bool // to be read before that
@@ -101,6 +102,7 @@ func New(opts Options) *Reconciler {
 		want:     make(map[Key]*Service),
 		have:     make(table),
 		drains:   make(drains),
+		failing:  make(map[Key]bool),
 		foreign:  make(map[Key][]Entry),
 		dirty:    make(map[Key]bool),
 		stale:    make(map[Key]bool),
@@ -113,8 +115,9 @@ func New(opts Options) *Reconciler {
 func (r *Reconciler) Set(d Desired) { r.inbox.set(d) }
 
 // Put replaces services of what is wanted, as when checks change weights: it
-// costs as much as these services. One that is not wanted stays so. It does not
-// block.
+// costs as much as these services. A server that is not in one any more does not
+// serve, so it goes at once, whatever Desired.Drain says. A service that is not wanted
+// stays so. It does not block.
 func (r *Reconciler) Put(services ...Service) { r.inbox.put(services) }
 
 // State reads services from the kernel, all if no key is named.
@@ -168,6 +171,7 @@ func (r *Reconciler) take() {
 			r.want[s.Key] = s
 			if old := before[s.Key]; old == nil || !old.equal(s) {
 				r.mark(s.Key)
+				delete(r.failing, s.Key)
 			}
 		}
 		for k := range before {
@@ -183,6 +187,9 @@ func (r *Reconciler) take() {
 		if r.want[k] != nil {
 			r.want[k] = &s
 			r.mark(k)
+			if whole == nil { // else it cannot be told apart what goes why
+				r.failing[k] = true
+			}
 		}
 	}
 }

@@ -301,6 +301,37 @@ func TestServerThatGoesKeepsItsConnectionsForAWhile(t *testing.T) {
 	}
 }
 
+// What fails serves nobody: its clients are better off with another server.
+func TestServerThatFailsGoesAtOnce(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1, 1, 1)}, Drain: time.Minute})
+		for n := 1; n <= 3; n++ {
+			w.kernel.Connect(key(1), backend(n), lvs.Connections{Active: 1})
+		}
+		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1, 1)}, Drain: time.Minute})
+		w.kernel.Ops()
+		w.Put(service(1, 1))
+		synctest.Wait()
+		w.wrote("delete tcp 192.0.2.1:80 server 10.0.0.2:80")
+		if d := w.status().Draining; len(d) != 1 || d[0].Server != backend(3) {
+			t.Errorf("draining %v, want what is not configured any more", d)
+		}
+		w.sleep(2 * time.Minute)
+		w.wrote("delete tcp 192.0.2.1:80 server 10.0.0.3:80")
+	})
+}
+
+func TestAShorterTimeToDrainCountsAtOnce(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1, 1)}, Drain: time.Hour})
+		w.kernel.Connect(key(1), backend(2), lvs.Connections{Active: 1})
+		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1)}, Drain: time.Hour})
+		w.kernel.Ops()
+		w.want(lvs.Desired{Services: []lvs.Service{service(1, 1)}})
+		w.wrote("delete tcp 192.0.2.1:80 server 10.0.0.2:80")
+	})
+}
+
 func TestServerThatComesBackIsNoLongerDraining(t *testing.T) {
 	inBubble(t, func(w *world) {
 		both := lvs.Desired{Services: []lvs.Service{service(1, 1, 4)}, Drain: time.Minute}

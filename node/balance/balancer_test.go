@@ -452,3 +452,25 @@ func TestWeightsByHandCountFromTheStart(t *testing.T) {
 		b.stop()
 	})
 }
+
+func TestServerThatAnEditRemovesKeepsItsConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		b := start(t, t.TempDir())
+		graceful := "cluster {\n lvs_drain 60\n}\n"
+		b.apply(graceful + web(dir, server(1, "one")+server(2, "two")))
+		key := lvs.Key{Protocol: lvs.TCP, Address: netip.MustParseAddrPort("192.0.2.1:80")}
+		b.table.Connect(key, netip.MustParseAddrPort("10.0.0.2:80"), lvs.Connections{Active: 1})
+		b.apply(graceful + web(dir, server(1, "one")))
+		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:80=0")
+		time.Sleep(2 * time.Second) // until its connections are looked at again
+		synctest.Wait()
+		if d := b.Table().Draining; len(d) != 1 || d[0].Connections.Active != 1 {
+			t.Errorf("draining %v, want one with a connection", d)
+		}
+		time.Sleep(time.Minute)
+		b.pass()
+		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1")
+		b.stop()
+	})
+}
