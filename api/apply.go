@@ -35,6 +35,8 @@ type proposal struct {
 	file              string // what findings call the text
 	acceptUnsupported bool
 	acceptRemovals    bool
+	confirmWithin     time.Duration // 0: it stays by itself
+	goesBack          bool          // while another revision waits to be confirmed, too
 }
 
 // apply checks a document for every member, lets every live one prepare it,
@@ -57,6 +59,11 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 		return sendResult(stream, &pb.ApplyResult{Revision: revisionToProto(present), Unchanged: true})
 	}
 
+	if !p.goesBack {
+		if err := s.nothingWaits(); err != nil {
+			return err
+		}
+	}
 	members := configMembers(s.o.Cluster.Members())
 	findings := checkDocument(p.file, p.Text, members)
 	if err := acceptable(findings, p.acceptUnsupported); err != nil {
@@ -83,8 +90,16 @@ func (s *Server) apply(stream grpc.ServerStreamingServer[pb.ApplyProgress], p pr
 	// ends by itself, one way or the other.
 	proposeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proposeTime)
 	defer cancel()
+	if p.confirmWithin > 0 {
+		if err := s.wish(proposeCtx, p); err != nil {
+			return err
+		}
+	}
 	rev, err := s.o.Cluster.Propose(proposeCtx, p.Proposal)
 	if err != nil {
+		if _, unknown := errors.AsType[*store.UnknownOutcomeError](err); p.confirmWithin > 0 && !unknown {
+			s.unwish(proposeCtx, p.RequestID)
+		}
 		return err
 	}
 	return s.awaitAll(stream, rev)

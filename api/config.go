@@ -13,6 +13,7 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/config"
 	"github.com/hacluster/hacluster/config/syntax"
+	"github.com/hacluster/hacluster/observed/confirm"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -171,6 +172,7 @@ func (c configService) History(ctx context.Context, req *pb.ConfigHistoryRequest
 	if latest, err := c.s.o.Revisions().Latest(); err == nil {
 		resp.Current = latest.Number
 	}
+	resp.Unconfirmed = unconfirmedToProto(c.s.unconfirmed())
 	if id := req.GetRequestId(); id != "" {
 		// Whether a request was committed is asked after a failure: only a
 		// linearizable answer is one.
@@ -204,6 +206,10 @@ func (c configService) Apply(req *pb.ApplyConfigRequest, stream grpc.ServerStrea
 	if err != nil {
 		return err
 	}
+	within := req.GetConfirmWithin().AsDuration()
+	if within < 0 || within > confirm.Longest {
+		return refused("to confirm within %v is out of range; use more than 0s, at most %v", within, confirm.Longest)
+	}
 	text := req.GetText()
 	if base := req.GetBase(); base != present.Number && !req.GetForce() {
 		if text, err = c.s.merge(base, text, present); err != nil {
@@ -215,7 +221,7 @@ func (c configService) Apply(req *pb.ApplyConfigRequest, stream grpc.ServerStrea
 			Base: present.Number, Text: text, Message: req.GetMessage(), RequestID: req.GetRequestId(),
 			Author: author(stream.Context(), req.GetOnBehalf()),
 		},
-		file: req.GetFile(), acceptUnsupported: req.GetAcceptUnsupported(), acceptRemovals: req.GetAcceptRemovals(),
+		file: req.GetFile(), acceptUnsupported: req.GetAcceptUnsupported(), acceptRemovals: req.GetAcceptRemovals(), confirmWithin: within,
 	})
 }
 
@@ -309,7 +315,7 @@ func (c configService) Rollback(req *pb.RollbackConfigRequest, stream grpc.Serve
 			Author: author(stream.Context(), req.GetOnBehalf()),
 		},
 		// It ran before: what it leaves out was accepted then.
-		file: revisionFile(old), acceptUnsupported: true, acceptRemovals: req.GetAcceptRemovals(),
+		file: revisionFile(old), acceptUnsupported: true, acceptRemovals: req.GetAcceptRemovals(), goesBack: true,
 	})
 }
 

@@ -116,7 +116,7 @@ func statusToProto(s observed.Snapshot) *pb.ClusterStatus {
 		out.Links = append(out.Links, &pb.Link{
 			From: l.From, To: l.To, Channel: string(l.Channel), Alive: l.Alive, LastSeen: timeToProto(l.LastSeen)})
 	}
-	out.Disarmed, out.Gaps = disarmedToProto(s.Disarmed), j.Gaps
+	out.Disarmed, out.Unconfirmed, out.Gaps = disarmedToProto(s.Disarmed), unconfirmedToProto(s.Unconfirmed), j.Gaps
 	for _, a := range s.Alerts {
 		out.Alerts = append(out.Alerts, alertToProto(a))
 	}

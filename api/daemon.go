@@ -13,6 +13,7 @@ import (
 	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/confirm"
 	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/splitbrain"
@@ -45,6 +46,9 @@ type Options struct {
 	// *store.Refusal and *cluster.NoMajorityError mean that nothing changed. A
 	// standalone daemon carries out those of weights given by hand.
 	Apply func(ctx context.Context, operation string, cmd store.Command) ([]byte, error)
+	// Confirm is what waits to be confirmed. It is asked only while the node is a
+	// member.
+	Confirm func() *confirm.Machine
 	// Incidents are all that this node knows, the oldest first, in its time. Nil
 	// when the daemon runs standalone.
 	Incidents func() []incident.Story

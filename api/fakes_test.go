@@ -24,6 +24,7 @@ import (
 	"github.com/hacluster/hacluster/lvs"
 	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/confirm"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/observed/override"
@@ -60,6 +61,7 @@ type lan struct {
 	history   []store.Revision
 	nodes     map[string]*node
 	disarm    *disarm.Machine // of all nodes
+	confirm   *confirm.Machine
 	stories   []incident.Story
 	traced    map[string][]*splitbrain.Traced     // by node
 	services  map[string][]director.ServiceStatus // by node
@@ -83,7 +85,7 @@ type node struct {
 
 func newLAN(t *testing.T, names ...string) *lan {
 	t.Helper()
-	l := &lan{state: cluster.Member, nodes: make(map[string]*node), disarm: disarm.NewMachine(time.Now), overrides: override.NewMachine()}
+	l := &lan{state: cluster.Member, nodes: make(map[string]*node), disarm: disarm.NewMachine(time.Now), confirm: confirm.NewMachine(time.Now), overrides: override.NewMachine()}
 	l.history = []store.Revision{{Number: 1, Text: document, Hash: store.HashText(document), Author: "root", Message: "init", Time: time.Unix(1000, 0)}}
 	for _, name := range names {
 		l.nodes[name] = l.add(t, name)
@@ -94,7 +96,10 @@ func newLAN(t *testing.T, names ...string) *lan {
 
 // apply is what the replicated machines do.
 func (l *lan) apply(_ context.Context, _ string, cmd store.Command) ([]byte, error) {
-	if cmd.Machine == l.overrides.Name() {
+	switch cmd.Machine {
+	case l.confirm.Name():
+		return l.confirm.Apply(cmd)
+	case l.overrides.Name():
 		return l.overrides.Apply(cmd)
 	}
 	return l.disarm.Apply(cmd)
@@ -105,7 +110,8 @@ func (l *lan) add(t *testing.T, name string) *node {
 	n.server = New(Options{
 		Node: name, Version: "1.0.0", Commit: "abc", Started: time.Unix(900, 0), Logger: slog.New(slog.DiscardHandler),
 		Hub: n.hub, Runner: n, Arbiter: n, Examiner: n, Cluster: n, Revisions: func() Revisions { return l },
-		Apply: l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
+		Confirm: func() *confirm.Machine { return l.confirm },
+		Apply:   l.apply, Incidents: func() []incident.Story { return slices.Clone(l.stories) },
 		Decisions: func(*incident.Story) ([]*splitbrain.Traced, error) { return l.traced[name], nil },
 		Services:  func(context.Context) ([]director.ServiceStatus, error) { return l.services[name], nil },
 		Overrides: func() []override.Override { return l.overrides.State().Overrides },

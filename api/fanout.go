@@ -32,6 +32,7 @@ func (s *Server) merged(ctx context.Context) observed.Snapshot {
 	if s.member() != nil {
 		return snapshot
 	}
+	snapshot.Unconfirmed = s.unconfirmed()
 	var (
 		wg      sync.WaitGroup
 		reports = make([]*pb.ClusterStatus, len(snapshot.Nodes))

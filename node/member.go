@@ -27,6 +27,7 @@ import (
 	"github.com/hacluster/hacluster/node/runner"
 	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/confirm"
 	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/observed/override"
 	"github.com/hacluster/hacluster/splitbrain"
@@ -109,6 +110,7 @@ func runMember(ctx context.Context, o Options) error {
 			Members: func() []store.Member { return m.cluster.Members() },
 		},
 		Overrides: m.overrides,
+		Confirm:   func() *confirm.Machine { return m.machines.Load().Confirm() },
 		Incidents: m.stories,
 		Decisions: m.decisions,
 		Restart:   o.Supervisor.Restart,

@@ -19,6 +19,16 @@ type Snapshot struct {
 	Alerts     []Alert           // open ones, the newest first
 	Disarmed   *Disarmed         // nil: fencing and quick take-over are armed
 	Policies   map[string]string // split_brain policy of each unit, of the observer's document
+
+	Unconfirmed *Unconfirmed // nil: no revision waits to be confirmed
+}
+
+// Unconfirmed is a revision that is taken back unless somebody confirms it.
+type Unconfirmed struct {
+	Revision uint64 // the present one
+	Base     uint64 // which comes back
+	By       string
+	Until    time.Time // by the observer's clock
 }
 
 // Disarmed is a person's decision to freeze fencing and quick take-over.

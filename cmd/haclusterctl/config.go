@@ -23,7 +23,7 @@ everywhere.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.configShowCommand(), a.configEditCommand(), a.configApplyCommand(), a.configCheckCommand(), a.configDiffCommand(),
-		a.configHistoryCommand(), a.configRollbackCommand(), a.configSetCommand(), a.configImportCommand(), a.configRenderCommand(), a.configPlanCommand())
+		a.configHistoryCommand(), a.configRollbackCommand(), a.configConfirmCommand(), a.configSetCommand(), a.configImportCommand(), a.configRenderCommand(), a.configPlanCommand())
 	return cmd
 }
 

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
@@ -21,6 +23,8 @@ type applyOptions struct {
 	force             bool
 	file              string // what findings call the text
 	yes               bool   // take things away without asking
+
+	confirmWithin time.Duration // 0: it stays by itself
 }
 
 func (a *app) applyFlags(cmd *cobra.Command, o *applyOptions) {
@@ -45,6 +49,14 @@ func (o *applyOptions) request() string {
 	return o.requestID
 }
 
+// within is for the request; nil: it stays by itself.
+func (o *applyOptions) within() *durationpb.Duration {
+	if o.confirmWithin == 0 {
+		return nil
+	}
+	return durationpb.New(o.confirmWithin)
+}
+
 func (a *app) configApplyCommand() *cobra.Command {
 	opts := &applyOptions{}
 	cmd := &cobra.Command{
@@ -57,26 +69,53 @@ return.
 What takes instances, or every virtual address or service, away is asked for on a
 terminal, and refused elsewhere unless --yes is given.
 
+With --confirm-within D the revision before comes back by itself, as a revision of
+its own, unless haclusterctl config confirm is run on any member within that time.
+Meanwhile other edits are refused, and rollback takes it back at once.
+
 With --base N the file is an edit of revision N: what others committed since is
 merged, or the edit is refused with both sides shown.
 
 Exit status 0 when every live node runs it; 1 refused, nothing changed; 4
 committed, but a live node does not run it; 5 outcome unknown.`,
-		Example: example("haclusterctl config apply new.conf -m 'VI_2 for the new site'", "haclusterctl config show > c.conf && sed -i s/eth0/eth1/ c.conf && haclusterctl config apply c.conf"),
+		Example: example("haclusterctl config apply new.conf -m 'VI_2 for the new site'", "haclusterctl config apply new.conf --confirm-within 5m && haclusterctl status && haclusterctl config confirm", "haclusterctl config show > c.conf && sed -i s/eth0/eth1/ c.conf && haclusterctl config apply c.conf"),
 		Args:    argsBetween(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := a.readDocument(args[0])
 			if err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("confirm-within") && (opts.confirmWithin <= 0 || opts.confirmWithin > longestConfirm) {
+				return usageError("--confirm-within %v is out of range; use for example 5m, at most 24h", opts.confirmWithin)
+			}
 			opts.file, opts.force = args[0], opts.base == 0
-			return a.applyText(cmd.Context(), text, opts)
+			err = a.applyText(cmd.Context(), text, opts)
+			if e, ok := errors.AsType[*exitError](err); opts.confirmWithin > 0 && (err == nil || ok && e.code == exitNotEvery) {
+				a.remind(cmd.Context())
+			}
+			return err
 		},
 	}
 	a.applyFlags(cmd, opts)
 	cmd.Flags().Uint64Var(&opts.base, "base", 0, "the revision that the file was made from")
+	cmd.Flags().DurationVar(&opts.confirmWithin, "confirm-within", 0, "go back by itself unless it is confirmed within this time, at most 24h")
 	cmd.RegisterFlagCompletionFunc("base", a.completeRevisions)
 	return cmd
+}
+
+// longestConfirm is how long a revision may wait to be confirmed.
+const longestConfirm = 24 * time.Hour
+
+// remind says on standard error what waits to be confirmed. That a revision was made
+// stands whatever comes of the question.
+func (a *app) remind(ctx context.Context) {
+	_ = a.call(ctx, func(ctx context.Context, conn *grpc.ClientConn) error {
+		resp, err := pb.NewConfigServiceClient(conn).History(ctx, &pb.ConfigHistoryRequest{Limit: 1})
+		if err == nil && resp.GetUnconfirmed() != nil {
+			fmt.Fprintln(a.err, a.style(yellow, a.waitsLine(resp.GetUnconfirmed())))
+		}
+		return err
+	})
 }
 
 // applyText makes a text the next revision and shows how far it is.
@@ -84,7 +123,7 @@ func (a *app) applyText(ctx context.Context, text string, o *applyOptions) error
 	return a.change(ctx, o, func(ctx context.Context, client pb.ConfigServiceClient, accept bool) (grpc.ServerStreamingClient[pb.ApplyProgress], error) {
 		return client.Apply(ctx, &pb.ApplyConfigRequest{
 			RequestId: o.request(), Base: o.base, Force: o.force, Text: text, File: o.file, Message: o.message,
-			OnBehalf: a.env("SUDO_USER"), AcceptUnsupported: o.acceptUnsupported, AcceptRemovals: accept,
+			OnBehalf: a.env("SUDO_USER"), AcceptUnsupported: o.acceptUnsupported, AcceptRemovals: accept, ConfirmWithin: o.within(),
 		})
 	})
 }

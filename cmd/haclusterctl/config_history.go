@@ -36,6 +36,9 @@ func (a *app) configHistoryCommand() *cobra.Command {
 					rows = append(rows, append([]cell{number}, plain(a.when(r.GetTime()), r.GetAuthor(), hash[:min(12, len(hash))], r.GetMessage())...))
 				}
 				a.table(a.out, rows)
+				if u := resp.GetUnconfirmed(); u != nil {
+					a.printf("%s\n", a.style(yellow, "waits to be confirmed: "+a.waitsLine(u)))
+				}
 				return nil
 			})
 		},

@@ -27,6 +27,7 @@ type daemon struct {
 	mu    sync.Mutex
 	scene string
 	text  string // of the present revision
+	waits *pb.Unconfirmed
 
 	restarted atomic.Bool
 }
@@ -351,12 +352,27 @@ func (c configs) Plan(context.Context, *pb.PlanConfigRequest) (*pb.PlanConfigRes
 }
 
 func (c configs) History(_ context.Context, req *pb.ConfigHistoryRequest) (*pb.ConfigHistoryResponse, error) {
-	return &pb.ConfigHistoryResponse{Current: 12, Revisions: []*pb.Revision{
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	return &pb.ConfigHistoryResponse{Current: 12, Unconfirmed: c.d.waits, Revisions: []*pb.Revision{
 		c.revision(), {Number: 11, Sha256: "ff", Author: "root", Time: at(0), Message: "init"}}}, nil
+}
+
+func (c configs) Confirm(_ context.Context, req *pb.ConfirmConfigRequest) (*pb.ConfirmConfigResponse, error) {
+	c.d.mu.Lock()
+	defer c.d.mu.Unlock()
+	if c.d.waits == nil || req.GetRevision() != 0 && req.GetRevision() != 12 {
+		return nil, refusal(codes.FailedPrecondition, pb.ErrorReason_ERROR_REASON_REFUSED, "no revision waits to be confirmed", "")
+	}
+	c.d.waits = nil
+	return &pb.ConfirmConfigResponse{Revision: 12}, nil
 }
 
 func (c configs) Apply(req *pb.ApplyConfigRequest, stream grpc.ServerStreamingServer[pb.ApplyProgress]) error {
 	c.d.mu.Lock()
+	if d := req.GetConfirmWithin(); d != nil {
+		c.d.waits = &pb.Unconfirmed{Revision: 12, Base: 11, By: "root", Until: at(int(d.AsDuration().Seconds()))}
+	}
 	c.d.text = req.GetText()
 	c.d.mu.Unlock()
 	return c.run(stream)

@@ -103,7 +103,7 @@ func (a *app) watchStatus(ctx context.Context) error {
 func statusLine(st *pb.ClusterStatus) string { return word(st.GetVerdict()) + "  " + st.GetReason() }
 
 // printVerdict prints the first lines: the verdict with what it rests on and how
-// much more may fail, and a freeze that stands.
+// much more may fail, an edit that waits to be confirmed, and a freeze that stands.
 func (a *app) printVerdict(w io.Writer, st *pb.ClusterStatus) {
 	verdict := word(st.GetVerdict())
 	text := st.GetReason()
@@ -111,6 +111,9 @@ func (a *app) printVerdict(w io.Writer, st *pb.ClusterStatus) {
 		text += "; " + may
 	}
 	a.headed(w, verdictStyle(st.GetVerdict()), verdict, text)
+	if u := st.GetUnconfirmed(); u != nil {
+		a.headed(w, yellow, "UNCONFIRMED", a.waitsLine(u))
+	}
 	if d := st.GetDisarmed(); d != nil {
 		why := ""
 		if d.GetReason() != "" {

@@ -129,6 +129,16 @@ func TestTheStatusSaysASentenceOnce(t *testing.T) {
 	}
 }
 
+func TestTheStatusSaysWhatWaitsToBeConfirmed(t *testing.T) {
+	a, out := onTerminal("NO_COLOR")
+	st := picture()
+	st.Unconfirmed = &pb.Unconfirmed{Revision: 12, Base: 11, By: "root", Until: at(210)}
+	a.printStatus(out, st)
+	if want := "UNCONFIRMED  revision 12 of root: revision 11 comes back in 30s unless haclusterctl config confirm keeps it"; !strings.Contains(strings.Join(strings.Fields(out.String()), " "), strings.Join(strings.Fields(want), " ")) {
+		t.Errorf("status lacks %q:\n%s", want, out)
+	}
+}
+
 func TestTheRowOfASilentNodeSaysWhatItWas(t *testing.T) {
 	unit := func(name string, state pb.State, lapsed bool) *pb.Unit {
 		return &pb.Unit{Name: name, State: state, Lapsed: lapsed}

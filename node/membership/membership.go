@@ -19,6 +19,7 @@ import (
 	"github.com/hacluster/hacluster/node/runner"
 	"github.com/hacluster/hacluster/node/will"
 	"github.com/hacluster/hacluster/observed"
+	"github.com/hacluster/hacluster/observed/confirm"
 	"github.com/hacluster/hacluster/observed/disarm"
 	"github.com/hacluster/hacluster/observed/incident"
 	"github.com/hacluster/hacluster/observed/override"
@@ -56,6 +57,7 @@ type Machines struct {
 	incidents  *incident.Machine
 	electorate *cluster.Electorates
 	overrides  *override.Machine
+	confirm    *confirm.Machine
 }
 
 // Overrides are the weights that people gave by hand.
@@ -63,13 +65,18 @@ func (m *Machines) Overrides() []override.Override { return m.overrides.State().
 
 // NewMachines returns empty ones: each membership has its own.
 func NewMachines() *Machines {
-	return &Machines{disarm.NewMachine(time.Now), incident.NewMachine(), cluster.NewElectorates(), override.NewMachine()}
+	return &Machines{
+		disarm.NewMachine(time.Now), incident.NewMachine(), cluster.NewElectorates(), override.NewMachine(), confirm.NewMachine(time.Now),
+	}
 }
 
 // List is what the store hosts.
 func (m *Machines) List() []store.Machine {
-	return []store.Machine{m.disarm, m.incidents, m.electorate, m.overrides}
+	return []store.Machine{m.disarm, m.incidents, m.electorate, m.overrides, m.confirm}
 }
+
+// Confirm is what waits to be confirmed.
+func (m *Machines) Confirm() *confirm.Machine { return m.confirm }
 
 // Membership is this node's part in one cluster, from its start or its join to its
 // end or its leave.
@@ -167,6 +174,10 @@ func (s *Membership) start(ctx context.Context, parts *stages.Stages) {
 	})
 	parts.Start(ctx, nil, disarmed.Run)
 	parts.Start(ctx, nil, overrides.Run)
+	unconfirmed := &confirm.Follower{
+		Node: s.o.Node, Log: s.o.Log, Machine: s.o.Machines.confirm, Revisions: c.Revisions(), Apply: c.Apply, Propose: c.Propose,
+	}
+	parts.Start(ctx, nil, unconfirmed.Run)
 	parts.Start(ctx, nil, s.Incidents.Look)
 	parts.Start(ctx, nil, s.Incidents.Give)
 }

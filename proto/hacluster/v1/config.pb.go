@@ -88,7 +88,7 @@ func (x ApplyNode_Step) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ApplyNode_Step.Descriptor instead.
 func (ApplyNode_Step) EnumDescriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{19, 0}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{21, 0}
 }
 
 // Revision is one committed version of the document, without its text.
@@ -972,8 +972,11 @@ type ApplyConfigRequest struct {
 	// Go on although instances, or every virtual address or service, are taken away;
 	// without it the call is refused with ERROR_REASON_REMOVES.
 	AcceptRemovals bool `protobuf:"varint,9,opt,name=accept_removals,json=acceptRemovals,proto3" json:"accept_removals,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Take the revision back by itself unless it is confirmed within this time, at most
+	// 24 h. Not set: it stays.
+	ConfirmWithin *durationpb.Duration `protobuf:"bytes,10,opt,name=confirm_within,json=confirmWithin,proto3" json:"confirm_within,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApplyConfigRequest) Reset() {
@@ -1069,6 +1072,112 @@ func (x *ApplyConfigRequest) GetAcceptRemovals() bool {
 	return false
 }
 
+func (x *ApplyConfigRequest) GetConfirmWithin() *durationpb.Duration {
+	if x != nil {
+		return x.ConfirmWithin
+	}
+	return nil
+}
+
+type ConfirmConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revision that is meant; 0: the one that waits.
+	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Who asked root for it (SUDO_USER); may be empty.
+	OnBehalf      string `protobuf:"bytes,2,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmConfigRequest) Reset() {
+	*x = ConfirmConfigRequest{}
+	mi := &file_hacluster_v1_config_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmConfigRequest) ProtoMessage() {}
+
+func (x *ConfirmConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_config_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmConfigRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmConfigRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ConfirmConfigRequest) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ConfirmConfigRequest) GetOnBehalf() string {
+	if x != nil {
+		return x.OnBehalf
+	}
+	return ""
+}
+
+type ConfirmConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revision that stays.
+	Revision      uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmConfigResponse) Reset() {
+	*x = ConfirmConfigResponse{}
+	mi := &file_hacluster_v1_config_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmConfigResponse) ProtoMessage() {}
+
+func (x *ConfirmConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_config_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmConfigResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmConfigResponse) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ConfirmConfigResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 type SetConfigRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identity of the request: repeating it changes nothing.
@@ -1096,7 +1205,7 @@ type SetConfigRequest struct {
 
 func (x *SetConfigRequest) Reset() {
 	*x = SetConfigRequest{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[14]
+	mi := &file_hacluster_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1217,7 @@ func (x *SetConfigRequest) String() string {
 func (*SetConfigRequest) ProtoMessage() {}
 
 func (x *SetConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[14]
+	mi := &file_hacluster_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1230,7 @@ func (x *SetConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetConfigRequest.ProtoReflect.Descriptor instead.
 func (*SetConfigRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetConfigRequest) GetRequestId() string {
@@ -1209,7 +1318,7 @@ type RollbackConfigRequest struct {
 
 func (x *RollbackConfigRequest) Reset() {
 	*x = RollbackConfigRequest{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[15]
+	mi := &file_hacluster_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1330,7 @@ func (x *RollbackConfigRequest) String() string {
 func (*RollbackConfigRequest) ProtoMessage() {}
 
 func (x *RollbackConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[15]
+	mi := &file_hacluster_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1343,7 @@ func (x *RollbackConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackConfigRequest.ProtoReflect.Descriptor instead.
 func (*RollbackConfigRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RollbackConfigRequest) GetRequestId() string {
@@ -1297,7 +1406,7 @@ type ApplyProgress struct {
 
 func (x *ApplyProgress) Reset() {
 	*x = ApplyProgress{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[16]
+	mi := &file_hacluster_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1309,7 +1418,7 @@ func (x *ApplyProgress) String() string {
 func (*ApplyProgress) ProtoMessage() {}
 
 func (x *ApplyProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[16]
+	mi := &file_hacluster_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1322,7 +1431,7 @@ func (x *ApplyProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyProgress.ProtoReflect.Descriptor instead.
 func (*ApplyProgress) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApplyProgress) GetStep() isApplyProgress_Step {
@@ -1430,7 +1539,7 @@ type ApplyChecked struct {
 
 func (x *ApplyChecked) Reset() {
 	*x = ApplyChecked{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[17]
+	mi := &file_hacluster_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1551,7 @@ func (x *ApplyChecked) String() string {
 func (*ApplyChecked) ProtoMessage() {}
 
 func (x *ApplyChecked) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[17]
+	mi := &file_hacluster_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1564,7 @@ func (x *ApplyChecked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyChecked.ProtoReflect.Descriptor instead.
 func (*ApplyChecked) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ApplyChecked) GetFindings() []*Finding {
@@ -1483,7 +1592,7 @@ type ApplyProposing struct {
 
 func (x *ApplyProposing) Reset() {
 	*x = ApplyProposing{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[18]
+	mi := &file_hacluster_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1495,7 +1604,7 @@ func (x *ApplyProposing) String() string {
 func (*ApplyProposing) ProtoMessage() {}
 
 func (x *ApplyProposing) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[18]
+	mi := &file_hacluster_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1508,7 +1617,7 @@ func (x *ApplyProposing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyProposing.ProtoReflect.Descriptor instead.
 func (*ApplyProposing) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ApplyProposing) GetRequestId() string {
@@ -1537,7 +1646,7 @@ type ApplyNode struct {
 
 func (x *ApplyNode) Reset() {
 	*x = ApplyNode{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[19]
+	mi := &file_hacluster_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1658,7 @@ func (x *ApplyNode) String() string {
 func (*ApplyNode) ProtoMessage() {}
 
 func (x *ApplyNode) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[19]
+	mi := &file_hacluster_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1671,7 @@ func (x *ApplyNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyNode.ProtoReflect.Descriptor instead.
 func (*ApplyNode) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ApplyNode) GetNode() string {
@@ -1619,7 +1728,7 @@ type ApplyResult struct {
 
 func (x *ApplyResult) Reset() {
 	*x = ApplyResult{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[20]
+	mi := &file_hacluster_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1740,7 @@ func (x *ApplyResult) String() string {
 func (*ApplyResult) ProtoMessage() {}
 
 func (x *ApplyResult) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[20]
+	mi := &file_hacluster_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1753,7 @@ func (x *ApplyResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyResult.ProtoReflect.Descriptor instead.
 func (*ApplyResult) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ApplyResult) GetRevision() *Revision {
@@ -1694,7 +1803,7 @@ type ConfigHistoryRequest struct {
 
 func (x *ConfigHistoryRequest) Reset() {
 	*x = ConfigHistoryRequest{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[21]
+	mi := &file_hacluster_v1_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1815,7 @@ func (x *ConfigHistoryRequest) String() string {
 func (*ConfigHistoryRequest) ProtoMessage() {}
 
 func (x *ConfigHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[21]
+	mi := &file_hacluster_v1_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1828,7 @@ func (x *ConfigHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ConfigHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConfigHistoryRequest) GetLimit() uint32 {
@@ -1741,14 +1850,16 @@ type ConfigHistoryResponse struct {
 	// Revisions, the newest first.
 	Revisions []*Revision `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
 	// The present revision.
-	Current       uint64 `protobuf:"varint,2,opt,name=current,proto3" json:"current,omitempty"`
+	Current uint64 `protobuf:"varint,2,opt,name=current,proto3" json:"current,omitempty"`
+	// The revision that waits to be confirmed, if one does.
+	Unconfirmed   *Unconfirmed `protobuf:"bytes,3,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigHistoryResponse) Reset() {
 	*x = ConfigHistoryResponse{}
-	mi := &file_hacluster_v1_config_proto_msgTypes[22]
+	mi := &file_hacluster_v1_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +1871,7 @@ func (x *ConfigHistoryResponse) String() string {
 func (*ConfigHistoryResponse) ProtoMessage() {}
 
 func (x *ConfigHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_config_proto_msgTypes[22]
+	mi := &file_hacluster_v1_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +1884,7 @@ func (x *ConfigHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ConfigHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{22}
+	return file_hacluster_v1_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ConfigHistoryResponse) GetRevisions() []*Revision {
@@ -1790,11 +1901,18 @@ func (x *ConfigHistoryResponse) GetCurrent() uint64 {
 	return 0
 }
 
+func (x *ConfigHistoryResponse) GetUnconfirmed() *Unconfirmed {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return nil
+}
+
 var File_hacluster_v1_config_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x19hacluster/v1/config.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\"\xbb\x01\n" +
+	"\x19hacluster/v1/config.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hacluster/v1/error.proto\x1a\x19hacluster/v1/safety.proto\"\xbb\x01\n" +
 	"\bRevision\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x16\n" +
@@ -1851,7 +1969,7 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\x05alive\x18\x02 \x01(\bR\x05alive\x12\x14\n" +
 	"\x05added\x18\x03 \x03(\tR\x05added\x12\x18\n" +
 	"\aremoved\x18\x04 \x03(\tR\aremoved\x12\x18\n" +
-	"\achanged\x18\x05 \x03(\tR\achanged\"\x94\x02\n" +
+	"\achanged\x18\x05 \x03(\tR\achanged\"\xd6\x02\n" +
 	"\x12ApplyConfigRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x12\n" +
@@ -1862,7 +1980,14 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\ton_behalf\x18\x06 \x01(\tR\bonBehalf\x12-\n" +
 	"\x12accept_unsupported\x18\a \x01(\bR\x11acceptUnsupported\x12\x14\n" +
 	"\x05force\x18\b \x01(\bR\x05force\x12'\n" +
-	"\x0faccept_removals\x18\t \x01(\bR\x0eacceptRemovals\"\x9a\x02\n" +
+	"\x0faccept_removals\x18\t \x01(\bR\x0eacceptRemovals\x12@\n" +
+	"\x0econfirm_within\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\rconfirmWithin\"O\n" +
+	"\x14ConfirmConfigRequest\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x1b\n" +
+	"\ton_behalf\x18\x02 \x01(\tR\bonBehalf\"3\n" +
+	"\x15ConfirmConfigResponse\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\"\x9a\x02\n" +
 	"\x10SetConfigRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -1918,10 +2043,11 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\x14ConfigHistoryRequest\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\rR\x05limit\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"g\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"\xa4\x01\n" +
 	"\x15ConfigHistoryResponse\x124\n" +
 	"\trevisions\x18\x01 \x03(\v2\x16.hacluster.v1.RevisionR\trevisions\x12\x18\n" +
-	"\acurrent\x18\x02 \x01(\x04R\acurrent2\xc3\x05\n" +
+	"\acurrent\x18\x02 \x01(\x04R\acurrent\x12;\n" +
+	"\vunconfirmed\x18\x03 \x01(\v2\x19.hacluster.v1.UnconfirmedR\vunconfirmed2\x97\x06\n" +
 	"\rConfigService\x12I\n" +
 	"\x04Show\x12\x1f.hacluster.v1.ShowConfigRequest\x1a .hacluster.v1.ShowConfigResponse\x12O\n" +
 	"\x06Render\x12!.hacluster.v1.RenderConfigRequest\x1a\".hacluster.v1.RenderConfigResponse\x12L\n" +
@@ -1931,6 +2057,7 @@ const file_hacluster_v1_config_proto_rawDesc = "" +
 	"\x05Apply\x12 .hacluster.v1.ApplyConfigRequest\x1a\x1b.hacluster.v1.ApplyProgress0\x01\x12D\n" +
 	"\x03Set\x12\x1e.hacluster.v1.SetConfigRequest\x1a\x1b.hacluster.v1.ApplyProgress0\x01\x12N\n" +
 	"\bRollback\x12#.hacluster.v1.RollbackConfigRequest\x1a\x1b.hacluster.v1.ApplyProgress0\x01\x12R\n" +
+	"\aConfirm\x12\".hacluster.v1.ConfirmConfigRequest\x1a#.hacluster.v1.ConfirmConfigResponse\x12R\n" +
 	"\aHistory\x12\".hacluster.v1.ConfigHistoryRequest\x1a#.hacluster.v1.ConfigHistoryResponseB?Z=github.com/hacluster/hacluster/proto/hacluster/v1;haclusterv1b\x06proto3"
 
 var (
@@ -1946,7 +2073,7 @@ func file_hacluster_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hacluster_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_hacluster_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_hacluster_v1_config_proto_goTypes = []any{
 	(ApplyNode_Step)(0),           // 0: hacluster.v1.ApplyNode.Step
 	(*Revision)(nil),              // 1: hacluster.v1.Revision
@@ -1963,63 +2090,70 @@ var file_hacluster_v1_config_proto_goTypes = []any{
 	(*Removal)(nil),               // 12: hacluster.v1.Removal
 	(*NodePlan)(nil),              // 13: hacluster.v1.NodePlan
 	(*ApplyConfigRequest)(nil),    // 14: hacluster.v1.ApplyConfigRequest
-	(*SetConfigRequest)(nil),      // 15: hacluster.v1.SetConfigRequest
-	(*RollbackConfigRequest)(nil), // 16: hacluster.v1.RollbackConfigRequest
-	(*ApplyProgress)(nil),         // 17: hacluster.v1.ApplyProgress
-	(*ApplyChecked)(nil),          // 18: hacluster.v1.ApplyChecked
-	(*ApplyProposing)(nil),        // 19: hacluster.v1.ApplyProposing
-	(*ApplyNode)(nil),             // 20: hacluster.v1.ApplyNode
-	(*ApplyResult)(nil),           // 21: hacluster.v1.ApplyResult
-	(*ConfigHistoryRequest)(nil),  // 22: hacluster.v1.ConfigHistoryRequest
-	(*ConfigHistoryResponse)(nil), // 23: hacluster.v1.ConfigHistoryResponse
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
-	(*Finding)(nil),               // 25: hacluster.v1.Finding
-	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
+	(*ConfirmConfigRequest)(nil),  // 15: hacluster.v1.ConfirmConfigRequest
+	(*ConfirmConfigResponse)(nil), // 16: hacluster.v1.ConfirmConfigResponse
+	(*SetConfigRequest)(nil),      // 17: hacluster.v1.SetConfigRequest
+	(*RollbackConfigRequest)(nil), // 18: hacluster.v1.RollbackConfigRequest
+	(*ApplyProgress)(nil),         // 19: hacluster.v1.ApplyProgress
+	(*ApplyChecked)(nil),          // 20: hacluster.v1.ApplyChecked
+	(*ApplyProposing)(nil),        // 21: hacluster.v1.ApplyProposing
+	(*ApplyNode)(nil),             // 22: hacluster.v1.ApplyNode
+	(*ApplyResult)(nil),           // 23: hacluster.v1.ApplyResult
+	(*ConfigHistoryRequest)(nil),  // 24: hacluster.v1.ConfigHistoryRequest
+	(*ConfigHistoryResponse)(nil), // 25: hacluster.v1.ConfigHistoryResponse
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*Finding)(nil),               // 27: hacluster.v1.Finding
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*Unconfirmed)(nil),           // 29: hacluster.v1.Unconfirmed
 }
 var file_hacluster_v1_config_proto_depIdxs = []int32{
-	24, // 0: hacluster.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	26, // 0: hacluster.v1.Revision.time:type_name -> google.protobuf.Timestamp
 	1,  // 1: hacluster.v1.ShowConfigResponse.revision:type_name -> hacluster.v1.Revision
 	1,  // 2: hacluster.v1.RenderConfigResponse.revision:type_name -> hacluster.v1.Revision
-	25, // 3: hacluster.v1.CheckConfigResponse.findings:type_name -> hacluster.v1.Finding
+	27, // 3: hacluster.v1.CheckConfigResponse.findings:type_name -> hacluster.v1.Finding
 	1,  // 4: hacluster.v1.DiffConfigResponse.from:type_name -> hacluster.v1.Revision
 	1,  // 5: hacluster.v1.DiffConfigResponse.to:type_name -> hacluster.v1.Revision
-	25, // 6: hacluster.v1.PlanConfigResponse.findings:type_name -> hacluster.v1.Finding
+	27, // 6: hacluster.v1.PlanConfigResponse.findings:type_name -> hacluster.v1.Finding
 	13, // 7: hacluster.v1.PlanConfigResponse.nodes:type_name -> hacluster.v1.NodePlan
 	12, // 8: hacluster.v1.PlanConfigResponse.removals:type_name -> hacluster.v1.Removal
-	18, // 9: hacluster.v1.ApplyProgress.checked:type_name -> hacluster.v1.ApplyChecked
-	20, // 10: hacluster.v1.ApplyProgress.node:type_name -> hacluster.v1.ApplyNode
-	19, // 11: hacluster.v1.ApplyProgress.proposing:type_name -> hacluster.v1.ApplyProposing
-	1,  // 12: hacluster.v1.ApplyProgress.committed:type_name -> hacluster.v1.Revision
-	21, // 13: hacluster.v1.ApplyProgress.result:type_name -> hacluster.v1.ApplyResult
-	25, // 14: hacluster.v1.ApplyChecked.findings:type_name -> hacluster.v1.Finding
-	0,  // 15: hacluster.v1.ApplyNode.step:type_name -> hacluster.v1.ApplyNode.Step
-	26, // 16: hacluster.v1.ApplyNode.took:type_name -> google.protobuf.Duration
-	25, // 17: hacluster.v1.ApplyNode.findings:type_name -> hacluster.v1.Finding
-	1,  // 18: hacluster.v1.ApplyResult.revision:type_name -> hacluster.v1.Revision
-	1,  // 19: hacluster.v1.ConfigHistoryResponse.revisions:type_name -> hacluster.v1.Revision
-	2,  // 20: hacluster.v1.ConfigService.Show:input_type -> hacluster.v1.ShowConfigRequest
-	4,  // 21: hacluster.v1.ConfigService.Render:input_type -> hacluster.v1.RenderConfigRequest
-	6,  // 22: hacluster.v1.ConfigService.Check:input_type -> hacluster.v1.CheckConfigRequest
-	8,  // 23: hacluster.v1.ConfigService.Diff:input_type -> hacluster.v1.DiffConfigRequest
-	10, // 24: hacluster.v1.ConfigService.Plan:input_type -> hacluster.v1.PlanConfigRequest
-	14, // 25: hacluster.v1.ConfigService.Apply:input_type -> hacluster.v1.ApplyConfigRequest
-	15, // 26: hacluster.v1.ConfigService.Set:input_type -> hacluster.v1.SetConfigRequest
-	16, // 27: hacluster.v1.ConfigService.Rollback:input_type -> hacluster.v1.RollbackConfigRequest
-	22, // 28: hacluster.v1.ConfigService.History:input_type -> hacluster.v1.ConfigHistoryRequest
-	3,  // 29: hacluster.v1.ConfigService.Show:output_type -> hacluster.v1.ShowConfigResponse
-	5,  // 30: hacluster.v1.ConfigService.Render:output_type -> hacluster.v1.RenderConfigResponse
-	7,  // 31: hacluster.v1.ConfigService.Check:output_type -> hacluster.v1.CheckConfigResponse
-	9,  // 32: hacluster.v1.ConfigService.Diff:output_type -> hacluster.v1.DiffConfigResponse
-	11, // 33: hacluster.v1.ConfigService.Plan:output_type -> hacluster.v1.PlanConfigResponse
-	17, // 34: hacluster.v1.ConfigService.Apply:output_type -> hacluster.v1.ApplyProgress
-	17, // 35: hacluster.v1.ConfigService.Set:output_type -> hacluster.v1.ApplyProgress
-	17, // 36: hacluster.v1.ConfigService.Rollback:output_type -> hacluster.v1.ApplyProgress
-	23, // 37: hacluster.v1.ConfigService.History:output_type -> hacluster.v1.ConfigHistoryResponse
-	29, // [29:38] is the sub-list for method output_type
-	20, // [20:29] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	28, // 9: hacluster.v1.ApplyConfigRequest.confirm_within:type_name -> google.protobuf.Duration
+	20, // 10: hacluster.v1.ApplyProgress.checked:type_name -> hacluster.v1.ApplyChecked
+	22, // 11: hacluster.v1.ApplyProgress.node:type_name -> hacluster.v1.ApplyNode
+	21, // 12: hacluster.v1.ApplyProgress.proposing:type_name -> hacluster.v1.ApplyProposing
+	1,  // 13: hacluster.v1.ApplyProgress.committed:type_name -> hacluster.v1.Revision
+	23, // 14: hacluster.v1.ApplyProgress.result:type_name -> hacluster.v1.ApplyResult
+	27, // 15: hacluster.v1.ApplyChecked.findings:type_name -> hacluster.v1.Finding
+	0,  // 16: hacluster.v1.ApplyNode.step:type_name -> hacluster.v1.ApplyNode.Step
+	28, // 17: hacluster.v1.ApplyNode.took:type_name -> google.protobuf.Duration
+	27, // 18: hacluster.v1.ApplyNode.findings:type_name -> hacluster.v1.Finding
+	1,  // 19: hacluster.v1.ApplyResult.revision:type_name -> hacluster.v1.Revision
+	1,  // 20: hacluster.v1.ConfigHistoryResponse.revisions:type_name -> hacluster.v1.Revision
+	29, // 21: hacluster.v1.ConfigHistoryResponse.unconfirmed:type_name -> hacluster.v1.Unconfirmed
+	2,  // 22: hacluster.v1.ConfigService.Show:input_type -> hacluster.v1.ShowConfigRequest
+	4,  // 23: hacluster.v1.ConfigService.Render:input_type -> hacluster.v1.RenderConfigRequest
+	6,  // 24: hacluster.v1.ConfigService.Check:input_type -> hacluster.v1.CheckConfigRequest
+	8,  // 25: hacluster.v1.ConfigService.Diff:input_type -> hacluster.v1.DiffConfigRequest
+	10, // 26: hacluster.v1.ConfigService.Plan:input_type -> hacluster.v1.PlanConfigRequest
+	14, // 27: hacluster.v1.ConfigService.Apply:input_type -> hacluster.v1.ApplyConfigRequest
+	17, // 28: hacluster.v1.ConfigService.Set:input_type -> hacluster.v1.SetConfigRequest
+	18, // 29: hacluster.v1.ConfigService.Rollback:input_type -> hacluster.v1.RollbackConfigRequest
+	15, // 30: hacluster.v1.ConfigService.Confirm:input_type -> hacluster.v1.ConfirmConfigRequest
+	24, // 31: hacluster.v1.ConfigService.History:input_type -> hacluster.v1.ConfigHistoryRequest
+	3,  // 32: hacluster.v1.ConfigService.Show:output_type -> hacluster.v1.ShowConfigResponse
+	5,  // 33: hacluster.v1.ConfigService.Render:output_type -> hacluster.v1.RenderConfigResponse
+	7,  // 34: hacluster.v1.ConfigService.Check:output_type -> hacluster.v1.CheckConfigResponse
+	9,  // 35: hacluster.v1.ConfigService.Diff:output_type -> hacluster.v1.DiffConfigResponse
+	11, // 36: hacluster.v1.ConfigService.Plan:output_type -> hacluster.v1.PlanConfigResponse
+	19, // 37: hacluster.v1.ConfigService.Apply:output_type -> hacluster.v1.ApplyProgress
+	19, // 38: hacluster.v1.ConfigService.Set:output_type -> hacluster.v1.ApplyProgress
+	19, // 39: hacluster.v1.ConfigService.Rollback:output_type -> hacluster.v1.ApplyProgress
+	16, // 40: hacluster.v1.ConfigService.Confirm:output_type -> hacluster.v1.ConfirmConfigResponse
+	25, // 41: hacluster.v1.ConfigService.History:output_type -> hacluster.v1.ConfigHistoryResponse
+	32, // [32:42] is the sub-list for method output_type
+	22, // [22:32] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_config_proto_init() }
@@ -2028,7 +2162,8 @@ func file_hacluster_v1_config_proto_init() {
 		return
 	}
 	file_hacluster_v1_error_proto_init()
-	file_hacluster_v1_config_proto_msgTypes[16].OneofWrappers = []any{
+	file_hacluster_v1_safety_proto_init()
+	file_hacluster_v1_config_proto_msgTypes[18].OneofWrappers = []any{
 		(*ApplyProgress_Checked)(nil),
 		(*ApplyProgress_Node)(nil),
 		(*ApplyProgress_Proposing)(nil),
@@ -2041,7 +2176,7 @@ func file_hacluster_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_config_proto_rawDesc), len(file_hacluster_v1_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	ConfigService_Apply_FullMethodName    = "/hacluster.v1.ConfigService/Apply"
 	ConfigService_Set_FullMethodName      = "/hacluster.v1.ConfigService/Set"
 	ConfigService_Rollback_FullMethodName = "/hacluster.v1.ConfigService/Rollback"
+	ConfigService_Confirm_FullMethodName  = "/hacluster.v1.ConfigService/Confirm"
 	ConfigService_History_FullMethodName  = "/hacluster.v1.ConfigService/History"
 )
 
@@ -53,6 +54,8 @@ type ConfigServiceClient interface {
 	Set(ctx context.Context, in *SetConfigRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ApplyProgress], error)
 	// Rollback applies the text of an earlier revision.
 	Rollback(ctx context.Context, in *RollbackConfigRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ApplyProgress], error)
+	// Confirm keeps the revision that waits for it.
+	Confirm(ctx context.Context, in *ConfirmConfigRequest, opts ...grpc.CallOption) (*ConfirmConfigResponse, error)
 	// History lists revisions, the newest first.
 	History(ctx context.Context, in *ConfigHistoryRequest, opts ...grpc.CallOption) (*ConfigHistoryResponse, error)
 }
@@ -172,6 +175,16 @@ func (c *configServiceClient) Rollback(ctx context.Context, in *RollbackConfigRe
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ConfigService_RollbackClient = grpc.ServerStreamingClient[ApplyProgress]
 
+func (c *configServiceClient) Confirm(ctx context.Context, in *ConfirmConfigRequest, opts ...grpc.CallOption) (*ConfirmConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmConfigResponse)
+	err := c.cc.Invoke(ctx, ConfigService_Confirm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *configServiceClient) History(ctx context.Context, in *ConfigHistoryRequest, opts ...grpc.CallOption) (*ConfigHistoryResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConfigHistoryResponse)
@@ -205,6 +218,8 @@ type ConfigServiceServer interface {
 	Set(*SetConfigRequest, grpc.ServerStreamingServer[ApplyProgress]) error
 	// Rollback applies the text of an earlier revision.
 	Rollback(*RollbackConfigRequest, grpc.ServerStreamingServer[ApplyProgress]) error
+	// Confirm keeps the revision that waits for it.
+	Confirm(context.Context, *ConfirmConfigRequest) (*ConfirmConfigResponse, error)
 	// History lists revisions, the newest first.
 	History(context.Context, *ConfigHistoryRequest) (*ConfigHistoryResponse, error)
 	mustEmbedUnimplementedConfigServiceServer()
@@ -240,6 +255,9 @@ func (UnimplementedConfigServiceServer) Set(*SetConfigRequest, grpc.ServerStream
 }
 func (UnimplementedConfigServiceServer) Rollback(*RollbackConfigRequest, grpc.ServerStreamingServer[ApplyProgress]) error {
 	return status.Error(codes.Unimplemented, "method Rollback not implemented")
+}
+func (UnimplementedConfigServiceServer) Confirm(context.Context, *ConfirmConfigRequest) (*ConfirmConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Confirm not implemented")
 }
 func (UnimplementedConfigServiceServer) History(context.Context, *ConfigHistoryRequest) (*ConfigHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method History not implemented")
@@ -388,6 +406,24 @@ func _ConfigService_Rollback_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ConfigService_RollbackServer = grpc.ServerStreamingServer[ApplyProgress]
 
+func _ConfigService_Confirm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConfigServiceServer).Confirm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConfigService_Confirm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConfigServiceServer).Confirm(ctx, req.(*ConfirmConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ConfigService_History_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ConfigHistoryRequest)
 	if err := dec(in); err != nil {
@@ -432,6 +468,10 @@ var ConfigService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Plan",
 			Handler:    _ConfigService_Plan_Handler,
+		},
+		{
+			MethodName: "Confirm",
+			Handler:    _ConfigService_Confirm_Handler,
 		},
 		{
 			MethodName: "History",

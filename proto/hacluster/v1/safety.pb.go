@@ -167,6 +167,79 @@ func (*ArmResponse) Descriptor() ([]byte, []int) {
 	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{2}
 }
 
+// Unconfirmed is a revision that is taken back unless somebody confirms it.
+type Unconfirmed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revision, which is the present one.
+	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The revision whose text comes back.
+	Base uint64 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Who made it: "root (sudo: alice)".
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// Until when, by the clock of the answering node.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unconfirmed) Reset() {
+	*x = Unconfirmed{}
+	mi := &file_hacluster_v1_safety_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unconfirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unconfirmed) ProtoMessage() {}
+
+func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_safety_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
+func (*Unconfirmed) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Unconfirmed) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Unconfirmed) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *Unconfirmed) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Unconfirmed) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // Disarmed is a freeze that stands.
 type Disarmed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -184,7 +257,7 @@ type Disarmed struct {
 
 func (x *Disarmed) Reset() {
 	*x = Disarmed{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[3]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -196,7 +269,7 @@ func (x *Disarmed) String() string {
 func (*Disarmed) ProtoMessage() {}
 
 func (x *Disarmed) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[3]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -209,7 +282,7 @@ func (x *Disarmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disarmed.ProtoReflect.Descriptor instead.
 func (*Disarmed) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{3}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Disarmed) GetBy() string {
@@ -252,7 +325,7 @@ type ListIncidentsRequest struct {
 
 func (x *ListIncidentsRequest) Reset() {
 	*x = ListIncidentsRequest{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[4]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +337,7 @@ func (x *ListIncidentsRequest) String() string {
 func (*ListIncidentsRequest) ProtoMessage() {}
 
 func (x *ListIncidentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[4]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +350,7 @@ func (x *ListIncidentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIncidentsRequest.ProtoReflect.Descriptor instead.
 func (*ListIncidentsRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{4}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListIncidentsRequest) GetLimit() uint32 {
@@ -304,7 +377,7 @@ type ListIncidentsResponse struct {
 
 func (x *ListIncidentsResponse) Reset() {
 	*x = ListIncidentsResponse{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[5]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -316,7 +389,7 @@ func (x *ListIncidentsResponse) String() string {
 func (*ListIncidentsResponse) ProtoMessage() {}
 
 func (x *ListIncidentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[5]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -329,7 +402,7 @@ func (x *ListIncidentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIncidentsResponse.ProtoReflect.Descriptor instead.
 func (*ListIncidentsResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{5}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListIncidentsResponse) GetIncidents() []*Incident {
@@ -349,7 +422,7 @@ type GetIncidentRequest struct {
 
 func (x *GetIncidentRequest) Reset() {
 	*x = GetIncidentRequest{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[6]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +434,7 @@ func (x *GetIncidentRequest) String() string {
 func (*GetIncidentRequest) ProtoMessage() {}
 
 func (x *GetIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[6]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +447,7 @@ func (x *GetIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIncidentRequest.ProtoReflect.Descriptor instead.
 func (*GetIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{6}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetIncidentRequest) GetId() string {
@@ -396,7 +469,7 @@ type ReplayIncidentRequest struct {
 
 func (x *ReplayIncidentRequest) Reset() {
 	*x = ReplayIncidentRequest{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[7]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -408,7 +481,7 @@ func (x *ReplayIncidentRequest) String() string {
 func (*ReplayIncidentRequest) ProtoMessage() {}
 
 func (x *ReplayIncidentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[7]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -421,7 +494,7 @@ func (x *ReplayIncidentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayIncidentRequest.ProtoReflect.Descriptor instead.
 func (*ReplayIncidentRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{7}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReplayIncidentRequest) GetId() string {
@@ -450,7 +523,7 @@ type ReplayIncidentResponse struct {
 
 func (x *ReplayIncidentResponse) Reset() {
 	*x = ReplayIncidentResponse{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[8]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +535,7 @@ func (x *ReplayIncidentResponse) String() string {
 func (*ReplayIncidentResponse) ProtoMessage() {}
 
 func (x *ReplayIncidentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[8]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +548,7 @@ func (x *ReplayIncidentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayIncidentResponse.ProtoReflect.Descriptor instead.
 func (*ReplayIncidentResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{8}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReplayIncidentResponse) GetDecisions() []*ReplayedDecision {
@@ -532,7 +605,7 @@ type Incident struct {
 
 func (x *Incident) Reset() {
 	*x = Incident{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[9]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +617,7 @@ func (x *Incident) String() string {
 func (*Incident) ProtoMessage() {}
 
 func (x *Incident) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[9]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +630,7 @@ func (x *Incident) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Incident.ProtoReflect.Descriptor instead.
 func (*Incident) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{9}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Incident) GetId() string {
@@ -677,7 +750,7 @@ type IncidentLine struct {
 
 func (x *IncidentLine) Reset() {
 	*x = IncidentLine{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[10]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +762,7 @@ func (x *IncidentLine) String() string {
 func (*IncidentLine) ProtoMessage() {}
 
 func (x *IncidentLine) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[10]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +775,7 @@ func (x *IncidentLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IncidentLine.ProtoReflect.Descriptor instead.
 func (*IncidentLine) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{10}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *IncidentLine) GetTime() *timestamppb.Timestamp {
@@ -763,7 +836,7 @@ type ReplayedDecision struct {
 
 func (x *ReplayedDecision) Reset() {
 	*x = ReplayedDecision{}
-	mi := &file_hacluster_v1_safety_proto_msgTypes[11]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +848,7 @@ func (x *ReplayedDecision) String() string {
 func (*ReplayedDecision) ProtoMessage() {}
 
 func (x *ReplayedDecision) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_safety_proto_msgTypes[11]
+	mi := &file_hacluster_v1_safety_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +861,7 @@ func (x *ReplayedDecision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayedDecision.ProtoReflect.Descriptor instead.
 func (*ReplayedDecision) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{11}
+	return file_hacluster_v1_safety_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReplayedDecision) GetTime() *timestamppb.Timestamp {
@@ -852,7 +925,12 @@ const file_hacluster_v1_safety_proto_rawDesc = "" +
 	"\n" +
 	"ArmRequest\x12\x1b\n" +
 	"\ton_behalf\x18\x01 \x01(\tR\bonBehalf\"\r\n" +
-	"\vArmResponse\"\x96\x01\n" +
+	"\vArmResponse\"\x7f\n" +
+	"\vUnconfirmed\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x96\x01\n" +
 	"\bDisarmed\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
@@ -924,52 +1002,54 @@ func file_hacluster_v1_safety_proto_rawDescGZIP() []byte {
 	return file_hacluster_v1_safety_proto_rawDescData
 }
 
-var file_hacluster_v1_safety_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_hacluster_v1_safety_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_hacluster_v1_safety_proto_goTypes = []any{
 	(*DisarmRequest)(nil),          // 0: hacluster.v1.DisarmRequest
 	(*ArmRequest)(nil),             // 1: hacluster.v1.ArmRequest
 	(*ArmResponse)(nil),            // 2: hacluster.v1.ArmResponse
-	(*Disarmed)(nil),               // 3: hacluster.v1.Disarmed
-	(*ListIncidentsRequest)(nil),   // 4: hacluster.v1.ListIncidentsRequest
-	(*ListIncidentsResponse)(nil),  // 5: hacluster.v1.ListIncidentsResponse
-	(*GetIncidentRequest)(nil),     // 6: hacluster.v1.GetIncidentRequest
-	(*ReplayIncidentRequest)(nil),  // 7: hacluster.v1.ReplayIncidentRequest
-	(*ReplayIncidentResponse)(nil), // 8: hacluster.v1.ReplayIncidentResponse
-	(*Incident)(nil),               // 9: hacluster.v1.Incident
-	(*IncidentLine)(nil),           // 10: hacluster.v1.IncidentLine
-	(*ReplayedDecision)(nil),       // 11: hacluster.v1.ReplayedDecision
-	(*durationpb.Duration)(nil),    // 12: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 13: google.protobuf.Timestamp
+	(*Unconfirmed)(nil),            // 3: hacluster.v1.Unconfirmed
+	(*Disarmed)(nil),               // 4: hacluster.v1.Disarmed
+	(*ListIncidentsRequest)(nil),   // 5: hacluster.v1.ListIncidentsRequest
+	(*ListIncidentsResponse)(nil),  // 6: hacluster.v1.ListIncidentsResponse
+	(*GetIncidentRequest)(nil),     // 7: hacluster.v1.GetIncidentRequest
+	(*ReplayIncidentRequest)(nil),  // 8: hacluster.v1.ReplayIncidentRequest
+	(*ReplayIncidentResponse)(nil), // 9: hacluster.v1.ReplayIncidentResponse
+	(*Incident)(nil),               // 10: hacluster.v1.Incident
+	(*IncidentLine)(nil),           // 11: hacluster.v1.IncidentLine
+	(*ReplayedDecision)(nil),       // 12: hacluster.v1.ReplayedDecision
+	(*durationpb.Duration)(nil),    // 13: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
 }
 var file_hacluster_v1_safety_proto_depIdxs = []int32{
-	12, // 0: hacluster.v1.DisarmRequest.for:type_name -> google.protobuf.Duration
-	13, // 1: hacluster.v1.Disarmed.since:type_name -> google.protobuf.Timestamp
-	13, // 2: hacluster.v1.Disarmed.until:type_name -> google.protobuf.Timestamp
-	9,  // 3: hacluster.v1.ListIncidentsResponse.incidents:type_name -> hacluster.v1.Incident
-	11, // 4: hacluster.v1.ReplayIncidentResponse.decisions:type_name -> hacluster.v1.ReplayedDecision
-	13, // 5: hacluster.v1.Incident.opened:type_name -> google.protobuf.Timestamp
-	13, // 6: hacluster.v1.Incident.closed:type_name -> google.protobuf.Timestamp
-	12, // 7: hacluster.v1.Incident.double_held:type_name -> google.protobuf.Duration
-	12, // 8: hacluster.v1.Incident.dark:type_name -> google.protobuf.Duration
-	10, // 9: hacluster.v1.Incident.lines:type_name -> hacluster.v1.IncidentLine
-	12, // 10: hacluster.v1.Incident.unanswered:type_name -> google.protobuf.Duration
-	13, // 11: hacluster.v1.IncidentLine.time:type_name -> google.protobuf.Timestamp
-	13, // 12: hacluster.v1.ReplayedDecision.time:type_name -> google.protobuf.Timestamp
-	0,  // 13: hacluster.v1.DisarmService.Disarm:input_type -> hacluster.v1.DisarmRequest
-	1,  // 14: hacluster.v1.DisarmService.Arm:input_type -> hacluster.v1.ArmRequest
-	4,  // 15: hacluster.v1.IncidentsService.List:input_type -> hacluster.v1.ListIncidentsRequest
-	6,  // 16: hacluster.v1.IncidentsService.Get:input_type -> hacluster.v1.GetIncidentRequest
-	7,  // 17: hacluster.v1.IncidentsService.Replay:input_type -> hacluster.v1.ReplayIncidentRequest
-	3,  // 18: hacluster.v1.DisarmService.Disarm:output_type -> hacluster.v1.Disarmed
-	2,  // 19: hacluster.v1.DisarmService.Arm:output_type -> hacluster.v1.ArmResponse
-	5,  // 20: hacluster.v1.IncidentsService.List:output_type -> hacluster.v1.ListIncidentsResponse
-	9,  // 21: hacluster.v1.IncidentsService.Get:output_type -> hacluster.v1.Incident
-	8,  // 22: hacluster.v1.IncidentsService.Replay:output_type -> hacluster.v1.ReplayIncidentResponse
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 0: hacluster.v1.DisarmRequest.for:type_name -> google.protobuf.Duration
+	14, // 1: hacluster.v1.Unconfirmed.until:type_name -> google.protobuf.Timestamp
+	14, // 2: hacluster.v1.Disarmed.since:type_name -> google.protobuf.Timestamp
+	14, // 3: hacluster.v1.Disarmed.until:type_name -> google.protobuf.Timestamp
+	10, // 4: hacluster.v1.ListIncidentsResponse.incidents:type_name -> hacluster.v1.Incident
+	12, // 5: hacluster.v1.ReplayIncidentResponse.decisions:type_name -> hacluster.v1.ReplayedDecision
+	14, // 6: hacluster.v1.Incident.opened:type_name -> google.protobuf.Timestamp
+	14, // 7: hacluster.v1.Incident.closed:type_name -> google.protobuf.Timestamp
+	13, // 8: hacluster.v1.Incident.double_held:type_name -> google.protobuf.Duration
+	13, // 9: hacluster.v1.Incident.dark:type_name -> google.protobuf.Duration
+	11, // 10: hacluster.v1.Incident.lines:type_name -> hacluster.v1.IncidentLine
+	13, // 11: hacluster.v1.Incident.unanswered:type_name -> google.protobuf.Duration
+	14, // 12: hacluster.v1.IncidentLine.time:type_name -> google.protobuf.Timestamp
+	14, // 13: hacluster.v1.ReplayedDecision.time:type_name -> google.protobuf.Timestamp
+	0,  // 14: hacluster.v1.DisarmService.Disarm:input_type -> hacluster.v1.DisarmRequest
+	1,  // 15: hacluster.v1.DisarmService.Arm:input_type -> hacluster.v1.ArmRequest
+	5,  // 16: hacluster.v1.IncidentsService.List:input_type -> hacluster.v1.ListIncidentsRequest
+	7,  // 17: hacluster.v1.IncidentsService.Get:input_type -> hacluster.v1.GetIncidentRequest
+	8,  // 18: hacluster.v1.IncidentsService.Replay:input_type -> hacluster.v1.ReplayIncidentRequest
+	4,  // 19: hacluster.v1.DisarmService.Disarm:output_type -> hacluster.v1.Disarmed
+	2,  // 20: hacluster.v1.DisarmService.Arm:output_type -> hacluster.v1.ArmResponse
+	6,  // 21: hacluster.v1.IncidentsService.List:output_type -> hacluster.v1.ListIncidentsResponse
+	10, // 22: hacluster.v1.IncidentsService.Get:output_type -> hacluster.v1.Incident
+	9,  // 23: hacluster.v1.IncidentsService.Replay:output_type -> hacluster.v1.ReplayIncidentResponse
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_safety_proto_init() }
@@ -983,7 +1063,7 @@ func file_hacluster_v1_safety_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_safety_proto_rawDesc), len(file_hacluster_v1_safety_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

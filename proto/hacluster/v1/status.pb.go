@@ -544,7 +544,9 @@ type ClusterStatus struct {
 	// The freeze of fencing and quick take-over, if one stands.
 	Disarmed *Disarmed `protobuf:"bytes,13,opt,name=disarmed,proto3" json:"disarmed,omitempty"`
 	// Where a guarantee has a known gap, one sentence each.
-	Gaps          []string `protobuf:"bytes,14,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	Gaps []string `protobuf:"bytes,14,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// The revision that waits to be confirmed, if one does.
+	Unconfirmed   *Unconfirmed `protobuf:"bytes,15,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -673,6 +675,13 @@ func (x *ClusterStatus) GetDisarmed() *Disarmed {
 func (x *ClusterStatus) GetGaps() []string {
 	if x != nil {
 		return x.Gaps
+	}
+	return nil
+}
+
+func (x *ClusterStatus) GetUnconfirmed() *Unconfirmed {
+	if x != nil {
+		return x.Unconfirmed
 	}
 	return nil
 }
@@ -2515,7 +2524,7 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	"\x0fListVipsRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"9\n" +
 	"\x10ListVipsResponse\x12%\n" +
-	"\x04vips\x18\x01 \x03(\v2\x11.hacluster.v1.VipR\x04vips\"\xbc\x04\n" +
+	"\x04vips\x18\x01 \x03(\v2\x11.hacluster.v1.VipR\x04vips\"\xf9\x04\n" +
 	"\rClusterStatus\x12/\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x15.hacluster.v1.VerdictR\averdict\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12+\n" +
@@ -2531,7 +2540,8 @@ const file_hacluster_v1_status_proto_rawDesc = "" +
 	" \x03(\v2\x12.hacluster.v1.LinkR\x05links\x12+\n" +
 	"\x06alerts\x18\v \x03(\v2\x13.hacluster.v1.AlertR\x06alerts\x122\n" +
 	"\bdisarmed\x18\r \x01(\v2\x16.hacluster.v1.DisarmedR\bdisarmed\x12\x12\n" +
-	"\x04gaps\x18\x0e \x03(\tR\x04gaps\"\xb5\x01\n" +
+	"\x04gaps\x18\x0e \x03(\tR\x04gaps\x12;\n" +
+	"\vunconfirmed\x18\x0f \x01(\v2\x19.hacluster.v1.UnconfirmedR\vunconfirmed\"\xb5\x01\n" +
 	"\aCluster\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
@@ -2784,7 +2794,8 @@ var file_hacluster_v1_status_proto_goTypes = []any{
 	nil,                           // 28: hacluster.v1.Instance.RejectedEntry
 	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
 	(*Disarmed)(nil),              // 30: hacluster.v1.Disarmed
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*Unconfirmed)(nil),           // 31: hacluster.v1.Unconfirmed
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
 }
 var file_hacluster_v1_status_proto_depIdxs = []int32{
 	12, // 0: hacluster.v1.ListNodesResponse.nodes:type_name -> hacluster.v1.Node
@@ -2797,61 +2808,62 @@ var file_hacluster_v1_status_proto_depIdxs = []int32{
 	21, // 7: hacluster.v1.ClusterStatus.links:type_name -> hacluster.v1.Link
 	25, // 8: hacluster.v1.ClusterStatus.alerts:type_name -> hacluster.v1.Alert
 	30, // 9: hacluster.v1.ClusterStatus.disarmed:type_name -> hacluster.v1.Disarmed
-	1,  // 10: hacluster.v1.Node.role:type_name -> hacluster.v1.Role
-	29, // 11: hacluster.v1.Node.last_seen:type_name -> google.protobuf.Timestamp
-	13, // 12: hacluster.v1.Node.channels:type_name -> hacluster.v1.Channel
-	14, // 13: hacluster.v1.Node.units:type_name -> hacluster.v1.Unit
-	29, // 14: hacluster.v1.Node.started:type_name -> google.protobuf.Timestamp
-	31, // 15: hacluster.v1.Node.clock_ahead:type_name -> google.protobuf.Duration
-	29, // 16: hacluster.v1.Node.restarting_until:type_name -> google.protobuf.Timestamp
-	29, // 17: hacluster.v1.Channel.last_seen:type_name -> google.protobuf.Timestamp
-	31, // 18: hacluster.v1.Channel.round_trip:type_name -> google.protobuf.Duration
-	2,  // 19: hacluster.v1.Unit.state:type_name -> hacluster.v1.State
-	29, // 20: hacluster.v1.Unit.since:type_name -> google.protobuf.Timestamp
-	17, // 21: hacluster.v1.Unit.instances:type_name -> hacluster.v1.Instance
-	15, // 22: hacluster.v1.Unit.gate:type_name -> hacluster.v1.Gate
-	16, // 23: hacluster.v1.Unit.lease:type_name -> hacluster.v1.Lease
-	31, // 24: hacluster.v1.Gate.left:type_name -> google.protobuf.Duration
-	31, // 25: hacluster.v1.Gate.renewal:type_name -> google.protobuf.Duration
-	31, // 26: hacluster.v1.Lease.left:type_name -> google.protobuf.Duration
-	2,  // 27: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
-	31, // 28: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
-	18, // 29: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
-	28, // 30: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
-	31, // 31: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
-	29, // 32: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
-	0,  // 33: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
-	29, // 34: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
-	20, // 35: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
-	15, // 36: hacluster.v1.Vip.gate:type_name -> hacluster.v1.Gate
-	16, // 37: hacluster.v1.Vip.lease:type_name -> hacluster.v1.Lease
-	2,  // 38: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
-	29, // 39: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
-	29, // 40: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	29, // 41: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
-	3,  // 42: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
-	29, // 43: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
-	29, // 44: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
-	31, // 45: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
-	4,  // 46: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
-	5,  // 47: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
-	6,  // 48: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
-	8,  // 49: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
-	22, // 50: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
-	24, // 51: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
-	26, // 52: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
-	10, // 53: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
-	10, // 54: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
-	7,  // 55: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
-	9,  // 56: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
-	23, // 57: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
-	25, // 58: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
-	27, // 59: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
-	53, // [53:60] is the sub-list for method output_type
-	46, // [46:53] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	31, // 10: hacluster.v1.ClusterStatus.unconfirmed:type_name -> hacluster.v1.Unconfirmed
+	1,  // 11: hacluster.v1.Node.role:type_name -> hacluster.v1.Role
+	29, // 12: hacluster.v1.Node.last_seen:type_name -> google.protobuf.Timestamp
+	13, // 13: hacluster.v1.Node.channels:type_name -> hacluster.v1.Channel
+	14, // 14: hacluster.v1.Node.units:type_name -> hacluster.v1.Unit
+	29, // 15: hacluster.v1.Node.started:type_name -> google.protobuf.Timestamp
+	32, // 16: hacluster.v1.Node.clock_ahead:type_name -> google.protobuf.Duration
+	29, // 17: hacluster.v1.Node.restarting_until:type_name -> google.protobuf.Timestamp
+	29, // 18: hacluster.v1.Channel.last_seen:type_name -> google.protobuf.Timestamp
+	32, // 19: hacluster.v1.Channel.round_trip:type_name -> google.protobuf.Duration
+	2,  // 20: hacluster.v1.Unit.state:type_name -> hacluster.v1.State
+	29, // 21: hacluster.v1.Unit.since:type_name -> google.protobuf.Timestamp
+	17, // 22: hacluster.v1.Unit.instances:type_name -> hacluster.v1.Instance
+	15, // 23: hacluster.v1.Unit.gate:type_name -> hacluster.v1.Gate
+	16, // 24: hacluster.v1.Unit.lease:type_name -> hacluster.v1.Lease
+	32, // 25: hacluster.v1.Gate.left:type_name -> google.protobuf.Duration
+	32, // 26: hacluster.v1.Gate.renewal:type_name -> google.protobuf.Duration
+	32, // 27: hacluster.v1.Lease.left:type_name -> google.protobuf.Duration
+	2,  // 28: hacluster.v1.Instance.state:type_name -> hacluster.v1.State
+	32, // 29: hacluster.v1.Instance.advert_interval:type_name -> google.protobuf.Duration
+	18, // 30: hacluster.v1.Instance.last_advert:type_name -> hacluster.v1.AdvertSeen
+	28, // 31: hacluster.v1.Instance.rejected:type_name -> hacluster.v1.Instance.RejectedEntry
+	32, // 32: hacluster.v1.AdvertSeen.interval:type_name -> google.protobuf.Duration
+	29, // 33: hacluster.v1.AdvertSeen.time:type_name -> google.protobuf.Timestamp
+	0,  // 34: hacluster.v1.Vip.verdict:type_name -> hacluster.v1.Verdict
+	29, // 35: hacluster.v1.Vip.since:type_name -> google.protobuf.Timestamp
+	20, // 36: hacluster.v1.Vip.candidates:type_name -> hacluster.v1.Candidate
+	15, // 37: hacluster.v1.Vip.gate:type_name -> hacluster.v1.Gate
+	16, // 38: hacluster.v1.Vip.lease:type_name -> hacluster.v1.Lease
+	2,  // 39: hacluster.v1.Candidate.state:type_name -> hacluster.v1.State
+	29, // 40: hacluster.v1.Link.last_seen:type_name -> google.protobuf.Timestamp
+	29, // 41: hacluster.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 42: hacluster.v1.Event.time:type_name -> google.protobuf.Timestamp
+	3,  // 43: hacluster.v1.Alert.severity:type_name -> hacluster.v1.Alert.Severity
+	29, // 44: hacluster.v1.Alert.since:type_name -> google.protobuf.Timestamp
+	29, // 45: hacluster.v1.Alert.resolved:type_name -> google.protobuf.Timestamp
+	32, // 46: hacluster.v1.HandoverResponse.took:type_name -> google.protobuf.Duration
+	4,  // 47: hacluster.v1.StatusService.Get:input_type -> hacluster.v1.GetStatusRequest
+	5,  // 48: hacluster.v1.StatusService.Watch:input_type -> hacluster.v1.WatchStatusRequest
+	6,  // 49: hacluster.v1.NodesService.List:input_type -> hacluster.v1.ListNodesRequest
+	8,  // 50: hacluster.v1.VipsService.List:input_type -> hacluster.v1.ListVipsRequest
+	22, // 51: hacluster.v1.EventsService.List:input_type -> hacluster.v1.ListEventsRequest
+	24, // 52: hacluster.v1.AlertsService.List:input_type -> hacluster.v1.ListAlertsRequest
+	26, // 53: hacluster.v1.HandoverService.Handover:input_type -> hacluster.v1.HandoverRequest
+	10, // 54: hacluster.v1.StatusService.Get:output_type -> hacluster.v1.ClusterStatus
+	10, // 55: hacluster.v1.StatusService.Watch:output_type -> hacluster.v1.ClusterStatus
+	7,  // 56: hacluster.v1.NodesService.List:output_type -> hacluster.v1.ListNodesResponse
+	9,  // 57: hacluster.v1.VipsService.List:output_type -> hacluster.v1.ListVipsResponse
+	23, // 58: hacluster.v1.EventsService.List:output_type -> hacluster.v1.Event
+	25, // 59: hacluster.v1.AlertsService.List:output_type -> hacluster.v1.Alert
+	27, // 60: hacluster.v1.HandoverService.Handover:output_type -> hacluster.v1.HandoverResponse
+	54, // [54:61] is the sub-list for method output_type
+	47, // [47:54] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_hacluster_v1_status_proto_init() }
