@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -63,10 +64,17 @@ func openDataDir(path string, pid int) (*dataDir, error) {
 	return &dataDir{path: path, lock: lock}, nil
 }
 
+// lockWait bounds the wait for the remains of this process's predecessor.
+const lockWait = 5 * time.Second
+
 // LockDir takes a data directory for this process, until the result is closed, and
 // makes it when it is missing. The error is a *RunningError when another daemon has
 // it. The pid is what that names: of the process that people end. Open does this
 // itself; a daemon without a cluster does it by LockDir.
+//
+// A holder of the same pid is no other daemon. It is what a process that was killed
+// has left: a script that it was about to start, which has a copy of all its files
+// until it runs. That is waited for.
 func LockDir(path string, pid int) (*os.File, error) {
 	if path == "" {
 		return nil, errors.New("no data directory: give --data-dir")
@@ -79,14 +87,19 @@ func LockDir(path string, pid int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		defer lock.Close()
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockWait / 500) {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", name, err)
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), lock.Close())
 		}
 		text, _ := os.ReadFile(name)
-		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-		return nil, &RunningError{PID: pid, DataDir: path}
+		holder, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		if holder != pid || time.Now().After(end) {
+			return nil, errors.Join(&RunningError{PID: holder, DataDir: path}, lock.Close())
+		}
 	}
 	// The pid is for people who meet the lock; the lock itself is the kernel's.
 	if err := errors.Join(lock.Truncate(0), writeAt(lock, strconv.Itoa(pid)+"\n")); err != nil {

@@ -249,6 +249,7 @@ func TestOnlyOneDaemonUsesADataDirectory(t *testing.T) {
 	a := newNode(t, "a")
 	o := a.o
 	o.Listen = freeAddr(t).String()
+	o.PID = os.Getpid() + 1
 	_, err := Open(o)
 	running, ok := errors.AsType[*RunningError](err)
 	if !ok || running.PID != os.Getpid() || running.DataDir != o.DataDir {
