@@ -109,6 +109,9 @@ func (n *node) attend() {
 		for _, v := range out.Verdicts {
 			n.verdict(v.Verdict)
 		}
+		if out.Changed {
+			n.fence()
+		}
 	}
 	n.arm()
 }

@@ -131,9 +131,13 @@ func (c *checker) look() {
 		answering++
 	}
 	for _, n := range w.nodes {
-		if n.answers() {
+		before := n.answered
+		if n.answered = n.answers(); n.answered || before {
+			n.guilty = w.now
+		}
+		if n.answered {
 			answering++
-			if n.running {
+			if n.running && n.serves() {
 				holding = append(holding, n)
 			}
 		}
@@ -163,7 +167,7 @@ func (c *checker) look() {
 				p.both = time.Time{}
 			}
 			ghost := a.answers() && b.answers() && a.running != b.running
-			if w.policy == splitbrain.PolicyQuorum && a.answers() && b.answers() {
+			if w.policy == splitbrain.PolicyQuorum && a.answers() && b.answers() && !a.rogue() && !b.rogue() {
 				c.fail("G1: %s and %s both answer for the VIP", a.name, b.name)
 			}
 			switch {
@@ -294,11 +298,21 @@ func (c *checker) answering() time.Duration {
 
 // both fails when two holders have stood for longer than the bound.
 func (c *checker) both(t time.Time, i, j int, how string, from time.Time, bound time.Duration) {
+	a, b := c.w.nodes[i], c.w.nodes[j]
+	if a.rogue() || b.rogue() {
+		return
+	}
+	if !a.penance.IsZero() || !b.penance.IsZero() {
+		from = later(from, later(a.penance, b.penance).Add(yieldAgain))
+	}
 	if p := &c.pairs[i][j]; t.Sub(from) > bound {
 		c.fail("G1: %s and %s both hold the VIP since %v and %s since %v: %v, bound %v (%d lost)",
-			c.w.nodes[i].name, c.w.nodes[j].name, p.both.Sub(epoch), how, from.Sub(epoch), t.Sub(from), bound, p.lost)
+			a.name, b.name, p.both.Sub(epoch), how, from.Sub(epoch), t.Sub(from), bound, p.lost)
 	}
 }
+
+// yieldAgain is how long a node that did not let go is given until it is told again.
+const yieldAgain = 1500 * time.Millisecond
 
 // patience is G2's bound: Master_Down_Interval (or the freshness of the last
 // claim), a reservation that was not used, and what the messages take; all by the

@@ -22,8 +22,11 @@ const leastPause = 20 * time.Millisecond
 
 func (n *node) open() bool { return n.w.now.Before(n.gate.deadline) }
 
+// serves reports whether the node has the VIP, and its gate is open.
+func (n *node) serves() bool { return n.holds && n.open() }
+
 // answers reports whether the node takes packets for the VIP.
-func (n *node) answers() bool { return n.holds && n.open() }
+func (n *node) answers() bool { return n.serves() || n.stuck && !n.off }
 
 // store opens the gate until a deadline, and makes the checker look when it closes.
 func (n *node) store(deadline time.Time) {

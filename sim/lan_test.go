@@ -160,7 +160,7 @@ func (n *node) announce(repeat int) {
 func (n *node) powerOff() {
 	n.w.logf("%s loses its power", n.name)
 	n.end()
-	n.off = true
+	n.off, n.stubborn, n.stuck = true, false, false
 	n.shut()
 	n.w.drop(n)
 }

@@ -45,8 +45,15 @@ type node struct {
 	pauses    int
 	then      []func() // what the process was about to do when it was stopped
 	buffered  []deed
-	degraded  bool // its tracked script is down: lower priority
-	broken    bool // its tracked interface is down: FAULT
+	fencer    *fencer
+	disarmed  time.Time // until then, by its clock, a person has frozen its fencing
+	stubborn  bool      // it does not yield
+	stuck     bool      // its kernel takes packets for the VIP whatever the gate says
+	penance   time.Time // when it last was neither
+	answered  bool      // when that was last looked at
+	guilty    time.Time // when this life last did
+	degraded  bool      // its tracked script is down: lower priority
+	broken    bool      // its tracked interface is down: FAULT
 
 	disk disk
 }
@@ -113,10 +120,11 @@ func (n *node) vips() []netip.Addr { return allVIPs[:max(n.w.addresses[n.index],
 
 // start begins a new life: what an earlier one left is removed first.
 func (n *node) start() {
-	n.off = false
+	n.off, n.stubborn, n.stuck = false, false, false
 	n.shut()
 	n.w.drop(n)
 	n.gate.granted = vrrp.Lease{}
+	n.answered, n.guilty = false, time.Time{}
 	n.boot = splitbrain.BootID(n.w.rng.Uint64() | 1)
 	n.begin(nil)
 }
@@ -145,6 +153,7 @@ func (n *node) begin(h *heir) {
 	n.core.SetMembers(members)
 	n.core.SetMACs([]splitbrain.MAC{n.mac()})
 	n.core.SetLeaseBound(n.leaseBound())
+	n.beginFencing()
 	w.logf("%s starts, boot %x", n.name, n.boot)
 	n.unit = nil
 	if !n.witness {
@@ -285,6 +294,9 @@ func (n *node) verdict(v splitbrain.Verdict) {
 	case splitbrain.TakeOver:
 		ev = vrrp.TakeOver{After: v.After, Reason: v.Reason}
 	case splitbrain.Yield:
+		if n.stubborn {
+			return
+		}
 		ev = vrrp.Yield{Tenure: v.Tenure, Successor: v.Successor, Reason: v.Reason}
 	case splitbrain.Members:
 		ev = vrrp.Members{Addrs: v.Addrs}

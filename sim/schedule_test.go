@@ -100,19 +100,20 @@ func tail(s string, n int) string {
 
 // stats sums up many runs.
 type stats struct {
-	runs, faults, moves int
-	twoMax, vacMax      time.Duration
-	alerts              map[splitbrain.AlertKind]int
+	runs, faults, moves, fencings int
+	twoMax, vacMax                time.Duration
+	alerts                        map[splitbrain.AlertKind]int
 }
 
 func (s *stats) add(w *world) {
-	s.merge(&stats{1, w.faults, w.check.moves, w.check.twoMax, w.check.vacMax, w.check.alerts})
+	s.merge(&stats{1, w.faults, w.check.moves, len(w.runs), w.check.twoMax, w.check.vacMax, w.check.alerts})
 }
 
 func (s *stats) merge(o *stats) {
 	s.runs += o.runs
 	s.faults += o.faults
 	s.moves += o.moves
+	s.fencings += o.fencings
 	s.twoMax = max(s.twoMax, o.twoMax)
 	s.vacMax = max(s.vacMax, o.vacMax)
 	if s.alerts == nil {
@@ -124,8 +125,8 @@ func (s *stats) merge(o *stats) {
 }
 
 func (s *stats) String() string {
-	return fmt.Sprintf("%d schedules of %v, %d faults, %d changes of holder, two holders for %v at most, none for %v at most, alerts %v",
-		s.runs, length, s.faults, s.moves, s.twoMax, s.vacMax, s.alerts)
+	return fmt.Sprintf("%d schedules of %v, %d faults, %d changes of holder, %d fencings, two holders for %v at most, none for %v at most, alerts %v",
+		s.runs, length, s.faults, s.moves, s.fencings, s.twoMax, s.vacMax, s.alerts)
 }
 
 // minimize finds faults that a failing schedule fails without.
@@ -174,7 +175,22 @@ func draw(rng *rand.Rand) config {
 		c.around = surroundings(rng.IntN(int(allSurroundings)))
 	}
 	c.foreign = foreign(rng.IntN(int(allForeign)))
+	if rng.IntN(5) == 0 {
+		c.toFence(rng)
+	}
 	return c
+}
+
+// toFence gives each node an agent for all others.
+func (c *config) toFence(rng *rand.Rand) {
+	c.fencing = fencing{
+		on: true, after: time.Duration(500+rng.IntN(3000)) * time.Millisecond,
+		timeout: time.Duration(500+rng.IntN(3000)) * time.Millisecond, first: fmt.Sprintf("n%d", 1+rng.IntN(2)),
+	}
+	c.fencing.delay = c.fencing.timeout + 5*time.Second
+	if c.around == unprobed {
+		c.around = membersOnly
+	}
 }
 
 // toQuorum gives the unit a lease, and witnesses if they are needed.
@@ -200,8 +216,8 @@ func random(seed uint64, quiet bool, skip []int) *world {
 func randomWith(c config, rng *rand.Rand, seed uint64, quiet bool, skip []int) *world {
 	w := newWorld(c, seed)
 	w.quiet = quiet
-	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v, probed %v, foreign %v",
-		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks, c.around, c.foreign)
+	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v, probed %v, foreign %v, fencing %v",
+		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks, c.around, c.foreign, c.fencing)
 	for _, n := range w.nodes {
 		w.at(time.Duration(rng.Int64N(int64(2*time.Second))), n.boot1)
 	}
@@ -261,7 +277,7 @@ func (w *world) fault(rng *rand.Rand) {
 	w.faults++
 	at, span := moment(rng)
 	a, b := w.two(rng)
-	switch kind := rng.IntN(30); {
+	switch kind := rng.IntN(32); {
 	case kind < 8:
 		w.channelFault(rng, rng.IntN(channels), kind)
 	case kind < 10:
@@ -330,6 +346,8 @@ func (w *world) fault(rng *rand.Rand) {
 		w.at(at+span, func() { w.router.live() })
 	case kind == 27, kind == 28:
 		w.visit(rng, at, span)
+	case kind == 29, kind == 30:
+		w.rebellion(rng, at, span)
 	default:
 		w.cutLinks(at, span, a.name+" – gateway", vrrpNet, func(i, j *node) bool {
 			return i == a && j == w.router.node || i == w.router.node && j == a

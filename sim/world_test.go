@@ -48,6 +48,7 @@ type config struct {
 	clocks    clocks
 	around    surroundings
 	foreign   foreign
+	fencing   fencing
 }
 
 // world is one run. Its own time is the true one; each node has clocks of its own.
@@ -60,13 +61,16 @@ type world struct {
 	nodes    []*node
 	router   router
 	stranger stranger
-	links    [channels][][]link
-	trace    strings.Builder
-	quiet    bool // no trace
-	check    checker
-	faults   int
-	mute     bool // what is scheduled now does not happen
-	ballot   electorate
+	runs     []*agentRun
+	// What every agent does; nil: something at random.
+	onlyResult *result
+	links      [channels][][]link
+	trace      strings.Builder
+	quiet      bool // no trace
+	check      checker
+	faults     int
+	mute       bool // what is scheduled now does not happen
+	ballot     electorate
 	// How many addresses the unit of each node has, by its revision.
 	addresses []int
 }

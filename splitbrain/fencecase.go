@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -42,11 +43,12 @@ func (v *FenceView) proof(unit, node string) *FenceProof {
 func beats(a, b Tenure) bool { return outranks(a.Priority, a.Primary, b.Priority, b.Primary) }
 
 // evidence is what shows that the node takes the unit for itself against a
-// tenure that comes first. The claim of a node counts that knows of that tenure,
-// or asks voters and has none; of others the proof.
-func (v *FenceView) evidence(unit, node string, quorum bool, rightful Tenure) (at time.Time, text []string) {
+// tenure that comes first, and began at the given time. The claim of a node counts
+// that knows of that tenure, or asks voters and has none; of others the proof. What
+// it said before that tenure was its right.
+func (v *FenceView) evidence(unit, node string, quorum bool, rightful Tenure, began time.Time) (at time.Time, text []string) {
 	m := v.member(node)
-	if c := masterClaim(m, unit); c != nil {
+	if c := masterClaim(m, unit); c != nil && c.At.After(began) {
 		if !quorum && beats(c.Tenure, rightful) {
 			return time.Time{}, nil // it is the others who have to let go
 		}
@@ -87,7 +89,7 @@ func (f *Fencer) accuse(v *FenceView, d *FenceDecision) []fenceCase {
 			if m == nil || !m.Fresh || masterClaim(m, u.Name) != nil || v.answersFor(u.Name, node) {
 				d.Suspects = append(d.Suspects, Suspect{u.Name, node})
 			}
-			at, text := v.evidence(u.Name, node, u.Quorum, u.Tenure)
+			at, text := v.evidence(u.Name, node, u.Quorum, u.Tenure, u.Since)
 			since, stands := stand(f.stood, caseKey{u.Name, node}, at, v.Now)
 			if !stands {
 				continue
@@ -127,11 +129,7 @@ func stand(m map[caseKey]stoodFor, key caseKey, at, now time.Time) (since time.T
 // open reports whether the case is not settled by an earlier fencing, and keeps
 // account of it.
 func (f *Fencer) open(v *FenceView, c *fenceCase) bool {
-	t := f.tries[c.node]
-	if t == nil || t.boot != c.boot {
-		t = &attempts{boot: c.boot}
-		f.tries[c.node] = t
-	}
+	t := f.attempts(c.node, c.boot)
 	t.accused = v.Now
 	if t.done.IsZero() {
 		return true
@@ -144,6 +142,32 @@ func (f *Fencer) open(v *FenceView, c *fenceCase) bool {
 	t.failures, t.failed, t.done = t.failures+1, v.Now, time.Time{}
 	t.detail = "the agent reported success, and the node goes on"
 	return true
+}
+
+// attempts is what came of fencing a life of a node so far.
+func (f *Fencer) attempts(node string, boot BootID) *attempts {
+	t := f.tries[node]
+	if t == nil || t.boot != boot {
+		t = &attempts{boot: boot}
+		f.tries[node] = t
+	}
+	return t
+}
+
+// meet notes lives that begin. What was seen of a node before is no evidence against
+// its new life, whose start has removed what the one before had left.
+func (f *Fencer) meet(v *FenceView) {
+	for i := range v.Peers.Members {
+		m := &v.Peers.Members[i]
+		if m.Boot == 0 || f.lives[m.Name].boot == m.Boot {
+			continue
+		}
+		f.lives[m.Name] = life{m.Boot, v.Now}
+		former := func(key caseKey, _ stoodFor) bool { return key.node == m.Name }
+		maps.DeleteFunc(f.stood, former)
+		maps.DeleteFunc(f.seen, former)
+	}
+	v.Proofs = slices.DeleteFunc(slices.Clone(v.Proofs), func(p FenceProof) bool { return !p.First.After(f.lives[p.Node].since) })
 }
 
 // forget drops what is too old to matter.

@@ -152,16 +152,16 @@ func (f *Fencer) agrees(v *FenceView, by *MemberView, w *FenceWord) bool {
 		delete(f.seen, key)
 		return false
 	}
-	at, _ := v.seenEvidence(w.Unit, w.Node, c.Tenure)
+	at, _ := v.seenEvidence(w.Unit, w.Node, c.Tenure, c.At.Add(-c.StateAge))
 	since, stands := stand(f.seen, key, at, v.Now)
 	return stands && v.Now.Sub(since) >= agreeAfter
 }
 
 // seenEvidence is evidence of a bystander, to whom the target's knowledge of the
 // rightful holder does not show in acknowledgements of its own records.
-func (v *FenceView) seenEvidence(unit, node string, rightful Tenure) (time.Time, []string) {
-	if c := masterClaim(v.member(node), unit); c != nil && beats(rightful, c.Tenure) {
+func (v *FenceView) seenEvidence(unit, node string, rightful Tenure, began time.Time) (time.Time, []string) {
+	if c := masterClaim(v.member(node), unit); c != nil && c.At.After(began) && beats(rightful, c.Tenure) {
 		return c.At, nil
 	}
-	return v.evidence(unit, node, false, rightful)
+	return v.evidence(unit, node, false, rightful, began)
 }

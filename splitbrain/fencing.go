@@ -30,10 +30,11 @@ type FenceMember struct {
 // FenceUnit is one unit of this node, with the words of its configuration.
 type FenceUnit struct {
 	Name   string
-	Quorum bool   // follows policy quorum
-	Holds  bool   // this node is MASTER, in Tenure
-	Tenure Tenure // the present one
-	Leased bool   // policy quorum: its lease is valid
+	Quorum bool      // follows policy quorum
+	Holds  bool      // this node is MASTER, in Tenure
+	Tenure Tenure    // the present one
+	Since  time.Time // when it began
+	Leased bool      // policy quorum: its lease is valid
 
 	Targets []string      // nodes that have an agent
 	After   time.Duration // how long the evidence must stand
@@ -115,6 +116,12 @@ type caseKey struct{ unit, node string }
 // stoodFor is how long evidence has stood.
 type stoodFor struct{ since, seen time.Time }
 
+// life is the latest life of a node that was heard of, and since when.
+type life struct {
+	boot  BootID
+	since time.Time
+}
+
 // attempts is what came of fencing one life of a node.
 type attempts struct {
 	boot     BootID
@@ -141,6 +148,7 @@ type fenceVote struct {
 type Fencer struct {
 	stood map[caseKey]stoodFor // evidence for a unit that this node holds
 	seen  map[caseKey]stoodFor // evidence for a unit that another member holds
+	lives map[string]life      // by node
 	tries map[string]*attempts // by node
 	freed map[BootID]bool
 	ask   *fenceVote // for itself
@@ -153,7 +161,7 @@ type Fencer struct {
 func NewFencer() *Fencer {
 	return &Fencer{
 		stood: map[caseKey]stoodFor{}, seen: map[caseKey]stoodFor{},
-		tries: map[string]*attempts{}, freed: map[BootID]bool{}, shown: map[alertKey]Alert{},
+		lives: map[string]life{}, tries: map[string]*attempts{}, freed: map[BootID]bool{}, shown: map[alertKey]Alert{},
 	}
 }
 
@@ -163,7 +171,8 @@ func (f *Fencer) Ended(now time.Time, err error) {
 	if !f.runs {
 		return
 	}
-	t := f.tries[f.ask.Node]
+	// A life that has come since is not the one that was fenced.
+	t := f.attempts(f.ask.Node, f.ask.Boot)
 	if err == nil {
 		t.done = now // failures stay: it may turn out to be none
 	} else {
@@ -176,6 +185,7 @@ func (f *Fencer) Ended(now time.Time, err error) {
 // Step decides by what is known now.
 func (f *Fencer) Step(v *FenceView) FenceDecision {
 	var d FenceDecision
+	f.meet(v)
 	f.hearSuccess(v, &d)
 	cases := f.accuse(v, &d)
 	f.decide(v, cases, &d)

@@ -69,6 +69,7 @@ func (l *fenceLAN) view(node string) *FenceView {
 			m.Boot, m.At, m.Fresh, m.TwoWay = l.boots[n], l.now, true, !l.deaf[[2]string{n, node}]
 			m.Fencing, m.FencingAt = l.words[n], l.now
 			for _, c := range l.claims[n] {
+				c.StateAge = l.now.Sub(time.Unix(900, 0))
 				m.Claims = append(m.Claims, ClaimView{Claim: c, At: l.now, Fresh: true})
 			}
 		}
@@ -419,5 +420,58 @@ func TestTheGrantsOfAFencedLifeAreFree(t *testing.T) {
 	v.settle(now)
 	if got := v.units["VI"].grant.owner; got != b {
 		t.Errorf("granted to %v after a was fenced, want b, whose request stood", got)
+	}
+}
+
+// A process that was stopped has claimed the unit until then, and its gate has closed
+// since: that is no reason to switch its machine off.
+func TestWhatWasClaimedBeforeTheTenureIsNoEvidence(t *testing.T) {
+	for name, quorum := range map[string]bool{"mesh": false, "quorum": true} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Unix(1000, 0)
+			rightful := Tenure{Seq: 1, Priority: 150, Primary: addr("192.0.2.1")}
+			v := &FenceView{Now: now, Peers: PeerView{Members: []MemberView{{Name: "b", Boot: 2, Fresh: true, TwoWay: true, Claims: []ClaimView{{
+				Claim: Claim{Unit: "VI", State: Master, Tenure: Tenure{Seq: 7, Priority: 100, Primary: addr("192.0.2.2")}},
+				At:    now.Add(-time.Second), Fresh: true,
+			}}}}}}
+			if at, text := v.evidence("VI", "b", quorum, rightful, now.Add(-500*ms)); !at.IsZero() {
+				t.Errorf("evidence %q", text)
+			}
+			if at, _ := v.evidence("VI", "b", quorum, rightful, now.Add(-2*time.Second)); at.IsZero() {
+				t.Error("no evidence of a claim made during the tenure")
+			}
+		})
+	}
+}
+
+// A machine that was started anew has removed what its life before left: proofs
+// against that one are none against the new one.
+func TestProofsAgainstALifeEndWithIt(t *testing.T) {
+	l := newFenceLAN(t, "a", "b")
+	l.holds("a", 150, FenceUnit{First: "a"})
+	l.deaf[[2]string{"a", "b"}] = true
+	l.proofs["a"] = []FenceProof{{Unit: "VI", Node: "b"}}
+	l.run(4 * time.Second)
+	l.wantStarts("", "")
+	delete(l.deaf, [2]string{"a", "b"})
+	l.run(200 * time.Millisecond) // the proof of its last moments
+	l.proofs["a"] = nil
+	l.run(10 * time.Second)
+	l.wantStarts("", "")
+}
+
+// The agent runs while its target starts anew: the new life is not over.
+func TestSuccessIsThatOfTheLifeThatWasFenced(t *testing.T) {
+	l := newFenceLAN(t, "a", "b")
+	l.holds("a", 150, FenceUnit{First: "a"})
+	l.holds("b", 100, FenceUnit{First: "a"})
+	l.run(6 * time.Second)
+	l.wantStarts("a", "b")
+	l.boots["b"] = 9
+	l.run(time.Second)
+	l.f["a"].Ended(l.now, nil)
+	l.run(time.Second)
+	if want := []FencedLife{{"b", 2}}; !slices.Equal(l.fenced["a"], want) {
+		t.Errorf("fenced %v, want %v", l.fenced["a"], want)
 	}
 }

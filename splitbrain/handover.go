@@ -295,6 +295,9 @@ func (d *decider) noteRelease() {
 		d.reserve(free, d.rank(m.holder), "handed over to "+r.node+", which did not take it")
 		return
 	}
+	if d.outdone(m.released) {
+		return
+	}
 	m.acted = m.holder
 	m.hold = Hold{}
 	d.takeOver(d.rank(m.holder)+d.step(), fmt.Sprintf("%s did not take the unit over", r.node))

@@ -267,7 +267,8 @@ func (d *decider) succeed() {
 			d.reserve(free, d.rank(m.holder), former.Node+" handed the unit to another member, which did not take it")
 			return
 		}
-	} else if d.claimedByAdverts(former) {
+	}
+	if d.claimedByAdverts(former) {
 		return
 	}
 	if y := c.Yielded; y != (TenureID{}) && !d.hasEnded(y) {

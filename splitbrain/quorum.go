@@ -135,14 +135,14 @@ func (d *decider) instant(i kclock.Instant) time.Time { return d.Now.Add(i.Sub(d
 func (d *decider) bidForLease() {
 	m, l := &d.Memory, &d.Lease
 	next := d.Unit.Tenure.Seq + 1
-	if m.bid.won == 0 && d.outdone() {
+	if m.bid.won == 0 && d.outdone(m.bid.since) {
 		m.bid = bid{}
 	}
 	holder := d.holder()
 	switch due := d.expects(); {
 	case !d.Unit.Eligible || d.barred():
 		m.bid = bid{}
-	case m.ask.tenure != (TenureID{}):
+	case m.ask.tenure != (TenureID{}) && !d.outdone(m.ask.since):
 		// The voters answer as soon as the holder has let go (S56).
 		d.takeOver(0, "hand-over")
 	case holder != nil && !d.overcome(holder):
@@ -186,12 +186,12 @@ func (d *decider) bidForLease() {
 		b.reason, l.Ballot, d.Node, strings.Join(l.Granters, ", "))})
 }
 
-// outdone reports whether a router that is no member has advertised since this node
-// began to bid: it asks no voter, and VRRP says when this node may follow it (R10).
-// Members' adverts prove no lease.
-func (d *decider) outdone() bool {
+// outdone reports whether a router that is no member has advertised since a time: it
+// asks no voter, and VRRP says when this node may follow it (R10). Members' adverts
+// prove no lease.
+func (d *decider) outdone(since time.Time) bool {
 	heard := d.Unit.Heard
-	return heard.Priority > 0 && heard.At.After(d.Memory.bid.since) && d.Unit.Wants != WantHeld &&
+	return heard.Priority > 0 && heard.At.After(since) && d.Unit.Wants != WantHeld &&
 		!slices.ContainsFunc(d.Peers, func(p Peer) bool { return p.has(heard) })
 }
 
