@@ -194,7 +194,7 @@ func (r *relayed) do(n *node, _ uint64) {
 // spread takes a record to all other nodes.
 func (n *node) spread(r *splitbrain.Record) {
 	for _, m := range n.w.nodes {
-		if m != n {
+		if m != n && n.knows(m) {
 			n.w.deliver(meshNet, n, m, (*letter)(r))
 		}
 	}

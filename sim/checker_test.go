@@ -191,7 +191,7 @@ func (c *checker) relink() {
 		reach[i], good[i] = make([]bool, n), make([]bool, n)
 		for j := range reach[i] {
 			l := &w.links[meshNet][i][j]
-			reach[i][j] = w.nodes[i].running && w.nodes[j].running && l.cut == 0
+			reach[i][j] = w.nodes[i].running && w.nodes[j].running && w.nodes[i].knows(w.nodes[j]) && w.nodes[j].knows(w.nodes[i]) && l.cut == 0
 			good[i][j] = reach[i][j] && l.good()
 		}
 	}
@@ -342,7 +342,7 @@ func (c *checker) candidate(t time.Time) *node {
 		return nil
 	}
 	for _, n := range c.w.nodes {
-		if n.running && !n.broken && !n.witness && t.Sub(n.since) > c.patience() && c.elects(t, n) {
+		if n.running && n.belongs() && !n.broken && !n.witness && t.Sub(n.since) > c.patience() && c.elects(t, n) {
 			return n
 		}
 	}

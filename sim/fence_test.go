@@ -123,7 +123,7 @@ func (n *node) fenceView() splitbrain.FenceView {
 		Span: w.fencing.timeout + fenceAround,
 	}
 	for _, m := range w.nodes {
-		if m != n {
+		if m != n && n.knows(m) {
 			v.Members = append(v.Members, splitbrain.FenceMember{Name: m.name, Voter: peers.Electorate.Has(m.name)})
 			u.Targets = append(u.Targets, m.name)
 		}

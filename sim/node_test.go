@@ -60,6 +60,7 @@ type node struct {
 
 // disk is what outlives a machine.
 type disk struct {
+	roster     roster
 	electorate splitbrain.Electorate
 	leases     []time.Duration // L of the last three revisions
 }
@@ -85,7 +86,7 @@ func newNode(w *world, i int) *node {
 	if w.equal {
 		n.priority = 100
 	}
-	n.witness = i >= w.config.nodes
+	n.witness = i >= w.config.nodes && i != w.config.nodes+w.config.witnesses
 	n.clock = w.clocks.draw(w.rng)
 	n.disk.leases = []time.Duration{w.lease}
 	return n
@@ -144,13 +145,7 @@ func (n *node) begin(h *heir) {
 	}
 	n.told, n.willed = splitbrain.UnitView{}, false
 	n.inbox, n.unitTimer, n.coreTimer = inbox{}, timer{}, timer{}
-	var members []splitbrain.Member
-	for _, m := range w.nodes {
-		if m != n {
-			members = append(members, splitbrain.Member{Name: m.name})
-		}
-	}
-	n.core.SetMembers(members)
+	n.core.SetMembers(n.others())
 	n.core.SetMACs([]splitbrain.MAC{n.mac()})
 	n.core.SetLeaseBound(n.leaseBound())
 	n.beginFencing()
@@ -241,7 +236,7 @@ func (n *node) advertise(a vrrp.SendAdvert, before time.Time, rest []vrrp.Action
 		if a.Priority > 0 {
 			w.check.signOfLife()
 		}
-		ev := &advert{vrrp.Advert{Instance: unitName, From: n.addr, Priority: a.Priority, Interval: w.interval, Kin: true}}
+		ev := &advert{n, vrrp.Advert{Instance: unitName, From: n.addr, Priority: a.Priority, Interval: w.interval, Kin: true}}
 		for _, to := range w.nodes {
 			if to != n && !to.witness {
 				w.deliver(vrrpNet, n, to, ev)
@@ -264,11 +259,18 @@ func (n *node) advertise(a vrrp.SendAdvert, before time.Time, rest []vrrp.Action
 }
 
 // advert is one on its way to a node.
-type advert struct{ vrrp.Advert }
+type advert struct {
+	from *node
+	vrrp.Advert
+}
 
 // An advert is taken as the engine does: the arbiter hears of each one, but gets a
 // new view only when something has changed.
 func (a *advert) do(n *node, _ uint64) {
+	if !n.knows(a.from) { // any more, or yet
+		n.hearStranger(a.Advert, n.vips(), n.w.foreign == foreignFollow)
+		return
+	}
 	n.core.Observe(splitbrain.AdvertEvidence{
 		Unit: unitName, From: a.From, Priority: uint8(a.Priority), VIPs: n.vips(), At: n.now(),
 	})

@@ -46,9 +46,7 @@ type electorate struct {
 func (e *electorate) init(w *world) {
 	e.w = w
 	e.now = splitbrain.Electorate{Epoch: 1}
-	for _, n := range w.nodes {
-		e.now.Voters = append(e.now.Voters, n.name)
-	}
+	e.now.Voters = slices.Clone(w.roster.names)
 	e.settled = epoch
 	for _, n := range w.nodes {
 		n.disk.electorate = e.now
@@ -90,15 +88,16 @@ func (e *electorate) report() {
 }
 
 // change adds or removes one voter, unless the change before has not settled for
-// the longest lease (R6e). Only some nodes hear of it by Raft.
-func (e *electorate) change(name string, hear func(*node) bool) {
+// the longest lease (R6e), and reports whether it did. Only some nodes hear of it by
+// Raft.
+func (e *electorate) change(name string, hear func(*node) bool) bool {
 	w := e.w
 	longest := time.Duration(0)
 	for _, n := range w.nodes {
 		longest = max(longest, n.leaseBound())
 	}
 	if e.settled.IsZero() || w.now.Sub(e.settled) < longest+longest/10 {
-		return
+		return false
 	}
 	next := splitbrain.Electorate{Epoch: e.now.Epoch + 1, Voters: slices.Clone(e.now.Voters)}
 	if i := slices.Index(next.Voters, name); i >= 0 {
@@ -107,13 +106,14 @@ func (e *electorate) change(name string, hear func(*node) bool) {
 		next.Voters = append(next.Voters, name)
 	}
 	if len(next.Voters) < 3 {
-		return
+		return false
 	}
 	w.logf("Raft: electorate %d: %v", next.Epoch, next.Voters)
 	e.before, e.now, e.settled = e.now, next, time.Time{}
 	for _, n := range w.nodes {
-		if n.up && hear(n) {
+		if n.up && n.belongs() && hear(n) {
 			n.receive(errand(func() { n.core.SetElectorate(next) }))
 		}
 	}
+	return true
 }

@@ -175,8 +175,11 @@ func draw(rng *rand.Rand) config {
 		c.around = surroundings(rng.IntN(int(allSurroundings)))
 	}
 	c.foreign = foreign(rng.IntN(int(allForeign)))
-	if rng.IntN(5) == 0 {
+	if rng.IntN(8) == 0 {
 		c.toFence(rng)
+	}
+	if rng.IntN(8) == 0 {
+		c.guests = 1 + rng.IntN(2)
 	}
 	return c
 }
@@ -216,8 +219,8 @@ func random(seed uint64, quiet bool, skip []int) *world {
 func randomWith(c config, rng *rand.Rand, seed uint64, quiet bool, skip []int) *world {
 	w := newWorld(c, seed)
 	w.quiet = quiet
-	w.logf("%d nodes, %d witnesses, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v, probed %v, foreign %v, fencing %v",
-		c.nodes, c.witnesses, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks, c.around, c.foreign, c.fencing)
+	w.logf("%d nodes, %d witnesses, %d guests, policy %v, L %v, advert interval %v, preempt %v, equal %v, latency %v, clocks %v, probed %v, foreign %v, fencing %v",
+		c.nodes, c.witnesses, c.guests, c.policy, c.lease, c.interval, c.preempt, c.equal, c.latency, c.clocks, c.around, c.foreign, c.fencing)
 	for _, n := range w.nodes {
 		w.at(time.Duration(rng.Int64N(int64(2*time.Second))), n.boot1)
 	}
@@ -266,7 +269,7 @@ func TestFaultsOfOneChannelMoveNothing(t *testing.T) {
 }
 
 func (n *node) boot1() {
-	if !n.up {
+	if !n.up && n.belongs() {
 		n.start()
 		n.w.check.relink()
 	}
@@ -277,7 +280,7 @@ func (w *world) fault(rng *rand.Rand) {
 	w.faults++
 	at, span := moment(rng)
 	a, b := w.two(rng)
-	switch kind := rng.IntN(32); {
+	switch kind := rng.IntN(34); {
 	case kind < 8:
 		w.channelFault(rng, rng.IntN(channels), kind)
 	case kind < 10:
@@ -348,6 +351,8 @@ func (w *world) fault(rng *rand.Rand) {
 		w.visit(rng, at, span)
 	case kind == 29, kind == 30:
 		w.rebellion(rng, at, span)
+	case kind == 31, kind == 32:
+		w.movement(rng, at, span)
 	default:
 		w.cutLinks(at, span, a.name+" – gateway", vrrpNet, func(i, j *node) bool {
 			return i == a && j == w.router.node || i == w.router.node && j == a
@@ -377,7 +382,7 @@ func (w *world) reform(rng *rand.Rand, at, span time.Duration) {
 	deaf := w.nodes[rng.IntN(len(w.nodes))]
 	for _, at := range []time.Duration{at, at + span} {
 		w.at(at, func() {
-			if w.policy == splitbrain.PolicyQuorum {
+			if w.policy == splitbrain.PolicyQuorum && a.belongs() {
 				w.ballot.change(a.name, func(n *node) bool { return n != deaf })
 			}
 		})
@@ -540,6 +545,11 @@ func (w *world) calm() {
 	for _, n := range w.nodes {
 		n.stall = stall{} // one that found no step to stop
 		switch {
+		case !n.belongs():
+			if n.up {
+				n.crash() // it was removed, and never heard of it
+			}
+			continue
 		case !n.up:
 			n.start()
 		case !n.running:

@@ -183,22 +183,27 @@ type foreignAdvert struct {
 
 func (a *foreignAdvert) do(n *node, _ uint64) {
 	s := &n.w.stranger
-	ev := splitbrain.AdvertEvidence{Unit: unitName, From: a.From, Priority: uint8(a.Priority), At: n.now()}
+	var vips []netip.Addr
 	if a.habit == sharing {
-		ev.VIPs = allVIPs[:1]
-	}
-	if !s.followed() {
-		ev.Refused = "stranger"
-		n.core.Observe(ev)
-		n.attend()
-		return
+		vips = allVIPs[:1]
 	}
 	n.outranked = time.Time{}
-	if a.Priority > 0 && n.unit != nil && a.Priority > n.unit.Status().Priority {
+	if s.followed() && a.Priority > 0 && n.unit != nil && a.Priority > n.unit.Status().Priority {
 		n.outranked = n.w.now.Add(2 * a.Interval)
 	}
+	n.hearStranger(a.Advert, vips, s.followed())
+}
+
+// hearStranger takes an advert whose sender is no member, or refuses it.
+func (n *node) hearStranger(a vrrp.Advert, vips []netip.Addr, follow bool) {
+	ev := splitbrain.AdvertEvidence{Unit: unitName, From: a.From, Priority: uint8(a.Priority), VIPs: vips, At: n.now()}
+	if !follow {
+		ev.Refused = "stranger"
+	}
 	n.core.Observe(ev)
-	n.event(a.Advert)
+	if a.Kin = false; follow {
+		n.event(a)
+	}
 	n.attend()
 }
 

@@ -38,6 +38,7 @@ func (l *link) good() bool { return l.cut == 0 && l.loss == 0 && l.jitter < 10*t
 type config struct {
 	nodes     int // that have the unit
 	witnesses int // beside them; they vote
+	guests    int // that may join; the second one as a witness
 	policy    splitbrain.Policy
 	lease     time.Duration // L
 	interval  time.Duration // Advert_Int
@@ -71,13 +72,14 @@ type world struct {
 	faults     int
 	mute       bool // what is scheduled now does not happen
 	ballot     electorate
+	roster     roster
 	// How many addresses the unit of each node has, by its revision.
 	addresses []int
 }
 
 func newWorld(c config, seed uint64) *world {
 	w := &world{config: c, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: epoch}
-	all := c.nodes + c.witnesses
+	all := c.nodes + c.witnesses + c.guests
 	for ch := range w.links {
 		w.links[ch] = make([][]link, all+2) // the last ones are the gateway and the stranger
 		for i := range w.links[ch] {
@@ -91,6 +93,7 @@ func newWorld(c config, seed uint64) *world {
 		w.nodes = append(w.nodes, newNode(w, i))
 	}
 	w.router, w.stranger = newRouter(w, all), newStranger(w, all+1)
+	w.enlist()
 	w.ballot.init(w)
 	w.check.init(w)
 	return w

@@ -63,7 +63,7 @@ func (d *decider) askHolder(holder *Peer, silence Silence) {
 		ask.tenure = TenureID{} // void: that tenure is over
 	}
 	wanted := d.Unit.Eligible && d.twoWay(holder) && d.allied(holder) &&
-		(preempt || wish || silence != SilenceNone)
+		(preempt || wish || silence != SilenceNone) && !d.besideBetter()
 	if !wanted {
 		ask.tenure = TenureID{}
 		return

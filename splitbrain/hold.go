@@ -316,11 +316,15 @@ func (d *decider) hasEnded(t TenureID) bool {
 }
 
 // claimedByAdverts reports whether somebody else advertised while the former
-// holder held the unit or after: it let go to that router, by plain VRRP.
+// holder held the unit or after, so that it let go to that router by plain VRRP; or
+// the former holder itself does after it said so.
 func (d *decider) claimedByAdverts(former *Peer) bool {
 	recent := func(from Advert) bool {
-		return from.From.IsValid() && from.Priority > 0 && !former.has(from) &&
-			from.At.After(former.MasterSince) && d.Now.Sub(from.At) <= d.Unit.masterDown()
+		since := former.MasterSince
+		if former.has(from) {
+			since = former.At
+		}
+		return from.From.IsValid() && from.Priority > 0 && from.At.After(since) && d.Now.Sub(from.At) <= d.Unit.masterDown()
 	}
 	return recent(d.Unit.Heard) || recent(former.heard())
 }

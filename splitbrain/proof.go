@@ -31,7 +31,7 @@ func (d *decider) proveGone(holder *Peer) {
 		return
 	}
 	d.Burst = holder.Node
-	if d.Disarmed || d.Unit.Heard.At.After(holder.At) && holder.has(d.Unit.Heard) || !d.answersWithout(holder, holder.At) {
+	if d.Disarmed || d.Unit.Heard.At.After(holder.At) && holder.has(d.Unit.Heard) || !d.answersWithout(holder, d.served(holder)) {
 		return
 	}
 	m.acted, m.holder, m.actedAt = own, own, d.Now
@@ -40,6 +40,12 @@ func (d *decider) proveGone(holder *Peer) {
 	after += after / d.step() * proofSpread
 	d.takeOver(after, fmt.Sprintf("the addresses of %s are gone: no record for %v, its own address answers and they do not",
 		holder.Node, d.Now.Sub(holder.At).Round(time.Millisecond)))
+}
+
+// served is when somebody was last known to serve, by the holder's record, by an
+// advert of anybody, or as this node: silence from before proves nothing.
+func (d *decider) served(holder *Peer) time.Time {
+	return later(later(holder.At, d.Unit.Heard.At), d.Unit.Since)
 }
 
 // answersWithout reports whether, on every network of the unit and in probes

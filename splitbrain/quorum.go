@@ -195,6 +195,12 @@ func (d *decider) outdone(since time.Time) bool {
 		!slices.ContainsFunc(d.Peers, func(p Peer) bool { return p.has(heard) })
 }
 
+// besideBetter reports whether a router that is no member and comes before this node
+// advertises: this node would let go as soon as it had taken over.
+func (d *decider) besideBetter() bool {
+	return d.Unit.Heard.Priority > d.Unit.Priority && d.outdone(d.Now.Add(-d.Unit.masterDown()))
+}
+
 // expects is when Master_Down_Timer is about to end, as far as the view tells:
 // the voters are asked two heartbeats before.
 func (d *decider) expects() time.Time {
