@@ -291,6 +291,10 @@ func TestHolderIsProvedGoneOnlyWhenItsOwnAddressAnswers(t *testing.T) {
 		{"its address answers, the VIP does not", func(*View) {}, take},
 		{"both silent: a cut", func(v *View) { v.Evidence.Networks[0].Members[0].Echo = silentFor(300 * ms) }, hold},
 		{"both answer: its records are lost", func(v *View) { v.Evidence.Networks[0].VIP = answering() }, hold},
+		{"silence from before this node let go itself", func(v *View) { v.Unit.Since = now.Add(-200 * ms) }, hold},
+		{"silence from before a stranger's advert", func(v *View) {
+			v.Unit.Heard = Advert{From: addr("192.0.2.66"), Priority: 200, At: now.Add(-200 * ms)}
+		}, hold},
 		{"two probes unanswered", func(v *View) { v.Evidence.Networks[0].VIP = silentFor(200 * ms) }, hold},
 		{"silence from before the last record", func(v *View) { v.Evidence.Networks[0].VIP = silentFor(500 * ms) }, hold},
 		{"three probes, where probes get lost", func(v *View) { v.Evidence.Networks[0].Proof = 9 }, hold},

@@ -251,3 +251,45 @@ func TestABidEndsWithTheAdvertOfAStranger(t *testing.T) {
 		})
 	}
 }
+
+// A node that would let go as soon as it had taken over does not ask for the unit.
+func TestNobodyAsksForAUnitBesideABetterStranger(t *testing.T) {
+	for name, tt := range map[string]struct {
+		heard Advert
+		asks  bool
+	}{
+		"it comes before this node": {Advert{From: addr("192.0.2.66"), Priority: 200, At: now.Add(-500 * ms)}, false},
+		"it comes after it":         {Advert{From: addr("192.0.2.66"), Priority: 20, At: now.Add(-500 * ms)}, true},
+		"it was not heard for long": {Advert{From: addr("192.0.2.66"), Priority: 200, At: now.Add(-time.Minute)}, true},
+		"it is a member":            {Advert{From: addr("192.0.2.2"), Priority: 200, At: now.Add(-500 * ms)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := view(ownView(Backup), peer(Master))
+			v.Unit.Wants, v.Unit.Heard = WantPreempt, tt.heard
+			if d := Decide(v); (d.Request != nil) != tt.asks {
+				t.Errorf("request %+v, want one: %v", d.Request, tt.asks)
+			}
+		})
+	}
+}
+
+// A router that has said that it let go, and advertises after that, holds again: its
+// records may be cut off.
+func TestAReleaseIsVoidWhenItsAuthorAdvertises(t *testing.T) {
+	for name, tt := range map[string]struct {
+		at   time.Duration
+		want bool
+	}{"before its record": {-200 * ms, true}, "after its record": {-50 * ms, false}} {
+		t.Run(name, func(t *testing.T) {
+			p := peer(Backup)
+			p.Claim.Released, p.Claim.Tenure = true, Tenure{Seq: 7, Priority: 100, Primary: addr("192.0.2.2")}
+			v := view(ownView(Backup), p)
+			v.Memory.holder = TenureID{2, 7}
+			v.Unit.Heard = Advert{From: addr("192.0.2.2"), Priority: 100, At: now.Add(tt.at)}
+			got := slices.ContainsFunc(Decide(v).Verdicts, takesOver)
+			if got != tt.want {
+				t.Errorf("takes over: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
