@@ -45,8 +45,24 @@ func (c *checker) misled(t time.Time) {
 	if path.IsZero() || path.After(c.soleFrom) && (!path.Equal(cut.to) || cut.from.After(c.soleFrom)) {
 		return
 	}
+	if r.cachedAt.After(n.heldFrom) {
+		// The other one held beside it: the holder must have heard that it let go.
+		heard := c.contactWith(n, r.cache)
+		if heard.IsZero() || heard.After(c.soleFrom) {
+			return
+		}
+	}
 	if t.Sub(later(c.soleFrom, path)) > c.bySlowest(announceDelay)+time.Second {
 		c.fail("G4: %s alone holds the VIP since %v and reaches the gateway since %v, which sends to %s",
 			n.name, c.soleFrom.Sub(epoch), path.Sub(epoch), r.cache.name)
 	}
+}
+
+// contactWith is since when a node and another member have heard each other on good
+// links; zero: they do not, or the other one is no node of the cluster.
+func (c *checker) contactWith(n, o *node) time.Time {
+	if o.index >= len(c.w.nodes) {
+		return c.soleFrom // its adverts are heard or they are not: VRRP has settled it
+	}
+	return c.contact[n.index][o.index]
 }

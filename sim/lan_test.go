@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/hacluster/hacluster/splitbrain"
 )
@@ -29,10 +30,11 @@ var (
 
 // router is the gateway of the service network.
 type router struct {
-	*node // its place in the network; it runs nothing
-	dead  bool
-	cache *node // whom it would send packets for the VIP to; nil: nobody
-	alien bool  // that is a stranger with which VRRP settles nothing
+	*node    // its place in the network; it runs nothing
+	dead     bool
+	cache    *node // whom it would send packets for the VIP to; nil: nobody
+	cachedAt time.Time
+	alien    bool // that is a stranger with which VRRP settles nothing
 }
 
 func newRouter(w *world, i int) router {
@@ -134,6 +136,7 @@ type announcement struct{ of *node }
 
 func (a *announcement) do(*node, uint64) {
 	w := a.of.w
+	w.router.cachedAt = w.now
 	w.router.cache, w.router.alien = a.of, a.of == w.stranger.node && !w.stranger.followed()
 }
 

@@ -135,7 +135,7 @@ func (n *node) begin(h *heir) {
 	w := n.w
 	n.life++
 	n.up, n.running, n.since, n.began = true, true, w.now, w.now
-	n.buffered, n.then, n.stall = nil, nil, stall{}
+	n.buffered, n.then, n.stall, n.outranked = nil, nil, stall{}, time.Time{}
 	n.core = splitbrain.NewCore(n.name, n.boot, 1, w.heartbeat, n.now())
 	n.core.ElectorateStored(n.disk.electorate)
 	startup := vrrp.Startup{Recovered: n.life > 1}

@@ -218,7 +218,7 @@ func (o *overheard) do(*node, uint64) { o.event(o.Advert) }
 // usurps fails when a member takes over that hears a stranger which comes before it:
 // that is settled by VRRP (R10).
 func (c *checker) usurps(n *node) {
-	if s := &n.w.stranger; s.serves() && n.w.now.Before(n.outranked) && s.priority > n.unit.Status().Priority {
+	if s := &n.w.stranger; s.serves() && !n.stubborn && n.w.now.Before(n.outranked) && s.priority > n.unit.Status().Priority {
 		c.fail("R10: %s takes over, and heard a stranger of higher priority until %v", n.name, n.outranked.Sub(epoch))
 	}
 }
