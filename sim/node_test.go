@@ -38,7 +38,7 @@ type node struct {
 	off       bool      // without power
 	holds     bool      // the kernel has the VIP
 	heldFrom  time.Time // since when
-	outranked time.Time // until then it has just heard a stranger that comes before it
+	outranked span      // in which it has heard a stranger that comes before it
 	gate      gate
 	stall     stall
 	paused    time.Time
@@ -135,7 +135,7 @@ func (n *node) begin(h *heir) {
 	w := n.w
 	n.life++
 	n.up, n.running, n.since, n.began = true, true, w.now, w.now
-	n.buffered, n.then, n.stall, n.outranked = nil, nil, stall{}, time.Time{}
+	n.buffered, n.then, n.stall, n.outranked = nil, nil, stall{}, span{}
 	n.core = splitbrain.NewCore(n.name, n.boot, 1, w.heartbeat, n.now())
 	n.core.ElectorateStored(n.disk.electorate)
 	startup := vrrp.Startup{Recovered: n.life > 1}

@@ -187,9 +187,13 @@ func (a *foreignAdvert) do(n *node, _ uint64) {
 	if a.habit == sharing {
 		vips = allVIPs[:1]
 	}
-	n.outranked = time.Time{}
+	before := n.outranked
+	n.outranked = span{}
 	if s.followed() && a.Priority > 0 && n.unit != nil && a.Priority > n.unit.Status().Priority {
-		n.outranked = n.w.now.Add(2 * a.Interval)
+		n.outranked = span{n.w.now, n.w.now.Add(2 * a.Interval)}
+		if n.w.now.Before(before.to) {
+			n.outranked.from = before.from
+		}
 	}
 	n.hearStranger(a.Advert, vips, s.followed())
 }
@@ -216,12 +220,22 @@ type overheard struct {
 func (o *overheard) do(*node, uint64) { o.event(o.Advert) }
 
 // usurps fails when a member takes over that hears a stranger which comes before it:
-// that is settled by VRRP (R10).
+// that is settled by VRRP (R10). A verdict may have been on its way when the first of
+// its adverts came, and one that has just gone on reads all in one moment.
 func (c *checker) usurps(n *node) {
-	if s := &n.w.stranger; s.serves() && !n.stubborn && n.w.now.Before(n.outranked) && s.priority > n.unit.Status().Priority {
-		c.fail("R10: %s takes over, and heard a stranger of higher priority until %v", n.name, n.outranked.Sub(epoch))
+	s, now := &n.w.stranger, n.w.now
+	heard := n.outranked
+	if s.serves() && !n.stubborn && now.Before(heard.to) && now.Sub(heard.from) > overlooked && now.Sub(n.since) > overlooked &&
+		s.priority > n.unit.Status().Priority {
+		c.fail("R10: %s takes over, and hears a stranger of higher priority since %v", n.name, heard.from.Sub(epoch))
 	}
 }
+
+// overlooked is for how long an advert may not have been considered yet.
+const overlooked = 100 * time.Millisecond
+
+// span is a time from and to.
+type span struct{ from, to time.Time }
 
 // beside fails when a stranger that is followed serves beside a member for longer
 // than adverts need to settle that.
