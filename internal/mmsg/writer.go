@@ -38,12 +38,13 @@ func (w *Writer) Offer(messages []Message, failed func(index int, err error)) {
 func (w *Writer) send(messages []Message, failed func(index int, err error)) {
 	for sent := 0; sent < len(messages); sent += w.done {
 		w.messages = messages[sent:]
-		if err := w.conn.Write(w.try); err != nil {
-			w.errno = unix.EBADF // closed
+		err := w.conn.Write(w.try) // of the connection: it is closed, or too late
+		if err == nil && w.errno != 0 {
+			err = fmt.Errorf("sendmmsg: %w", w.errno)
 		}
-		if w.errno != 0 {
+		if err != nil {
 			w.done = 1 // it is the first one that was refused
-			failed(sent, fmt.Errorf("sendmmsg: %w", w.errno))
+			failed(sent, err)
 		}
 	}
 }
