@@ -65,6 +65,41 @@ func (d *decider) repeatedInTime(holder *Peer) bool {
 		d.Now.Before(holder.At.Add(d.missedRecords(holder)))
 }
 
+// overdue is whose silence would end the calm of a unit. All five of its records a
+// second would be just in time to put that off, were it not for the network: a unit
+// that is decided a moment before one of them is decided before each of them.
+type overdue struct {
+	claim *heldClaim // nil: nobody's. All units are decided when its author begins a new life
+	after time.Duration
+	rest  time.Time // when the unit is to be decided whoever speaks; zero: never
+}
+
+// overdue is whom a decision waits for.
+func (c *Core) overdue(u *ownUnit, d *Decision) overdue {
+	if m := c.table.member(d.Overdue.Node); m != nil && d.Calm {
+		return overdue{m.claims[u.view.Name], d.Overdue.After, d.Rest}
+	}
+	return overdue{}
+}
+
+// putOff reports whether a unit whose time has come need not be decided: whom it
+// waited for has repeated its claim. It wakes when that is overdue again.
+func (u *ownUnit) putOff(now time.Time) bool {
+	o := &u.overdue
+	if o.claim == nil || u.dirty {
+		return false
+	}
+	due := o.claim.at.Add(o.after)
+	if !o.rest.IsZero() {
+		due = earlier(due, o.rest)
+	}
+	if !now.Before(due) {
+		return false
+	}
+	u.wake = due
+	return true
+}
+
 // heldBy notes for whom a Hold was delivered, and when.
 type heldBy struct {
 	holder TenureID

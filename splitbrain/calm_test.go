@@ -1,6 +1,7 @@
 package splitbrain
 
 import (
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,5 +61,47 @@ func TestHoldOfADeadHolderEndsWithItsFreshestClaim(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestACalmBackupIsDecidedWhenItsHolderIsOverdue(t *testing.T) {
+	const late = 5 * ms // as records come through a network
+	c := newCore(Backup)
+	u := c.units["VI_1"]
+	record := Record{
+		Cluster: 9, Node: "n2", Boot: 22, Interval: rules.DefaultHeartbeat, Addrs: []netip.Addr{addr("192.0.2.2")},
+		Claims: []Claim{{
+			Unit: "VI_1", State: Master, Eligible: true, Priority: 200, Primary: addr("192.0.2.2"), VIPs: u.view.VIPs,
+			Tenure: Tenure{Seq: 1, Priority: 200, Primary: addr("192.0.2.2")},
+		}},
+	}
+	clock, said, next, decided := t0, t0, t0, 0
+	for clock.Before(t0.Add(10 * time.Second)) {
+		if clock = earlier(later(c.Deadline(), clock.Add(1)), next); clock.Equal(next) {
+			said = clock
+			record.Seq++
+			next = t0.Add(time.Duration(record.Seq)*rules.DefaultHeartbeat + time.Duration(record.Seq%2)*late)
+			record.Acks = []Ack{{Boot: 1, Known: c.seq, Direct: c.seq}}
+			c.Receive(clock, &Datagram{Record: record}, "eth0")
+		}
+		rest := u.overdue.rest
+		step(c, clock)
+		if u.overdue.rest != rest {
+			decided++
+		}
+	}
+	if !u.calm || decided > 25 {
+		t.Errorf("calm %v after %d decisions in 10 s, want calm and 25 at most", u.calm, decided)
+	}
+
+	// Now nothing comes any more, and what is overdue is looked at.
+	due := said.Add(2 * rules.DefaultHeartbeat)
+	for ; clock.Before(due); clock = later(c.Deadline(), clock.Add(1)) {
+		if step(c, clock); !u.calm {
+			t.Fatalf("the holder is overdue %v after its last word, want %v", clock.Sub(said), due.Sub(said))
+		}
+	}
+	if step(c, clock); u.calm || clock != due {
+		t.Errorf("calm %v at %v after the last word, want an end of it at %v", u.calm, clock.Sub(said), due.Sub(said))
 	}
 }

@@ -129,7 +129,7 @@ func (c *Core) Step(now time.Time, raw kclock.Instant) Output {
 	decided := false
 	c.look(now, &out)
 	for _, u := range c.order {
-		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) {
+		if u.dirty || !u.wake.IsZero() && !now.Before(u.wake) && !u.putOff(now) {
 			c.decide(now, raw, u, &out)
 			decided = decided || len(u.alerts) > 0 || len(c.alerts) > 0
 		}

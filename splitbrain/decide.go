@@ -147,6 +147,10 @@ type Decision struct {
 	Memory   Memory
 	// Wake is when to decide again, if nothing happens before; zero: never.
 	Wake time.Time
+	// Overdue is one of the reasons for Wake, and Rest the earliest of the others;
+	// zero: there is none.
+	Overdue Overdue
+	Rest    time.Time
 	// Look asks for probes of the unit's networks now, and Burst for quick ones
 	// of the unit's addresses and of those of the named member.
 	Look  bool
@@ -157,6 +161,14 @@ type Decision struct {
 	Calm bool
 	// Asks says that the voters are to be asked for the lease, or to prolong it.
 	Asks bool
+}
+
+// Overdue asks for another decision when the member's claim is as old as After. A
+// calm unit need not be decided when it has been repeated since.
+type Overdue struct {
+	Node  string
+	At    time.Time // when it claimed
+	After time.Duration
 }
 
 // Decide applies the rules to one unit. It is pure.
@@ -173,6 +185,9 @@ func Decide(v *View) Decision {
 		d.mesh()
 	}
 	d.Calm = d.calm()
+	if d.Rest = d.Wake; d.Overdue.Node != "" {
+		d.wake(d.Overdue.At.Add(d.Overdue.After))
+	}
 	d.Decision.Memory = d.Memory
 	return d.Decision
 }

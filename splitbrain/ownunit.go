@@ -17,6 +17,7 @@ type ownUnit struct {
 	dirty   bool
 	calm    bool // see Decision.Calm
 	wake    time.Time
+	overdue overdue
 	request *Request
 	alerts  []Alert
 
@@ -67,7 +68,7 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 	if c.tracing {
 		c.trace(u, v, &d, out)
 	}
-	u.dirty, u.calm, u.wake = false, d.Calm, d.Wake
+	u.dirty, u.calm, u.wake, u.overdue = false, d.Calm, d.Wake, c.overdue(u, &d)
 	u.memory, u.request, u.alerts = d.Memory, d.Request, d.Alerts
 	c.heed(now, u, v, &d)
 	if d.Refused != "" {

@@ -21,9 +21,8 @@ const proofSpread = 12*burstGap + answerTime + burstRest
 // records swallows probes too (S60).
 func (d *decider) proveGone(holder *Peer) {
 	m := &d.Memory
-	due := holder.At.Add(d.missedRecords(holder))
-	if d.Now.Before(due) {
-		d.wake(due)
+	if missed := d.missedRecords(holder); d.Now.Before(holder.At.Add(missed)) {
+		d.Overdue = Overdue{Node: holder.Node, At: holder.At, After: missed}
 		return
 	}
 	own := TenureID{holder.Boot, holder.Claim.Tenure.Seq}
