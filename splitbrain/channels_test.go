@@ -148,6 +148,21 @@ func TestMemberThatLeftIsAStrangerOnlyByNewAdverts(t *testing.T) {
 	}
 }
 
+// Who leaves has no units any more, and so no addresses that it would advertise from.
+func TestMemberThatNamesNoAddressesAnyMoreIsAStrangerOnlyByNewAdverts(t *testing.T) {
+	s := newScene()
+	s.run(12*time.Second, both, both)
+	d := record("n2", BootID('2'), s.seq+1, Ack{Boot: 1, Known: s.c.seq, Direct: s.c.seq})
+	d.Record.Leaving = true
+	s.c.Receive(at(12*time.Second), d, "eth0")
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: sceneAddrs["n2"], Priority: 100, At: at(11900 * ms)})
+	s.run(13*time.Second, both[1:], both[1:])
+	s.want(t)
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: sceneAddrs["n2"], Priority: 100, At: at(13 * time.Second)})
+	s.run(14*time.Second, both[1:], both[1:])
+	s.want(t, "foreign_master 192.0.2.2")
+}
+
 func TestGoodbyeIsNoStranger(t *testing.T) {
 	s := newScene()
 	s.run(12*time.Second, both, both)

@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"bytes"
+	"net/netip"
 	"time"
 )
 
@@ -17,8 +18,9 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	known := c.table.member(d.Record.Node)
 	wasLeaving, knew := known != nil && known.leaving, known != nil && c.counts(now, known)
 	var facts []byte
+	var sources []netip.Addr
 	if known != nil {
-		facts = known.facts
+		facts, sources = known.facts, known.sources
 	}
 	m, newLife := c.table.Receive(d, path, now)
 	if m == nil {
@@ -26,6 +28,9 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 	}
 	moved := c.table.moved
 	c.table.moved = false
+	if moved || newLife {
+		c.forgetSources(now, sources, m)
+	}
 	if newLife || m.leaving != wasLeaving || !knew || moved {
 		c.allDirty()
 		c.changed = true

@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -92,6 +93,16 @@ func (c *Core) forgetFormer(before []*member) {
 	for _, n := range c.scout.order {
 		for _, t := range n.targets {
 			t.answers = slices.DeleteFunc(t.answers, former)
+		}
+	}
+}
+
+// forgetSources notes the addresses that a member has ceased to advertise from: who
+// leaves says so before its last adverts are looked at.
+func (c *Core) forgetSources(now time.Time, before []netip.Addr, m *member) {
+	for _, a := range before {
+		if !m.has(a) {
+			c.former[a] = now
 		}
 	}
 }
