@@ -54,6 +54,7 @@ type Core struct {
 	tracing bool      // whether decisions are traced
 	frozen  time.Time // until then a person has disarmed this node; zero: armed
 	changed bool      // something that people would see
+	blocked bool      // a unit may be, see ownUnit
 	newWill bool      // what Will says has changed
 	relays  []OutRelay
 	view    View   // scratch

@@ -59,7 +59,7 @@ func (c *Core) decide(now time.Time, raw kclock.Instant, u *ownUnit, out *Output
 	if u.view.State == Backup {
 		if m, h := c.table.elsewhere(u.view.Name, u.vips.list); m != nil {
 			v.Elsewhere = &Elsewhere{Node: m.Name, Unit: h.Unit, At: h.at, Interval: m.interval}
-			u.blocked = true
+			u.blocked, c.blocked = true, true
 		}
 	}
 	v.Evidence, v.Contact = c.survey(now, u), c.contact()

@@ -51,8 +51,12 @@ func (c *Core) Receive(now time.Time, d *Datagram, path string) {
 			c.answer(u, m, h)
 		}
 	}
-	for _, u := range c.order {
-		u.dirty = u.dirty || u.blocked
+	if c.blocked {
+		c.blocked = false
+		for _, u := range c.order {
+			u.dirty = u.dirty || u.blocked
+			c.blocked = c.blocked || u.blocked
+		}
 	}
 	for _, r := range d.Record.Requests {
 		if u := c.units[r.Unit]; u != nil && r.Tenure.Boot == c.table.boot {
