@@ -327,7 +327,17 @@ func TestRequesterThatDiesIsNotWaitedForLong(t *testing.T) {
 		w.nodes[2].core.RequestHandover(w.nodes[0].now(), unitName, "n3")
 		w.nodes[2].settle()
 	})
-	w.at(10*time.Second+600*time.Microsecond, func() { w.nodes[2].crash(); w.check.relink() })
+	// It dies when the holder has let go for it, and before it hears of that.
+	var kill func()
+	kill = func() {
+		if w.nodes[0].holds {
+			w.at(w.now.Sub(epoch)+10*time.Microsecond, kill)
+			return
+		}
+		w.nodes[2].crash()
+		w.check.relink()
+	}
+	w.at(10*time.Second, kill)
 	w.run(40 * time.Second)
 	// R = 500 ms, a heartbeat, and the order of succession.
 	w.want(t, "n2", 1, 800*time.Millisecond, splitbrain.MemberSilent)
