@@ -48,8 +48,8 @@ test: ## everything: build, lint, race, sim, model, e2e, fuzz; ends with `N pass
 		'tests sim $(MAKE) -s sim-json' \
 		'step model $(MAKE) -s model' \
 		'tests e2e $(MAKE) -s e2e-json' \
-		'tests ipvs $(MAKE) -s ipvs-json' \
-		'tests fuzz $(GO) run ./internal/fuzzsmoke -total 60s'
+		'beside tests ipvs $(MAKE) -s ipvs-json' \
+		'tests fuzz nice -n 19 $(GO) run ./internal/fuzzsmoke -total 60s'
 
 # FRR's package would start its daemons, now and at each boot: they run in the
 # suite's namespaces only.

@@ -13,4 +13,7 @@
 //
 //	step NAME COMMAND…    passed when the command exits 0
 //	tests NAME COMMAND…   the command prints what go test -json prints
+//
+// One after the other, but for those behind the word beside, which run while the
+// next one without it does.
 package main

@@ -28,22 +28,57 @@ func run(needsFile string, steps []string, out io.Writer) int {
 		return 2
 	}
 	var sum Summary
+	var beside []<-chan done // what runs meanwhile
+	report := func(d done) {
+		d.sum.report(out, d.name, d.took)
+		sum.add(d.sum)
+	}
 	for _, s := range steps {
 		words := strings.Fields(s)
+		meanwhile := len(words) > 0 && words[0] == "beside"
+		if meanwhile {
+			words = words[1:]
+		}
 		if len(words) < 3 || words[0] != "step" && words[0] != "tests" {
-			fmt.Fprintf(out, "step %q: want `step NAME COMMAND…` or `tests NAME COMMAND…`\n", s)
+			fmt.Fprintf(out, "step %q: want `step NAME COMMAND…` or `tests NAME COMMAND…`, perhaps after `beside`\n", s)
 			return 2
 		}
-		begin := time.Now()
-		one := runStep(words[0] == "tests", words[1], words[2:], needs)
-		one.report(out, words[1], time.Since(begin))
-		sum.add(one)
+		ended := start(words[0] == "tests", words[1], words[2:], needs)
+		if meanwhile {
+			beside = append(beside, ended)
+			continue
+		}
+		report(<-ended)
+		for _, b := range beside {
+			report(<-b)
+		}
+		beside = nil
+	}
+	for _, b := range beside {
+		report(<-b)
 	}
 	sum.last(out)
 	if len(sum.Failed) > 0 {
 		return 1
 	}
 	return 0
+}
+
+// done is a step at its end.
+type done struct {
+	name string
+	sum  Summary
+	took time.Duration
+}
+
+// start runs a step and tells when it has ended.
+func start(tests bool, name string, argv []string, needs map[string]string) <-chan done {
+	ended := make(chan done, 1)
+	go func() {
+		begin := time.Now()
+		ended <- done{name, runStep(tests, name, argv, needs), time.Since(begin)}
+	}()
+	return ended
 }
 
 // runStep runs one command to its end.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestCounting(t *testing.T) {
@@ -111,6 +113,8 @@ func TestStepsDecideTheExitStatus(t *testing.T) {
 		{"all pass", []string{"step a true", "step b true"}, 0, "2 passed, 0 failed"},
 		{"one fails", []string{"step a true", "step b false"}, 1, "1 passed, 1 failed"},
 		{"tests that print nothing", []string{"tests a true"}, 1, "0 passed, 1 failed"},
+		{"one beside others fails", []string{"step a true", "beside step b false", "step c true"}, 1, "2 passed, 1 failed"},
+		{"the last one is beside nothing", []string{"step a true", "beside step b true"}, 0, "2 passed, 0 failed"},
 		{"a command that does not exist", []string{"step a /nonexistent"}, 1, "0 passed, 1 failed"},
 	}
 	for _, tt := range tests {
@@ -122,6 +126,18 @@ func TestStepsDecideTheExitStatus(t *testing.T) {
 				t.Errorf("exit %d, last line %q; want %d, %q", exit, last, tt.exit, tt.last)
 			}
 		})
+	}
+}
+
+// Each end of a pipe waits for the other.
+func TestStepsBesideOthersRunMeanwhile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if exit := run("", []string{"beside step a cat " + pipe, "step b cp /dev/null " + pipe}, &out); exit != 0 {
+		t.Errorf("exit %d, want 0\n%s", exit, out.String())
 	}
 }
 
