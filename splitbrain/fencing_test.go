@@ -330,6 +330,31 @@ func TestThreeFailuresEndInAnAlert(t *testing.T) {
 	}
 }
 
+// Two of them need nobody's vote, so that none is missing either.
+func TestDisarmedNodesFenceNobody(t *testing.T) {
+	l := newFenceLAN(t, "a", "b")
+	l.holds("a", 150, FenceUnit{First: "a"})
+	l.holds("b", 100, FenceUnit{First: "a"})
+	l.frozen = true
+	l.run(20 * time.Second)
+	l.wantStarts("", "")
+	l.frozen = false
+	l.run(6 * time.Second)
+	l.wantStarts("a", "b")
+}
+
+// The target came back while the votes were counted, and was accused anew before the
+// agent ended.
+func TestAnAgentsEndIsThatOfTheLifeThatItRanAgainst(t *testing.T) {
+	f := NewFencer()
+	f.attempts("b", 9)
+	f.ask, f.runs = &fenceVote{FenceWord: FenceWord{Unit: "VI", Node: "b", Boot: 2}}, true
+	f.Ended(time.Unix(1000, 0), nil)
+	if got := f.tries["b"]; got.boot != 2 || got.done.IsZero() {
+		t.Errorf("the success is that of life %d, want 2", got.boot)
+	}
+}
+
 func TestSuccessThatIsNoneCountsAsAFailure(t *testing.T) {
 	l := newFenceLAN(t, "a", "b", "c")
 	l.holds("a", 200, FenceUnit{})
