@@ -59,8 +59,8 @@ func (c *Cluster) CanLeave(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Status().State == Removed || len(s.members()) <= 1 {
-		return nil // nobody has to agree
+	if c.Status().State == Removed || len(s.members()) <= 1 || s.expelled() {
+		return nil // nobody has to agree, or all have
 	}
 	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
@@ -125,9 +125,42 @@ func (s *session) askVoters(ctx context.Context, servers []store.Server, going s
 
 // leave hands leadership over and has another leader remove this node.
 func (s *session) leave(ctx context.Context) error {
-	err := s.remove(ctx, s.node.ID)
+	remove := func() error { return s.remove(ctx, s.node.ID) }
+	if s.expelled() {
+		remove = func() error { return s.askToBeRemoved(ctx) }
+	}
+	err := remove()
 	if isNotMember(err) {
 		return nil // gone already: the answer to an earlier call was lost
+	}
+	if (errors.Is(err, store.ErrNoLeader) || errors.Is(err, store.ErrNotLeader)) && s.expelled() {
+		return &store.UnknownOutcomeError{Err: err} // half of it is done
+	}
+	return err
+}
+
+// expelled reports whether a removal of this node that was broken off has taken it
+// out of Raft's configuration. It is a member still, and no leader speaks to it.
+func (s *session) expelled() bool {
+	servers, err := s.store.Servers()
+	return err == nil && !slices.ContainsFunc(servers, func(server store.Server) bool { return server.ID == s.node.ID })
+}
+
+// askToBeRemoved has any voter pass on to the leader that this node wants to be
+// removed.
+func (s *session) askToBeRemoved(ctx context.Context) error {
+	err := store.ErrNoLeader
+	for _, v := range s.voters() {
+		var voter haclusterv1.PeerServiceClient
+		if voter, err = s.peers.client(ctx, v.Name, v.Addr.String()); err != nil {
+			continue
+		}
+		if _, err = voter.Remove(ctx, &haclusterv1.RemoveRequest{}); err == nil {
+			return nil
+		}
+		if err = unlessRefused(fromWire(err)); isNotMember(err) {
+			return err
+		}
 	}
 	return err
 }

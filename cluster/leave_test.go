@@ -65,6 +65,39 @@ func TestLeaveIsRefusedWhenTheVotersThatRemainAreNoMajority(t *testing.T) {
 	}
 }
 
+// The leader that removed the node lost its place before it had told the members: no
+// leader speaks to the node any more.
+func TestANodeThatWasHalfRemovedMayLeave(t *testing.T) {
+	t.Parallel()
+	nodes := threeNodes(t)
+	leader, others := leaderOf(t, nodes...)
+	leaving := others[0]
+	half, err := leader.current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := leaving.current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := half.store.RemoveServer(t.Context(), s.node.ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node is out of Raft and hears no leader", func() bool {
+		_, led := s.store.Leader()
+		return s.expelled() && !led
+	})
+	if err := leaving.CanLeave(t.Context()); err != nil {
+		t.Errorf("CanLeave = %v, want nil", err)
+	}
+	if _, err := leaving.Leave(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the others know of two members", func() bool {
+		return len(leader.Members()) == 2 && len(others[1].Members()) == 2
+	})
+}
+
 func TestLeaveWithoutAPresentMajoritySaysThatNothingChanged(t *testing.T) {
 	t.Parallel()
 	nodes := threeNodes(t)
