@@ -15,9 +15,9 @@ import (
 
 // Leave takes this node out of its cluster, deletes its keys, and returns the
 // members that remain. The last member needs last, and is refused with
-// ErrLastMember otherwise; any other with last is refused with ErrNotLastMember. A node that the others have removed only clears its
-// own disk. Its errors are those of CanLeave, which leave everything as it was, and
-// *store.UnknownOutcomeError.
+// ErrLastMember otherwise; any other with last is refused with ErrNotLastMember. A
+// node that the others have removed only clears its own disk. Its errors are those
+// of CanLeave, which leave everything as it was, and *store.UnknownOutcomeError.
 func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Member, err error) {
 	c.operating.Lock()
 	defer c.operating.Unlock()

@@ -17,8 +17,9 @@ import (
 //
 // with numbers as unsigned varints unless a width is given, and times in
 // microseconds. In a claim, flags and ages stand in front: what follows is the same
-// in the next record, mostly, and known by its bytes (Decoder). A reader skips sections that it does not know and ignores
-// bytes behind the fields that it knows, so both can grow within a version.
+// in the next record, mostly, and known by its bytes (Decoder). A reader skips
+// sections that it does not know and ignores bytes behind the fields that it knows,
+// so both can grow within a version.
 const (
 	magic0, magic1 = 'H', 'A'
 	codecVersion   = 2
