@@ -50,6 +50,16 @@ func (s *session) meshFacts() meshFacts {
 // members returns the members by name, from the copy while the state is empty.
 func (s *session) members() []store.Member { return slices.Clone(s.meshFacts().Members) }
 
+// member looks one of them up by its ID.
+func (s *session) member(id string) (store.Member, bool) {
+	members := s.meshFacts().Members
+	i := slices.IndexFunc(members, func(m store.Member) bool { return m.ID == id })
+	if i < 0 {
+		return store.Member{}, false
+	}
+	return members[i], true
+}
+
 // remember keeps the copy, unless it is what was kept before.
 func (s *session) remember(f meshFacts, before []byte) (kept []byte, err error) {
 	data, err := json.Marshal(f)

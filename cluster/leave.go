@@ -27,7 +27,7 @@ func (c *Cluster) Leave(ctx context.Context, last bool) (remaining []store.Membe
 	}
 	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
-	remaining = slices.DeleteFunc(s.store.Members().List(), func(m store.Member) bool { return m.ID == s.node.ID })
+	remaining = slices.DeleteFunc(s.members(), func(m store.Member) bool { return m.ID == s.node.ID })
 	state := c.Status().State
 	switch {
 	case state == Removed:
@@ -116,7 +116,7 @@ func (s *session) askVoters(ctx context.Context, servers []store.Server, going s
 	defer cancel()
 	var asking sync.WaitGroup
 	for _, server := range servers {
-		if m, ok := s.store.Members().ByID(server.ID); ok && server.Voter && server.ID != going && server.ID != s.node.ID {
+		if m, ok := s.member(server.ID); ok && server.Voter && server.ID != going && server.ID != s.node.ID {
 			asking.Go(func() { s.ping(ctx, m) })
 		}
 	}
@@ -140,10 +140,21 @@ func (s *session) leave(ctx context.Context) error {
 }
 
 // expelled reports whether a removal of this node that was broken off has taken it
-// out of Raft's configuration. It is a member still, and no leader speaks to it.
+// out of Raft's configuration. It is a member still, and no leader speaks to it:
+// it may not have got that configuration itself.
 func (s *session) expelled() bool {
+	if !s.hasServer(s.node.ID) {
+		return true
+	}
+	_, led := s.store.Leader()
+	return !led && s.halfRemoved.Load()
+}
+
+// hasServer reports whether a node is in Raft's configuration, as far as this node
+// can tell.
+func (s *session) hasServer(id string) bool {
 	servers, err := s.store.Servers()
-	return err == nil && !slices.ContainsFunc(servers, func(server store.Server) bool { return server.ID == s.node.ID })
+	return err != nil || slices.ContainsFunc(servers, func(server store.Server) bool { return server.ID == id })
 }
 
 // askToBeRemoved has any voter pass on to the leader that this node wants to be
@@ -151,18 +162,25 @@ func (s *session) expelled() bool {
 func (s *session) askToBeRemoved(ctx context.Context) error {
 	err := store.ErrNoLeader
 	for _, v := range s.voters() {
-		var voter haclusterv1.PeerServiceClient
-		if voter, err = s.peers.client(ctx, v.Name, v.Addr.String()); err != nil {
+		if v.Name == s.node.Name {
 			continue
 		}
-		if _, err = voter.Remove(ctx, &haclusterv1.RemoveRequest{}); err == nil {
-			return nil
-		}
-		if err = unlessRefused(fromWire(err)); isNotMember(err) {
+		if err = s.askVoterToRemove(ctx, v); err == nil || isNotMember(err) {
 			return err
 		}
 	}
 	return err
+}
+
+func (s *session) askVoterToRemove(ctx context.Context, v Voter) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	voter, err := s.peers.client(ctx, v.Name, v.Addr.String())
+	if err != nil {
+		return err
+	}
+	_, err = voter.Remove(ctx, &haclusterv1.RemoveRequest{})
+	return unlessRefused(fromWire(err))
 }
 
 // remove has the leader take a member out. When it cannot be told whether that was

@@ -133,10 +133,14 @@ func (p *peers) lastSeen(name string) time.Time {
 
 // ready waits until the connection stands. A call on one that stands was sent; one
 // that could not be made has certainly changed nothing, and that difference is
-// what an operator wants to know.
+// what an operator wants to know. Somebody waits, so it is tried at once, however
+// long gRPC would still rest after earlier attempts: the peer may be back by now.
 func ready(ctx context.Context, conn *grpc.ClientConn) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
+	if conn.GetState() == connectivity.TransientFailure {
+		conn.ResetConnectBackoff()
+	}
 	for {
 		switch state := conn.GetState(); state {
 		case connectivity.Ready:

@@ -87,12 +87,15 @@ func (p peerService) ReadIndex(ctx context.Context, _ *haclusterv1.PeerReadIndex
 	return &haclusterv1.PeerReadIndexResponse{Index: index}, nil
 }
 
-func (p peerService) Ping(context.Context, *haclusterv1.PeerPingRequest) (*haclusterv1.PeerPingResponse, error) {
+func (p peerService) Ping(ctx context.Context, _ *haclusterv1.PeerPingRequest) (*haclusterv1.PeerPingResponse, error) {
 	answer := &haclusterv1.PeerPingResponse{
 		Node: p.session.node.Name, Version: p.session.version, Applied: p.session.store.Applied(),
 	}
 	if list := p.session.store.Revisions().History(1); len(list) > 0 {
 		answer.Revision = list[0].Number
+	}
+	if m, err := p.callingMember(ctx); err == nil {
+		answer.HalfRemoved = !p.session.hasServer(m.ID)
 	}
 	return answer, nil
 }

@@ -42,7 +42,8 @@ type session struct {
 	server   *grpc.Server
 	admits   chan struct{} // one for each admission under way
 
-	refused atomic.Int32 // pings in a row by which others said that we are no member
+	refused     atomic.Int32 // pings in a row by which others said that we are no member
+	halfRemoved atomic.Bool  // the last answer of one as far as we: in the members and not in Raft
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -180,12 +181,15 @@ func (s *session) ping(ctx context.Context, m store.Member) {
 	if err != nil {
 		return
 	}
-	_, err = client.Ping(ctx, &haclusterv1.PeerPingRequest{Version: s.version})
+	answer, err := client.Ping(ctx, &haclusterv1.PeerPingRequest{Version: s.version})
 	refused, isRefused := errors.AsType[*notMemberError](fromWire(err))
 	switch {
 	case err == nil:
 		s.peers.heard(m.Name)
 		s.refused.Store(0)
+		if answer.GetApplied() >= s.meshFacts().Applied {
+			s.halfRemoved.Store(answer.GetHalfRemoved())
+		}
 	case isRefused:
 		s.peers.heard(m.Name)
 		// Who has an older state than this node may not have heard of it yet.
@@ -330,7 +334,7 @@ func (s *session) voters() []Voter {
 			continue
 		}
 		v := Voter{Name: nameOf(server.ID), Leader: server.ID == leader.ID, LastSeen: s.peers.lastSeen(nameOf(server.ID))}
-		if m, ok := s.store.Members().ByID(server.ID); ok {
+		if m, ok := s.member(server.ID); ok {
 			v.Addr = m.Addr
 		}
 		list = append(list, v)

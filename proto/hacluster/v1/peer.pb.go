@@ -314,7 +314,10 @@ type PeerPingResponse struct {
 	// Index of the last command in its state.
 	Applied uint64 `protobuf:"varint,3,opt,name=applied,proto3" json:"applied,omitempty"`
 	// Newest revision that it knows.
-	Revision      uint64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The calling node is a member and not in Raft's configuration: a removal of it
+	// was broken off.
+	HalfRemoved   bool `protobuf:"varint,5,opt,name=half_removed,json=halfRemoved,proto3" json:"half_removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +378,13 @@ func (x *PeerPingResponse) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *PeerPingResponse) GetHalfRemoved() bool {
+	if x != nil {
+		return x.HalfRemoved
+	}
+	return false
 }
 
 // AdmitRequest is a machine's request to become a member.
@@ -923,12 +933,13 @@ const file_hacluster_v1_peer_proto_rawDesc = "" +
 	"\x15PeerReadIndexResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\"+\n" +
 	"\x0fPeerPingRequest\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\"v\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\"\x99\x01\n" +
 	"\x10PeerPingResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\aapplied\x18\x03 \x01(\x04R\aapplied\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x04R\brevision\"\xb1\x02\n" +
+	"\brevision\x18\x04 \x01(\x04R\brevision\x12!\n" +
+	"\fhalf_removed\x18\x05 \x01(\bR\vhalfRemoved\"\xb1\x02\n" +
 	"\fAdmitRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x19\n" +
