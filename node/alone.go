@@ -66,7 +66,10 @@ func (o *Options) follows() bool { return o.Supervisor.Heir() || o.Supervisor.Af
 // findCopy is an error where another machine has an address of this one, other than a
 // virtual one: while the owner of that is away, somebody else holds it rightly.
 func (o *Options) findCopy(own netip.Addr, virtual func() bool) error {
-	err := probe.FindDuplicate(own)
+	err := probe.AwaitLink(own)
+	if err == nil {
+		err = probe.FindDuplicate(own)
+	}
 	_, found := errors.AsType[*probe.DuplicateError](err)
 	switch {
 	case err == nil:

@@ -26,6 +26,13 @@ const (
 // DuplicateWindow bounds what FindDuplicate takes beside the waits for a processor.
 const DuplicateWindow = (ownRounds + otherRounds) * roundTime
 
+// A carrier that has just come is no link before the kernel has taken note of it,
+// and until then it sends nothing. It takes note once a second at most.
+const (
+	linkTime = 2 * time.Second
+	linkPoll = 10 * time.Millisecond
+)
+
 // DuplicateError says that another machine has an address of this one.
 type DuplicateError struct {
 	Addr      netip.Addr
@@ -75,12 +82,47 @@ func FindDuplicate(own netip.Addr) error {
 	return nil
 }
 
+// AwaitLink waits, for 2 s at most, while an interface that was set up and has an own
+// address has no link yet: whoever asks for a duplicate then asks nobody, and a
+// machine starts its services when its links have just come.
+func AwaitLink(own netip.Addr) error { return awaitLink(own, linkTime) }
+
+func awaitLink(own netip.Addr, limit time.Duration) error {
+	own = own.Unmap().WithZone("")
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(linkPoll) {
+		interfaces, err := net.Interfaces()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(interfaces, func(ifi net.Interface) bool { return awaitsLink(&ifi, own) }) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// awaitsLink reports whether ifi has the address, and no link although it was set up.
+func awaitsLink(ifi *net.Interface, own netip.Addr) bool {
+	if ifi.Flags&net.FlagUp == 0 || ifi.Flags&net.FlagRunning != 0 {
+		return false
+	}
+	_, has := network(ifi, own)
+	return has
+}
+
 // askable is the network of an own address, if that is on ifi and has neighbours.
 func askable(ifi *net.Interface, own netip.Addr) (netip.Prefix, bool) {
 	const running = net.FlagUp | net.FlagRunning
 	if ifi.Flags&running != running || ifi.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0 || len(ifi.HardwareAddr) != 6 {
 		return netip.Prefix{}, false
 	}
+	prefix, has := network(ifi, own)
+	// With fewer host bits there is no telling who answers for all alike.
+	return prefix, has && own.BitLen()-prefix.Bits() >= 2
+}
+
+// network is the prefix by which ifi has an address, if it has it.
+func network(ifi *net.Interface, own netip.Addr) (netip.Prefix, bool) {
 	addrs, err := ifi.Addrs()
 	if err != nil {
 		return netip.Prefix{}, false
@@ -88,8 +130,7 @@ func askable(ifi *net.Interface, own netip.Addr) (netip.Prefix, bool) {
 	for _, a := range addrs {
 		prefix, err := netip.ParsePrefix(a.String())
 		if err == nil && prefix.Addr().WithZone("") == own {
-			// With fewer host bits there is no telling who answers for all alike.
-			return prefix, own.BitLen()-prefix.Bits() >= 2
+			return prefix, true
 		}
 	}
 	return netip.Prefix{}, false

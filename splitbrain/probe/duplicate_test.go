@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,6 +80,50 @@ func TestNobodyIsAskedWhereThereAreNoNeighbours(t *testing.T) {
 		if shortest > roundTime {
 			t.Errorf("%s: took %v, want no wait", own, shortest)
 		}
+	}
+}
+
+// unplugged is an interface with an address that a neighbour has too, and without a
+// link until plug is called.
+func unplugged(t *testing.T, b *bench, prefix string) (neighbour net.HardwareAddr, plug func()) {
+	t.Helper()
+	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "w0"}, PeerName: "w1"}))
+	w0, err := netlink.LinkByName("w0")
+	must(t, err)
+	w1, err := netlink.LinkByName("w1")
+	must(t, err)
+	must(t, netlink.LinkSetNsFd(w1, int(b.there)))
+	b.across(func() { give(t, "w1", prefix) })
+	give(t, "w0", prefix)
+	must(t, netlink.LinkSetUp(w0))
+	there, err := netlink.NewHandleAt(b.there)
+	must(t, err)
+	t.Cleanup(there.Close)
+	return w1.Attrs().HardwareAddr, func() { _ = there.LinkSetUp(w1) }
+}
+
+// A machine that starts when its link has just come is a copy all the same.
+func TestLinkThatHasJustComeIsWaitedFor(t *testing.T) {
+	own := netip.MustParseAddr("203.0.113.1")
+	neighbour, plug := unplugged(t, newBench(t), "203.0.113.1/24")
+	plugged := make(chan struct{})
+	time.AfterFunc(50*time.Millisecond, func() { defer close(plugged); plug() })
+	err := awaitLink(own, time.Minute)
+	<-plugged
+	must(t, err)
+	if d, ok := errors.AsType[*DuplicateError](FindDuplicate(own)); !ok || !slices.Equal(d.MAC[:], neighbour) {
+		t.Errorf("FindDuplicate(%v) = %v, want %v", own, d, neighbour)
+	}
+}
+
+func TestLinkThatDoesNotComeIsWaitedForInVain(t *testing.T) {
+	own := netip.MustParseAddr("203.0.113.1")
+	unplugged(t, newBench(t), "203.0.113.1/24")
+	began := time.Now()
+	const limit = 50 * time.Millisecond
+	must(t, awaitLink(own, limit))
+	if took := time.Since(began); took < limit {
+		t.Errorf("waited for %v, want %v", took, limit)
 	}
 }
 
