@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hacluster/hacluster/observed"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -80,18 +81,35 @@ func (t *Tracker) watchYields(in *Input, name string, claims []claim) {
 // watchOwnYields does the same for this node's own units.
 func (t *Tracker) watchOwnYields(in *Input) {
 	for _, e := range in.Events {
-		winner, rest, ok := strings.Cut(strings.TrimPrefix(e.Reason, "yields to "), ": ")
-		if !ok || e.From != vrrp.Master.String() || !strings.HasPrefix(e.Reason, "yields to ") || !strings.Contains(rest, "holds the unit too") || t.units[e.Unit] == nil {
+		winner := beatenBy(e)
+		if winner == "" || t.units[e.Unit] == nil {
 			continue
 		}
-		lost := hold{node: t.node, boot: t.boot, since: e.Time}
 		for _, own := range in.Units {
-			if own.Name == e.Unit {
-				lost.seq = own.Tenure.Seq
+			if own.Name != e.Unit || own.State == vrrp.Master && e.Kind == observed.AlertChanged {
+				continue // while both hold it, watchDouble sees them
 			}
+			lost := hold{node: t.node, boot: t.boot, seq: own.Tenure.Seq, since: earliest(own.Since, e.Time)}
+			t.conflict(in, e.Unit, lost, hold{node: winner})
 		}
-		t.conflict(in, e.Unit, lost, hold{node: winner})
 	}
+}
+
+// beatenBy is the member that held a unit beside this node until this one let go,
+// by an event of this node; empty: the event is of no such thing. An advert may
+// end a conflict before it was known to be one: the alert comes after the end.
+func beatenBy(e observed.Event) string {
+	switch {
+	case e.Kind == observed.AlertChanged && e.From == string(splitbrain.SplitBrain) && e.To == "open":
+		return e.Peer
+	case e.Kind == observed.StateChanged && e.From == vrrp.Master.String():
+		reason, yields := strings.CutPrefix(e.Reason, "yields to ")
+		winner, why, _ := strings.Cut(reason, ": ")
+		if yields && strings.Contains(why, "holds the unit too") {
+			return winner
+		}
+	}
+	return ""
 }
 
 // conflict adds a split brain that ended when the loser let go.

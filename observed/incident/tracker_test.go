@@ -292,28 +292,46 @@ func TestAlertsOfTheRulesAreSigns(t *testing.T) {
 // A node that was cut off hears the winner in the step in which it lets go, so it
 // never sees two holders at once.
 func TestTheLoserOfAConflictKnowsHowLongItLasted(t *testing.T) {
-	tracker := NewTracker("lb2", 2)
+	tests := []struct {
+		name   string
+		events []observed.Event
+	}{{
+		name: "by a record", events: []observed.Event{{Kind: observed.StateChanged, Unit: "VI_1", Instance: "VI_1",
+			From: "MASTER", To: "BACKUP", Reason: "yields to lb1: lb1 holds the unit too, with priority 150"}},
+	}, {
+		name: "by an advert, before any record", events: []observed.Event{
+			{Kind: observed.StateChanged, Unit: "VI_1", Instance: "VI_1",
+				From: "MASTER", To: "BACKUP", Reason: "advert from 192.0.2.1 with priority 150, ours is 120"},
+			{Kind: observed.AlertChanged, Unit: "VI_1", From: string(splitbrain.SplitBrain), To: "open", Peer: "lb1"}},
+	}}
 	w := world{units: 1, stays: []stay{
 		{node: "lb1", from: -60, to: forever, priority: 150}, {node: "lb2", from: 5, to: 8, priority: 120, end: splitbrain.Backup}}}
-	for s := 0.0; s <= 20; s += 0.05 {
-		in := w.see("lb2", s)
-		if s > 1 && s < 8 { // nothing is heard
-			for i := range in.Peers.Members {
-				in.Peers.Members[i].Claims = nil
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tracker := NewTracker("lb2", 2)
+			for s := 0.0; s <= 20; s += 0.05 {
+				in := w.see("lb2", s)
+				if s > 1 && s < 8 { // nothing is heard
+					for i := range in.Peers.Members {
+						in.Peers.Members[i].Claims = nil
+					}
+				}
+				if s >= 8 && s < 8.05 {
+					for _, e := range tt.events {
+						e.Time = at(8)
+						in.Events = append(in.Events, e)
+					}
+				}
+				tracker.Step(&in)
 			}
-		}
-		if s >= 8 && s < 8.05 {
-			in.Events = []observed.Event{{Time: at(8), Kind: observed.StateChanged, Unit: "VI_1", Instance: "VI_1",
-				From: "MASTER", To: "BACKUP", Reason: "yields to lb1: lb1 holds the unit too, with priority 150"}}
-		}
-		tracker.Step(&in)
-	}
-	var got []string
-	for _, p := range tracker.Local() {
-		got = append(got, describe(&p))
-	}
-	if want := "split_brain lb1,lb2 double=3s closed"; !slices.Contains(got, want) {
-		t.Errorf("parts = %q, want %q among them", got, want)
+			var got []string
+			for _, p := range tracker.Local() {
+				got = append(got, describe(&p))
+			}
+			if want := "split_brain lb1,lb2 double=3s closed"; !slices.Contains(got, want) {
+				t.Errorf("parts = %q, want %q among them", got, want)
+			}
+		})
 	}
 }
 
