@@ -59,7 +59,11 @@ func TestAClosedGateIsProofWhereAddressesCannotBeRemoved(t *testing.T) {
 			}}}
 			s := &Supervisor{log: slog.New(slog.DiscardHandler), x: x, gate: tt.gate}
 			s.carryOut(&process{will: tt.clauses}, time.Now())
-			if err := peer.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+			wait := 20 * time.Millisecond
+			if tt.said {
+				wait = 10 * time.Second
+			}
+			if err := peer.SetReadDeadline(time.Now().Add(wait)); err != nil {
 				t.Fatal(err)
 			}
 			n, _, _ := peer.ReadFrom(make([]byte, 100))

@@ -13,51 +13,45 @@ import (
 
 func TestTheWillOfAKilledWorkerIsCarriedOutAndTheWorkerStartedAgain(t *testing.T) {
 	s := newStage(t, "holds")
-	first := s.pid(s.want("worker"))
-	s.want("holds")
-	begin := time.Now()
-	if err := unix.Kill(first, unix.SIGKILL); err != nil {
-		t.Fatal(err)
+	worker := s.pid(s.want("worker"))
+	shortest := time.Hour
+	for range 4 { // a busy machine adds to it, and not each time
+		s.want("holds")
+		begin := time.Now()
+		if err := unix.Kill(worker, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		s.wantWords(1)
+		shortest = min(shortest, time.Since(begin))
+		if got := s.addresses(); len(got) != 1 || got[0] != permanent.String() {
+			t.Errorf("addresses when the word came = %v, want only %v, which was there before", got, permanent)
+		}
+		s.wantWords(2)
+		next := s.pid(s.want("worker"))
+		if next == worker {
+			t.Error("no other worker was started")
+		}
+		worker = next
+		s.want("after a death")
 	}
-	said := make([]byte, 100)
-	_ = s.words.SetReadDeadline(time.Now().Add(time.Second))
-	if _, err := s.words.Read(said); err != nil {
-		t.Fatalf("no word within a second: %v", err)
-	}
-	took := time.Since(begin)
-	if got := s.addresses(); len(got) != 1 || got[0] != permanent.String() {
-		t.Errorf("addresses when the word came = %v, want only %v, which was there before", got, permanent)
-	}
-	if again, _ := s.heard(); again != 2 {
-		t.Errorf("heard %d more words, want 2", again)
-	}
-	if second := s.pid(s.want("worker")); second == first {
-		t.Error("no other worker was started")
-	}
-	s.want("after a death")
-	t.Logf("first word after %v", took)
-	if took > 100*time.Millisecond {
-		t.Errorf("first word after %v, want at most 100 ms", took)
+	s.wantSilence()
+	t.Logf("first word after %v", shortest)
+	if shortest > 100*time.Millisecond {
+		t.Errorf("first word after %v, want at most 100 ms", shortest)
 	}
 }
 
 func TestWhatWasDepositedCountsWhateverComesNext(t *testing.T) {
 	s := newStage(t, "dies at once")
 	s.want("worker")
-	if n, _ := s.heard(); n < 3 {
-		t.Errorf("heard %d words, want 3", n)
-	}
+	s.wantWords(3)
 }
 
 // S32, R7c: who hangs does not die, and would hold for as long as it likes.
 func TestASilentWorkerIsKilledAfterItsLimit(t *testing.T) {
 	s := newStage(t, "hangs")
 	s.want("holds")
-	begin := time.Now()
-	n, first := s.heard()
-	if after := first.Sub(begin); n < 3 || after < 150*time.Millisecond || after > 600*time.Millisecond {
-		t.Errorf("heard %d words, the first after %v; want 3, after 200 ms of silence", n, after)
-	}
+	s.wantKilled(200 * time.Millisecond)
 	s.want("worker")
 }
 
@@ -65,13 +59,20 @@ func TestAStoppedWorkerIsKilledAfterItsLimit(t *testing.T) {
 	s := newStage(t, "holds")
 	pid := s.pid(s.want("worker"))
 	s.want("holds")
-	begin := time.Now()
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	n, first := s.heard()
-	if after := first.Sub(begin); n < 3 || after < 150*time.Millisecond || after > 600*time.Millisecond {
-		t.Errorf("heard %d words, the first after %v; want 3, after 200 ms of silence", n, after)
+	s.wantKilled(patience)
+}
+
+// wantKilled waits until a worker was killed for its silence, by its own limit and
+// not by the one of workers that name none.
+func (s *stage) wantKilled(limit time.Duration) {
+	s.t.Helper()
+	s.wantWords(3)
+	text, _, _ := strings.Cut(s.wantLog("silent for "), `"`)
+	if after, err := time.ParseDuration(text); err != nil || after < limit || after >= defaultIdle {
+		s.t.Errorf("killed when silent for %v (%v), want after %v", after, err, limit)
 	}
 }
 
@@ -110,8 +111,8 @@ func TestNothingIsSaidWhileAnAddressIsStillThere(t *testing.T) {
 	close(stop)
 	<-stopped
 	<-stopped
-	if n, _ := s.heard(); n != 0 && !strings.Contains(s.log.String(), "what the worker held is gone") {
-		t.Errorf("heard %d words although nothing was verified", n)
+	if s.said(300 * time.Millisecond) {
+		s.wantLog("what the worker held is gone") // else nothing was verified
 	}
 	if !strings.Contains(s.log.String(), "still there") {
 		// Its words without the race: TestAClosedGateIsProofWhereAddressesCannotBeRemoved.

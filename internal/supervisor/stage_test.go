@@ -82,6 +82,9 @@ var (
 	permanent = netip.MustParsePrefix("192.0.2.1/24")
 )
 
+// patience is the limit of silence of workers that feed.
+const patience = 5 * time.Second
+
 // playWorker is what the worker of a test does. Each plot is one life.
 func playWorker(plot string) int {
 	fmt.Println("worker", os.Getpid())
@@ -137,8 +140,13 @@ func playWorker(plot string) int {
 		_, err = fmt.Fprintln(files[0], "written through the gate's file")
 		fail(err)
 	}
+	// Whoever feeds may wait for a processor in between.
+	silence := patience
+	if plot == "hangs" {
+		silence = 200 * time.Millisecond
+	}
 	c := Clause{
-		Silence:   200 * time.Millisecond,
+		Silence:   silence,
 		Addresses: []Address{{Interface: "veth0", Prefix: vip}, {Interface: "veth0", Prefix: permanent}},
 		Words:     []Words{{Protocol: unix.IPPROTO_UDP, Payload: []byte("released"), To: []netip.AddrPort{netip.MustParseAddrPort(os.Getenv("SUPERVISOR_TEST_TO"))}}},
 	}
@@ -274,7 +282,7 @@ func (s *stage) end() {
 	_ = s.cmd.Process.Kill()
 	select {
 	case <-s.done: // a worker that is left ends, because its supervisor has
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		s.t.Error("something of the supervisor is left")
 	}
 	if s.t.Failed() {
@@ -301,7 +309,7 @@ func addPermanent() error {
 // want waits for a line, and returns what follows its beginning.
 func (s *stage) want(begins string) string {
 	s.t.Helper()
-	limit := time.After(5 * time.Second)
+	limit := time.After(20 * time.Second)
 	for {
 		select {
 		case line, ok := <-s.lines:
@@ -312,7 +320,7 @@ func (s *stage) want(begins string) string {
 				s.t.Fatalf("ended without a line %q", begins)
 			}
 		case <-limit:
-			s.t.Fatalf("no line %q within 5 s", begins)
+			s.t.Fatalf("no line %q within 20 s", begins)
 		}
 	}
 }
@@ -324,28 +332,55 @@ func (s *stage) wantExit(want int) {
 		if s.exit != want {
 			s.t.Errorf("exit status %d, want %d", s.exit, want)
 		}
-	case <-time.After(5 * time.Second):
-		s.t.Errorf("still running after 5 s, want exit status %d", want)
+	case <-time.After(20 * time.Second):
+		s.t.Errorf("still running after 20 s, want exit status %d", want)
 	}
 }
 
-// heard counts the words that come until none has come for a while.
-func (s *stage) heard() (n int, first time.Time) {
+// wantWords waits for that many words.
+func (s *stage) wantWords(want int) {
 	s.t.Helper()
-	buf := make([]byte, 100)
-	for wait := 2 * time.Second; ; wait = 200 * time.Millisecond {
-		_ = s.words.SetReadDeadline(time.Now().Add(wait))
-		size, err := s.words.Read(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, first
-		}
-		if err != nil || string(buf[:size]) != "released" {
-			s.t.Fatalf("heard %q, %v", buf[:size], err)
-		}
-		if n++; n == 1 {
-			first = time.Now()
+	for n := range want {
+		if !s.said(20 * time.Second) {
+			s.t.Fatalf("heard %d words within 20 s, want %d", n, want)
 		}
 	}
+}
+
+// wantSilence fails when a word comes: longer than words are apart, nobody speaks.
+func (s *stage) wantSilence() {
+	s.t.Helper()
+	if s.said(300 * time.Millisecond) {
+		s.t.Error("something was said")
+	}
+}
+
+// said waits for a word.
+func (s *stage) said(within time.Duration) bool {
+	s.t.Helper()
+	buf := make([]byte, 100)
+	_ = s.words.SetReadDeadline(time.Now().Add(within))
+	size, err := s.words.Read(buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	if err != nil || string(buf[:size]) != "released" {
+		s.t.Fatalf("heard %q, %v", buf[:size], err)
+	}
+	return true
+}
+
+// wantLog waits for words in the log and returns what follows them. The log comes
+// by a way of its own, later than what it tells of.
+func (s *stage) wantLog(words string) string {
+	s.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, rest, ok := strings.Cut(s.log.String(), words); ok {
+			return rest
+		}
+	}
+	s.t.Fatalf("no %q in the log within 20 s", words)
+	return ""
 }
 
 // addresses lists those of the interface.
