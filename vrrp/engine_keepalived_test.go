@@ -138,18 +138,18 @@ func TestEngineAndKeepalivedTakeTurns(t *testing.T) {
 	}, {
 		name: "version 3 over IPv4",
 		lines: `version 3
-			advert_int 0.1
+			advert_int 0.3
 			virtual_ipaddress {
 				10.0.0.51/32
 			}`,
 		vip: vip4,
 		change: func(i *InstanceSpec, _ *namespace) {
-			i.Version, i.AdvertInterval = 3, 100*time.Millisecond
+			i.Version, i.AdvertInterval = 3, 300*time.Millisecond
 		},
 	}, {
 		name: "version 3 over IPv6",
 		lines: `version 3
-			advert_int 0.1
+			advert_int 0.3
 			virtual_ipaddress {
 				fe80::51/64
 				2001:db8::51/64
@@ -157,12 +157,12 @@ func TestEngineAndKeepalivedTakeTurns(t *testing.T) {
 		vip: vip6,
 		change: func(i *InstanceSpec, _ *namespace) {
 			overIPv6(i)
-			i.Version, i.AdvertInterval = 3, 100*time.Millisecond
+			i.Version, i.AdvertInterval = 3, 300*time.Millisecond
 		},
 	}, {
 		name: "version 3 over IPv4, unicast",
 		lines: `version 3
-			advert_int 0.1
+			advert_int 0.3
 			check_unicast_src
 			unicast_src_ip 192.0.2.2
 			unicast_peer {
@@ -174,12 +174,12 @@ func TestEngineAndKeepalivedTakeTurns(t *testing.T) {
 		vip: vip4,
 		change: func(i *InstanceSpec, peer *namespace) {
 			unicastTo(peer.addr4)(i)
-			i.Version, i.AdvertInterval = 3, 100*time.Millisecond
+			i.Version, i.AdvertInterval = 3, 300*time.Millisecond
 		},
 	}, {
 		name: "version 3 over IPv6, unicast",
 		lines: `version 3
-			advert_int 0.1
+			advert_int 0.3
 			unicast_src_ip fe80::2
 			unicast_peer {
 				fe80::1
@@ -192,7 +192,7 @@ func TestEngineAndKeepalivedTakeTurns(t *testing.T) {
 		change: func(i *InstanceSpec, peer *namespace) {
 			overIPv6(i)
 			unicastTo(peer.addr6)(i)
-			i.Version, i.AdvertInterval = 3, 100*time.Millisecond
+			i.Version, i.AdvertInterval = 3, 300*time.Millisecond
 		},
 	}}
 	for _, tt := range tests {

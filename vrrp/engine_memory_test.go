@@ -88,8 +88,9 @@ type memoryNetwork struct {
 	lan  *memoryLAN
 	host string
 
-	mu   sync.Mutex
-	fail error
+	mu    sync.Mutex
+	fail  error
+	delay time.Duration // of Open
 }
 
 func (n *memoryNetwork) setFailure(err error) {
@@ -104,6 +105,7 @@ func (n *memoryNetwork) Open(spec SocketSpec) (Socket, error) {
 	if n.fail != nil {
 		return nil, n.fail
 	}
+	time.Sleep(n.delay)
 	s := &memorySocket{
 		lan: n.lan, host: n.host, spec: spec,
 		queue: make(chan Packet, 4096), closed: make(chan struct{}),

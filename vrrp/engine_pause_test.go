@@ -68,6 +68,25 @@ func TestStoppingEndsInTimeThoughTheKernelIsSlow(t *testing.T) {
 	})
 }
 
+// Who is deaf while his sockets are opened has not heard silence.
+func TestBackupWaitsFromWhenItHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lan := newMemoryLAN()
+		a, b := startNode(t, lan, "a", "192.0.2.1"), newTestNode(t, lan, "b", "192.0.2.2")
+		a.apply(unitSpec(51, 150))
+		time.Sleep(5 * time.Second)
+		a.wantState("vi_51", Master)
+		b.network.delay = 4500 * time.Millisecond // longer than its timer, too short to be noticed as a pause
+		b.start(b.kernel)
+		b.apply(unitSpec(51, 100))
+		time.Sleep(10 * time.Second)
+		b.wantState("vi_51", Backup)
+		if len(b.transitions) != 1 {
+			t.Errorf("transitions %v, want one: nobody was silent", b.transitions)
+		}
+	})
+}
+
 func TestBackupWhoseTimerCameLateHearsWhatIsWaiting(t *testing.T) {
 	l, _ := newTestLoop(t, nil, unitSpec(51, 100))
 	u := l.units[0]

@@ -63,6 +63,7 @@ func (l *loop) connect() {
 			i.socket = s
 		}
 	}
+	l.refresh() // to open sockets takes time: who waits for adverts does so from when he hears
 	for _, u := range l.units {
 		for _, i := range u.instances {
 			l.checkSource(i)
