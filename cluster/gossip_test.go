@@ -10,13 +10,13 @@ import (
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for range 300 {
+	for range 600 {
 		if holds() {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("not within 15s: %s", what)
+	t.Fatalf("not within 30s: %s", what)
 }
 
 // listen lets the node count its heartbeats.
