@@ -216,9 +216,6 @@ func (q *inquiry) conduct(ifi *net.Interface) error {
 
 // round asks for each address once and hears what comes for a while.
 func (q *inquiry) round(conn *packet.Conn, hw net.HardwareAddr, addrs ...netip.Addr) error {
-	if err := conn.SetDeadline(time.Now().Add(roundTime)); err != nil {
-		return err
-	}
 	for _, a := range addrs {
 		frame, err := anonymous(hw, a)
 		if err != nil {
@@ -227,6 +224,9 @@ func (q *inquiry) round(conn *packet.Conn, hw net.HardwareAddr, addrs ...netip.A
 		if _, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: net.HardwareAddr(frame[:6])}); err != nil {
 			return err
 		}
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(roundTime)); err != nil {
+		return err
 	}
 	buf := make([]byte, 2048)
 	for {
