@@ -34,7 +34,7 @@ func (p *pair) wantLeaves(w *wire, what string, frame []byte, arrived func([]byt
 	before := p.far.count(arrived)
 	w.send(frame)
 	if want {
-		eventually(p.t, time.Second, what+" arrives", func() bool { return p.far.count(arrived) > before })
+		eventually(p.t, 10*time.Second, what+" arrives", func() bool { return p.far.count(arrived) > before })
 		return
 	}
 	time.Sleep(settle)
@@ -98,7 +98,7 @@ func TestPacketsFromAClosedAddressDisturbNobody(t *testing.T) {
 		t.Errorf("the neighbour heard %d frames in the name of a closed address", n)
 	}
 	s.Open(Now()+time.Hour, Now()+2*time.Hour)
-	eventually(t, 2*time.Second, "an open address asks and sends", func() bool {
+	eventually(t, 10*time.Second, "an open address asks and sends", func() bool {
 		talk()
 		return p.far.count(isARP(vip4)) > 0 && p.far.count(isFrom4(unix.IPPROTO_UDP, vip4)) > 0 && p.far.count(isFrom6(unix.IPPROTO_UDP, vip6)) > 0
 	})
@@ -215,7 +215,7 @@ func TestAddressOnAMacvlanIsGuardedToo(t *testing.T) {
 		Mode:      netlink.MACVLAN_MODE_BRIDGE,
 	}))
 	p.up("vrrp.51")
-	eventually(t, time.Second, "the new link is guarded", func() bool { return p.g.Guards(p.index("vrrp.51")) == nil })
+	eventually(t, 10*time.Second, "the new link is guarded", func() bool { return p.g.Guards(p.index("vrrp.51")) == nil })
 	p.addr("eth0", own4.String()+"/24")
 	p.addr("vrrp.51", vip4.String()+"/32")
 	p.peer.addr("eth0", peer4.String()+"/24")
@@ -275,7 +275,7 @@ func TestAdvertsOfAClosedUnitDoNotLeaveButItsFarewell(t *testing.T) {
 	near := p.wire("eth0")
 	s.Close()
 	p.far.send(eth(macs[group4], p.far.mac, 0x0800, ip4(112, peer4, group4, nil, 0, advert(51, 150))))
-	eventually(t, time.Second, "an advert comes in", func() bool { return near.count(heard(51, 150)) > 0 })
+	eventually(t, 10*time.Second, "an advert comes in", func() bool { return near.count(heard(51, 150)) > 0 })
 }
 
 // The kernel's own raw sockets, which the daemon uses, are told of nothing and
@@ -298,7 +298,7 @@ func TestRawSocketOfAClosedRouterSendsNothing(t *testing.T) {
 	}
 	// The neighbour's address is resolved by a farewell first.
 	send(0)
-	eventually(t, time.Second, "a farewell arrives", func() bool { return p.far.count(heard) == 1 })
+	eventually(t, 10*time.Second, "a farewell arrives", func() bool { return p.far.count(heard) == 1 })
 	send(100)
 	time.Sleep(settle)
 	if n := p.far.count(heard); n != 1 {

@@ -176,8 +176,13 @@ func (w *wire) count(match func([]byte) bool) int {
 	return n
 }
 
-// settle is how long a frame may take from one namespace to the other and back.
-const settle = 60 * time.Millisecond
+const (
+	// settle is how long a frame usually takes from one namespace to the other and
+	// back.
+	settle = 60 * time.Millisecond
+	// patience is for one that must come, on a machine that is busy.
+	patience = 3 * time.Second
+)
 
 // wantAnswer sends a question a few times and wants an answer that matches, or
 // none.
@@ -186,7 +191,7 @@ func (w *wire) wantAnswer(what string, question []byte, answer func([]byte) bool
 	before := w.count(answer)
 	for range 3 {
 		w.send(question)
-		if end := time.Now().Add(settle); want {
+		if end := time.Now().Add(patience); want {
 			for time.Now().Before(end) && w.count(answer) == before {
 				time.Sleep(time.Millisecond)
 			}

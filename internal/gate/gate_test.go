@@ -85,14 +85,14 @@ func TestGateOpensAndClosesAtAbsoluteTimes(t *testing.T) {
 	p.wantAnswers("eth0", true)
 
 	s.Open(Now()+20*time.Millisecond, Now()+time.Hour)
-	eventually(t, time.Second, "the deadline passes", func() bool { return s.State() == Closed })
+	eventually(t, 10*time.Second, "the deadline passes", func() bool { return s.State() == Closed })
 	p.wantAnswers("eth0", false)
 	if stats, err := p.g.Stats(); err != nil || stats.In == 0 {
 		t.Errorf("Stats = %+v, %v; want packets dropped", stats, err)
 	}
 
 	s.Open(0, Now()+20*time.Millisecond)
-	eventually(t, time.Second, "the entry ends", func() bool { return s.State() == Absent })
+	eventually(t, 10*time.Second, "the entry ends", func() bool { return s.State() == Absent })
 	p.wantAnswers("eth0", true)
 
 	s.Open(Now()+time.Hour, Now()+2*time.Hour)
@@ -107,7 +107,7 @@ func TestGateOpensAndClosesAtAbsoluteTimes(t *testing.T) {
 func TestLinkLocalAddressesAreGuardedByLink(t *testing.T) {
 	p := newPair(t)
 	cable(p.machine, "eth1", p.peer, "eth1")
-	eventually(t, time.Second, "the new link is guarded", func() bool { return p.g.Guards(p.index("eth1")) == nil })
+	eventually(t, 10*time.Second, "the new link is guarded", func() bool { return p.g.Guards(p.index("eth1")) == nil })
 	router := netip.MustParseAddr("fe80::cafe")
 	for _, link := range []string{"eth0", "eth1"} {
 		p.addr(link, router.String()+"/64")

@@ -79,7 +79,7 @@ func TestBridgedFramesAreNotTouched(t *testing.T) {
 	client.addr("eth0", peer4.String()+"/24")
 	guest.addr("eth0", vip4.String()+"/24")
 	guard(t, g, 0, vip4.String())
-	eventually(t, time.Second, "the ports are let go", func() bool {
+	eventually(t, 10*time.Second, "the ports are let go", func() bool {
 		return g.Guards(host.index("eth0")) != nil && g.Guards(host.index("vm0")) != nil && g.Guards(host.index("br0")) == nil
 	})
 
@@ -97,7 +97,7 @@ func TestBridgedFramesAreNotTouched(t *testing.T) {
 
 	// A port that is let go is guarded again.
 	must(t, host.route.LinkSetNoMaster(host.link("eth0")))
-	eventually(t, time.Second, "the former port is guarded", func() bool { return g.Guards(host.index("eth0")) == nil })
+	eventually(t, 10*time.Second, "the former port is guarded", func() bool { return g.Guards(host.index("eth0")) == nil })
 }
 
 // The link of a VLAN has its own gate.
@@ -115,7 +115,7 @@ func TestVLANLinksAreGuarded(t *testing.T) {
 		must(t, err)
 		m.up("vlan7")
 	}
-	eventually(t, time.Second, "the new link is guarded", func() bool { return p.g.Guards(p.index("vlan7")) == nil })
+	eventually(t, 10*time.Second, "the new link is guarded", func() bool { return p.g.Guards(p.index("vlan7")) == nil })
 	p.dress("vlan7")
 	p.wantAnswers("vlan7", true)
 	s := p.closed(Guarded{})
@@ -134,7 +134,7 @@ func TestTaggedFramesPassTheTrunkButNotThoseOfVLAN0(t *testing.T) {
 	p.far.send(tag(7, eth(broadcast, p.far.mac, 0x0806, arp(2, p.far.mac, vip4, vip4))))
 	stats, err := p.g.Stats()
 	must(t, err)
-	eventually(t, time.Second, "tagged frames come in", func() bool { return near.count(isFrom4(1, peer4)) == 1 && near.count(isARP(vip4)) == 1 })
+	eventually(t, 10*time.Second, "tagged frames come in", func() bool { return near.count(isFrom4(1, peer4)) == 1 && near.count(isARP(vip4)) == 1 })
 	p.wantLeaves(near, "a tagged announcement", tag(7, eth(broadcast, near.mac, 0x0806, arp(2, near.mac, vip4, vip4))), isARP(vip4), true)
 	if after, err := p.g.Stats(); err != nil || after != stats {
 		t.Errorf("Stats = %+v, %v after frames of a VLAN; want %+v as before", after, err, stats)
@@ -151,16 +151,16 @@ func TestLinksWithoutEthernetHeaderAreGuarded(t *testing.T) {
 	g := m.gate(nil)
 	tun := m.tun("tun0")
 	m.up("tun0")
-	eventually(t, time.Second, "the new link is guarded", func() bool { return g.Guards(m.index("tun0")) == nil })
+	eventually(t, 10*time.Second, "the new link is guarded", func() bool { return g.Guards(m.index("tun0")) == nil })
 	m.addr("tun0", own4.String()+"/24")
 	m.addr("tun0", vip4.String()+"/32")
 	m.addr("tun0", own6.String()+"/64")
 	m.addr("tun0", vip6.String()+"/128")
 
-	once := func(packet []byte, from netip.Addr) bool {
+	once := func(packet []byte, from netip.Addr, within time.Duration) bool {
 		_, err := tun.Write(packet)
 		must(t, err)
-		must(t, tun.SetReadDeadline(time.Now().Add(settle)))
+		must(t, tun.SetReadDeadline(time.Now().Add(within)))
 		buf := make([]byte, 2000)
 		for {
 			n, err := tun.Read(buf)
@@ -176,9 +176,9 @@ func TestLinksWithoutEthernetHeaderAreGuarded(t *testing.T) {
 			}
 		}
 	}
-	answered := func(packet []byte, from netip.Addr) bool {
+	answered := func(packet []byte, from netip.Addr, within time.Duration) bool {
 		for range 3 {
-			if once(packet, from) {
+			if once(packet, from, within) {
 				return true
 			}
 		}
@@ -186,13 +186,17 @@ func TestLinksWithoutEthernetHeaderAreGuarded(t *testing.T) {
 	}
 	s := guard(t, g, time.Hour, vip4.String(), vip6.String())
 	for _, want := range []bool{true, false} {
-		if got := answered(echo4(peer4, vip4), vip4); got != want {
+		within := patience
+		if !want {
+			within = settle
+		}
+		if got := answered(echo4(peer4, vip4), vip4, within); got != want {
 			t.Errorf("echo of an address that is open = %v: answered = %v", want, got)
 		}
-		if got := answered(echo6(peer6, vip6), vip6); got != want {
+		if got := answered(echo6(peer6, vip6), vip6, within); got != want {
 			t.Errorf("echo6 of an address that is open = %v: answered = %v", want, got)
 		}
-		if !answered(echo4(peer4, own4), own4) {
+		if !answered(echo4(peer4, own4), own4, patience) {
 			t.Error("the machine's own address does not answer")
 		}
 		s.Close()

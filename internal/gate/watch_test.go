@@ -57,8 +57,8 @@ func TestWhatSomebodyRemovesIsPutBack(t *testing.T) {
 				if got != "eth0" {
 					t.Errorf("told %q, want eth0", got)
 				}
-			case <-time.After(time.Second):
-				t.Fatal("nobody was told within 1s")
+			case <-time.After(patience):
+				t.Fatalf("nobody was told within %v", patience)
 			}
 			if in, out := m.filters("eth0", netlink.HANDLE_MIN_INGRESS), m.filters("eth0", netlink.HANDLE_MIN_EGRESS); in != 1 || out != 1 {
 				t.Errorf("%d filters in and %d out, want one each", in, out)
@@ -72,19 +72,19 @@ func TestLinksThatComeAndGoAreNoRobbery(t *testing.T) {
 	told, restored := alarms()
 	g := m.gate(restored)
 	cable(m, "eth0", peer, "eth0")
-	eventually(t, time.Second, "a new link is guarded", func() bool { return g.Guards(m.index("eth0")) == nil })
+	eventually(t, 10*time.Second, "a new link is guarded", func() bool { return g.Guards(m.index("eth0")) == nil })
 	index := m.index("eth0")
 
 	// A port of a bridge is not guarded: what it carries is the bridge's.
 	must(t, m.route.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}))
 	must(t, m.route.LinkSetMaster(m.link("eth0"), m.link("br0")))
-	eventually(t, time.Second, "a port of a bridge is let go", func() bool {
+	eventually(t, 10*time.Second, "a port of a bridge is let go", func() bool {
 		return g.Guards(index) != nil && m.filters("eth0", netlink.HANDLE_MIN_EGRESS) == 0
 	})
 	must(t, m.route.LinkSetNoMaster(m.link("eth0")))
-	eventually(t, time.Second, "a former port is guarded", func() bool { return g.Guards(index) == nil })
+	eventually(t, 10*time.Second, "a former port is guarded", func() bool { return g.Guards(index) == nil })
 	must(t, m.route.LinkDel(m.link("eth0")))
-	eventually(t, time.Second, "a link is forgotten", func() bool { return g.Guards(index) != nil })
+	eventually(t, 10*time.Second, "a link is forgotten", func() bool { return g.Guards(index) != nil })
 	select {
 	case got := <-told:
 		t.Errorf("told that %s was robbed", got)
@@ -103,7 +103,7 @@ func TestPortsOfAVRFAreGuarded(t *testing.T) {
 	}
 	must(t, err)
 	must(t, m.route.LinkSetMaster(m.link("eth0"), m.link("vrf0")))
-	eventually(t, time.Second, "the VRF is known", func() bool { return g.Guards(m.index("vrf0")) == nil })
+	eventually(t, 10*time.Second, "the VRF is known", func() bool { return g.Guards(m.index("vrf0")) == nil })
 	if err := g.Guards(m.index("eth0")); err != nil {
 		t.Error(err)
 	}
