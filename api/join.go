@@ -55,23 +55,28 @@ func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingS
 	return stream.Send(&pb.JoinProgress{Joined: l.s.info(), Hints: joinHints(l.s.o.Cluster.Members()), Findings: findings})
 }
 
-// admissible refuses a node for what may make two holders, and words the rest for
-// the step.
+// admissible refuses a node for what may make two holders, and a witness for what
+// would take its vote, and words the rest for the step.
 func admissible(found []preflight.Finding, accept bool) (detail string, err error) {
 	var well []string
 	for _, f := range found {
-		if f.Severity == preflight.OK && slices.Contains([]string{"l2", "heartbeat", "vip", "clock"}, f.Check) {
+		if f.Severity == preflight.OK && slices.Contains([]string{"api", "l2", "heartbeat", "vip", "clock"}, f.Check) {
 			well = append(well, f.Summary)
 		}
 	}
 	refusing := preflight.Refusing(found)
-	switch {
-	case len(refusing) == 0:
+	if len(refusing) == 0 {
 		return strings.Join(well, "; "), nil
-	case accept:
-		return fmt.Sprintf("accepted: %s by which two machines may answer for one address", count(len(refusing), "finding")), nil
 	}
-	r := refused("%s by which two machines may answer for one address: %s", count(len(refusing), "finding"), refusing[0].Summary)
+	consequence := "by which two machines may answer for one address"
+	if !slices.ContainsFunc(refusing, func(f preflight.Finding) bool { return f.TwoHolders }) {
+		consequence = "by which its vote would not count"
+	}
+	what := count(len(refusing), "finding") + " " + consequence
+	if accept {
+		return "accepted: " + what, nil
+	}
+	r := refused("%s: %s", what, refusing[0].Summary)
 	r.remedy = "put it right and join again, or say --accept-findings"
 	return "", r
 }

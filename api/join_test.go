@@ -9,6 +9,7 @@ import (
 
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/internal/preflight"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -98,11 +99,28 @@ func TestNodeThatCannotRunTheConfigurationIsToldSo(t *testing.T) {
 	}
 }
 
-func TestWitnessTestsNothing(t *testing.T) {
+func TestWitnessTestsWhatItUses(t *testing.T) {
 	needRoot(t)
 	l := newLAN(t, "lb1", "lb2", "lb3")
-	l.deaf, l.deafFor = "lb2", 100
-	if _, found, err := joining(t, l, &pb.JoinRequest{Witness: true}); err != nil || len(found) > 0 {
-		t.Errorf("join: %v, findings %v", err, found)
+	l.deaf, l.deafFor, l.witness = "lb2", 100, "lb3" // to protocol 112
+	detail, found, err := joining(t, l, &pb.JoinRequest{Witness: true})
+	if want := "all 3 nodes answer by TCP; lb3 is reached by TCP from all members that were asked; the clock is within"; err != nil || !strings.HasPrefix(detail, want) {
+		t.Errorf("step %q (%v), want %q", detail, err, want)
+	}
+	for _, d := range found {
+		if !slices.Contains([]string{"api", "clock"}, d.GetCheck()) {
+			t.Errorf("a witness is told of %v", d)
+		}
+	}
+}
+
+func TestWitnessIsRefusedWhereItsVoteWouldNotCount(t *testing.T) {
+	found := []preflight.Finding{{Severity: preflight.Error, Check: "heartbeat", Summary: "none arrives", NoVote: true}}
+	_, err := admissible(found, false)
+	if want := "one finding by which its vote would not count: none arrives"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("refusal %v, want %q", err, want)
+	}
+	if detail, err := admissible(found, true); err != nil || detail != "accepted: one finding by which its vote would not count" {
+		t.Errorf("accepted: %q, %v", detail, err)
 	}
 }

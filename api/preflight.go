@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,8 +31,9 @@ const (
 // members. What would keep it from joining is looked at twice, because a packet
 // may be lost and an address be on its way.
 func (s *Server) preflight(ctx context.Context, c cluster.Candidate) ([]preflight.Finding, error) {
-	if c.Role == store.RoleWitness {
-		return nil, nil // it holds nothing
+	if c.Role == store.RoleWitness { // on no network of virtual addresses
+		plan := preflight.Plan{Node: s.o.Node, Window: preflight.ShortWindow}
+		return s.meet(ctx, c, plan, preflight.JudgeWitness)
 	}
 	file := revisionFile(c.Revision)
 	plan, err := s.o.Examiner.PlanFor(file, c.Revision.Text)
@@ -42,6 +44,11 @@ func (s *Server) preflight(ctx context.Context, c cluster.Candidate) ([]prefligh
 			Remedy:  "this node will hold nothing until the configuration is changed",
 		}}, nil
 	}
+	return s.meet(ctx, c, plan, preflight.JudgeJoin)
+}
+
+// meet carries a plan out together with the members, and judges what comes of it.
+func (s *Server) meet(ctx context.Context, c cluster.Candidate, plan preflight.Plan, judge func(string, []preflight.Asked) []preflight.Finding) ([]preflight.Finding, error) {
 	asked := s.look(ctx, c)
 	for _, a := range asked {
 		if a.Report == nil {
@@ -55,9 +62,9 @@ func (s *Server) preflight(ctx context.Context, c cluster.Candidate) ([]prefligh
 		}
 		plan.Peers = append(plan.Peers, p)
 	}
-	found := preflight.JudgeJoin(s.o.Node, s.examineWith(ctx, c, plan, asked))
+	found := judge(s.o.Node, s.examineWith(ctx, c, plan, asked))
 	if len(preflight.Refusing(found)) > 0 {
-		found = preflight.JudgeJoin(s.o.Node, s.examineWith(ctx, c, plan, asked))
+		found = judge(s.o.Node, s.examineWith(ctx, c, plan, asked))
 	}
 	return found, ctx.Err()
 }
@@ -156,10 +163,17 @@ func (a agentService) Examine(ctx context.Context, req *pb.ExamineNodeRequest) (
 	if w := req.GetWindow().AsDuration(); w > 0 {
 		plan.Window = min(max(w, preflight.ShortWindow), examineTime)
 	}
-	if len(req.GetGuests()) > 0 {
-		plan.Trial = a.s.o.Cluster.Trial()
+	guests := req.GetGuests()
+	if len(guests) == 0 {
+		return reportToProto(a.s.o.Examiner.Examine(ctx, plan))
 	}
-	for _, g := range req.GetGuests() {
+	plan.Trial = a.s.o.Cluster.Trial()
+	if a.s.witnesses(guests) {
+		plan.Networks = nil // it is on none of them
+	}
+	called := make(chan bool, 1)
+	go func() { called <- a.s.call(ctx, guests) }() // ends with callTime
+	for _, g := range guests {
 		p := preflight.Peer{Name: g.GetName()}
 		for _, text := range g.GetAddresses() {
 			if addr, err := netip.ParseAddr(text); err == nil { // one that cannot be read gets nothing
@@ -168,7 +182,39 @@ func (a agentService) Examine(ctx context.Context, req *pb.ExamineNodeRequest) (
 		}
 		plan.Peers = append(plan.Peers, p)
 	}
-	return reportToProto(a.s.o.Examiner.Examine(ctx, plan))
+	r := a.s.o.Examiner.Examine(ctx, plan)
+	r.Calls, r.Called = true, <-called
+	return reportToProto(r)
+}
+
+// witnesses reports whether all guests are to be witnesses.
+func (s *Server) witnesses(guests []*pb.Guest) bool {
+	members := s.o.Cluster.Members()
+	for _, g := range guests {
+		if !slices.ContainsFunc(members, func(m store.Member) bool { return m.Name == g.GetName() && m.Role == store.RoleWitness }) {
+			return false
+		}
+	}
+	return true
+}
+
+// callTime is how long a node that is about to join may take to answer a member.
+const callTime = 5 * time.Second
+
+// call reports whether all guests answer this node at the address that they gave.
+func (s *Server) call(ctx context.Context, guests []*pb.Guest) bool {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	for _, g := range guests {
+		to, err := s.o.Cluster.Conn(g.GetName())
+		if err != nil {
+			return false
+		}
+		if _, err := pb.NewAgentServiceClient(to).Clock(ctx, &pb.ClockRequest{}, grpc.WaitForReady(true)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func reportToProto(r preflight.Report) (*pb.ExamineNodeResponse, error) {

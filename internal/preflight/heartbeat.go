@@ -55,7 +55,8 @@ func (j *judge) trials() {
 }
 
 // blocked says that heartbeats do not pass one way between the node that joins and
-// members. Where others can relay them two holders are kept apart all the same.
+// members. Where others can relay them two holders are kept apart all the same, and
+// the vote of a witness counts.
 func (j *judge) blocked(node string, members []string, way string, of int) {
 	if len(members) == 0 {
 		return
@@ -67,7 +68,7 @@ func (j *judge) blocked(node string, members []string, way string, of int) {
 		Remedy:  "let UDP port 7113 pass " + way + ", in the firewalls of both machines and of the network between them",
 	}
 	if len(members) == of {
-		f.Severity, f.TwoHolders = Error, true
+		f.Severity, f.TwoHolders, f.NoVote = Error, !j.witness, j.witness
 		f.Summary = "heartbeats do not pass " + way + ", and no other member can pass them on"
 	}
 	j.add(f)

@@ -48,6 +48,7 @@ func rank(s Severity) int { return slices.Index([]Severity{OK, Note, Warning, Er
 
 type judge struct {
 	joins    string // the node that is about to join; empty: none
+	witness  bool   // it is to be a witness
 	reports  []*Report
 	macs     map[string]string     // node of each hardware address
 	addrs    map[netip.Addr]string // node of each address

@@ -34,6 +34,9 @@ func TestFindingsOfAJoin(t *testing.T) {
 			[]string{"error heartbeat c: heartbeats do not pass to c from a, b, and no other member can pass them on"}, 1},
 		{"heartbeats of one do not arrive", func(a []Asked) { a[2].Report.Tried = []string{"b"} },
 			[]string{"warning heartbeat c: heartbeats do not pass to c from a: only other members can pass them on"}, 0},
+		{"a member does not reach it by TCP", func(a []Asked) { a[1].Report.Called = false },
+			[]string{"error api c: b does not reach c by TCP: without it, a leader there loses a vote"}, 0},
+		{"a member of another version does not try that", func(a []Asked) { a[1].Report.Calls, a[1].Report.Called = false, false }, nil, 0},
 		{"members of another version try no heartbeats", func(a []Asked) {
 			for i := range 2 {
 				a[i].Report.Tries, a[i].Report.Tried = false, nil
@@ -100,6 +103,53 @@ func TestFindingsOfAJoin(t *testing.T) {
 			}
 			if n := len(Refusing(found)); n != tt.refusing {
 				t.Errorf("%d findings refuse, want %d", n, tt.refusing)
+			}
+		})
+	}
+}
+
+// A witness is on no network of virtual addresses: what protocol 112 and strangers do
+// there is not its matter.
+func TestFindingsOfAWitness(t *testing.T) {
+	const blocked = "error heartbeat c: heartbeats do not pass from c to a, b, and no other member can pass them on"
+	tests := []struct {
+		name     string
+		spoil    func(a []Asked)
+		want     []string
+		refusing bool
+	}{
+		{"all is well", func([]Asked) {}, nil, false},
+		{"nothing of protocol 112 is heard, and a stranger answers", func(a []Asked) {
+			a[0].Report.Heard = nil
+			a[0].Report.Responders = []Responder{{"eth0", vip, "02:00:00:00:00:09"}}
+		}, nil, false},
+		{"heartbeats reach nobody", func(a []Asked) { a[0].Report.Tried, a[1].Report.Tried = nil, nil }, []string{blocked}, true},
+		{"heartbeats reach one member", func(a []Asked) { a[0].Report.Tried = nil },
+			[]string{"warning heartbeat c: heartbeats do not pass from c to a: only other members can pass them on"}, false},
+		{"a member does not reach it by TCP", func(a []Asked) { a[1].Report.Called = false },
+			[]string{"error api c: b does not reach c by TCP: without it, a leader there loses a vote"}, false},
+		{"its clock is far behind", func(a []Asked) { a[1].Offset = 6 * time.Minute },
+			[]string{"error clock c: the clock of c is 6m0s behind that of b"}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			asked := healthy("a", "b", "c")
+			tt.spoil(asked)
+			found := JudgeWitness("c", asked)
+			var got []string
+			for _, f := range found {
+				if f.Severity != OK {
+					got = append(got, string(f.Severity)+" "+f.Check+" "+f.Node+": "+f.Summary)
+				}
+				if f.TwoHolders {
+					t.Errorf("a witness makes no two holders: %+v", f)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("findings\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			if r := Refusing(found); len(r) > 0 != tt.refusing {
+				t.Errorf("refusing findings %v, want any: %v", r, tt.refusing)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ func healthy(names ...string) []Asked {
 		own := netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})
 		r := &Report{
 			Node: name, Addrs: []netip.Addr{own}, MACs: []string{"02:00:00:00:00:0" + string('1'+rune(i))},
-			Tries:    true,
+			Tries: true, Calls: true, Called: true,
 			Networks: []Network{{Interface: "eth0", Source: own, Group: netip.MustParseAddr("224.0.0.18"), Instances: []string{"VI"}, VRIDs: []int{51}, VIPs: []netip.Addr{vip}}},
 		}
 		for _, other := range names {

@@ -27,6 +27,9 @@ type Finding struct {
 	// TwoHolders says that, left so, two machines may answer for one address: who
 	// is about to join does not.
 	TwoHolders bool
+	// NoVote says that, left so, the vote of a witness that is about to join would not
+	// count, and it has nothing else to give: it does not join either.
+	NoVote bool
 }
 
 // Network is one interface and family on which a node serves virtual addresses.
@@ -121,5 +124,7 @@ type Report struct {
 	Links      []Link
 	Tries      bool      // trials of heartbeats are sent and looked for
 	Tried      []string  // of whom such a trial came
+	Calls      bool      // the node that is about to join is called back by TCP
+	Called     bool      // and it answered
 	Findings   []Finding // of its own: about the machine, and what could not be tested
 }
