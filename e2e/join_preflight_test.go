@@ -106,6 +106,7 @@ func TestJoinIsRefusedWhereHeartbeatsAreBlockedOneWay(t *testing.T) {
 	} {
 		waiting.Node.Block(lab.Heartbeats, way.blocked)
 		wantRefusal(t, waiting, member, join(waiting, member), "test the networks", way.says, "→ let UDP port 7113 pass")
+		wantRefusal(t, waiting, member, join(waiting, member, "--witness"), "test the networks", way.says, "its vote would not count")
 		waiting.Node.Unblock(lab.Heartbeats)
 	}
 	if res := join(waiting, member); res.Exit != 0 {
@@ -126,7 +127,7 @@ func TestJoinIsRefusedWhileAStrangerAnswersForAnAddress(t *testing.T) {
 		stranger.DeleteAddr(lab.Service, p)
 	}
 	res := join(waiting, member)
-	for _, w := range []string{"ok test the networks", "on all 8 ways", "no stranger answers for a virtual address", "the clock is within"} {
+	for _, w := range []string{"ok test the networks", "on all 8 ways", "no stranger answers for a virtual address", "lb03 is reached by TCP from all members", "the clock is within"} {
 		if !strings.Contains(res.Stdout, w) {
 			t.Errorf("join lacks %q: %v", w, res)
 		}
