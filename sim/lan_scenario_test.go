@@ -54,6 +54,27 @@ func TestAnnouncementsThatNobodyHeardAreRepeated(t *testing.T) {
 	w.wantCache(t)
 }
 
+// The holder is cut off from the members and not from the gateway, so that two hold.
+// Whatever comes first at the heal, an advert of the better one or a record of either,
+// that one announces itself again.
+func TestWinnerOfAConflictAnnouncesAgainWhateverCameFirst(t *testing.T) {
+	for phase := time.Duration(0); phase < time.Second; phase += 20 * time.Millisecond {
+		w := steady(t, probing)
+		members := func(n *node) bool { return n != w.nodes[0] && n != w.router.node }
+		for ch := range channels {
+			w.cutLinks(20*time.Second, 10*time.Second+phase, "n1 – members", ch, func(i, j *node) bool {
+				return i == w.nodes[0] && members(j) || j == w.nodes[0] && members(i)
+			})
+		}
+		w.run(30 * time.Second)
+		if w.router.cache != w.nodes[1] {
+			t.Fatalf("the gateway has %s in its cache, want n2, the last one to announce itself", w.router.cache.name)
+		}
+		w.run(33*time.Second + phase)
+		w.wantCache(t)
+	}
+}
+
 // The gateway is dead, and a node that has just started has never heard it: that
 // members answer there is no reason to move the unit.
 func TestF14DeadGatewayAndANodeThatNeverKnewItMoveNothing(t *testing.T) {

@@ -150,7 +150,8 @@ func (d *decider) splitBrain(p *Peer, since time.Time) Alert {
 }
 
 // overlapped reports, once, a conflict that an advert ended before the records
-// showed it: this node was MASTER beside the present holder.
+// showed it: this node was MASTER beside the present holder, which may never have
+// known. It learns of it here, and announces again (R2).
 func (d *decider) overlapped(holder *Peer) {
 	m := &d.Memory
 	if m.masterSince.IsZero() || holder == nil {
@@ -160,6 +161,9 @@ func (d *decider) overlapped(holder *Peer) {
 	m.masterSince = time.Time{}
 	if d.Unit.Since.Sub(began) <= d.Heartbeat {
 		return // a change of holder
+	}
+	if m.yielded == (TenureID{}) {
+		m.yielded = TenureID{holder.Boot, holder.Claim.Tenure.Seq}
 	}
 	d.wake(d.Now.Add(d.Heartbeat))
 	d.Alerts = append(d.Alerts, Alert{

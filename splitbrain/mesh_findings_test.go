@@ -162,6 +162,32 @@ func TestAnOrdinaryPreemptionRaisesNoAlert(t *testing.T) {
 	}
 }
 
+// R2: at a heal the winner's advert may come before any record of it. Who lets go for
+// it says so once it knows the winner, which else never learns of the conflict and
+// does not announce again.
+func TestWhoLostToAnAdvertNamesTheWinner(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		beside time.Duration // how long it was MASTER beside the winner
+		want   TenureID
+	}{
+		{"after a conflict", 5 * time.Second, TenureID{2, 7}},
+		{"after a change of holder", 100 * ms, TenureID{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			master := view(ownView(Master), peer(Backup))
+			master.Unit.Since = now.Add(-tt.beside)
+			v := view(ownView(Backup), peer(Master))
+			v.Unit.Since = now
+			v.Peers[0].At, v.Peers[0].Claim.StateAge = now, time.Minute
+			v.Memory = Decide(master).Memory
+			if got := Decide(v).Memory.yielded; got != tt.want {
+				t.Errorf("yielded to %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 // conflict is the same conflict of n1 and n2 as each of them sees it.
 func conflict(one, two *UnitView) (of1, of2 *View) {
 	claimOf := func(v *UnitView, node string, boot BootID) Peer {
