@@ -73,10 +73,27 @@ type Member struct {
 	Name   string
 	Addrs  []netip.Addr // addresses that are known to be its own
 	Gossip Gossip       // what gossip thinks of it
+
+	Witness bool // it votes, and never holds anything
+
+	// Before is what it told an earlier life of this node. Until it speaks itself,
+	// what comes from there is not a stranger's.
+	Before Identity
 }
 
 func (m Member) equal(o Member) bool {
-	return m.Name == o.Name && m.Gossip == o.Gossip && slices.Equal(m.Addrs, o.Addrs)
+	return m.Name == o.Name && m.Gossip == o.Gossip && m.Witness == o.Witness && slices.Equal(m.Addrs, o.Addrs) && m.Before.equal(o.Before)
+}
+
+// Identity is by what a member is told from strangers: the addresses that it sends
+// from, and those of its hardware.
+type Identity struct {
+	Addrs []netip.Addr
+	MACs  []MAC
+}
+
+func (i Identity) equal(o Identity) bool {
+	return slices.Equal(i.Addrs, o.Addrs) && slices.Equal(i.MACs, o.MACs)
 }
 
 // Gossip is the membership protocol's opinion of a member. It never moves a

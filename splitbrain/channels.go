@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -235,18 +236,35 @@ func (c *Core) foreign(now time.Time, u *ownUnit, s *stray) Alert {
 		Evidence: []string{fmt.Sprintf("vrrp: advert of %s with priority %d for %v, %v ago",
 			who, s.ev.Priority, s.ev.VIPs, now.Sub(s.last).Round(time.Millisecond))},
 	}
+	unless := c.unless()
 	switch {
 	case shared == 0:
-		a.Summary = fmt.Sprintf("%s: %s, no member of this cluster, uses the same virtual router for other addresses; its adverts are rejected", u.view.Name, who)
+		a.Summary = fmt.Sprintf("%s: %s, no member of this cluster%s, uses the same virtual router for other addresses; its adverts are rejected", u.view.Name, who, unless)
 		a.Remedy = "give one of them another virtual_router_id"
 	case s.ev.Refused != "":
-		a.Summary = fmt.Sprintf("%s: %s, no member of this cluster, advertises our addresses; its adverts are rejected: %s", u.view.Name, who, s.ev.Refused)
+		a.Summary = fmt.Sprintf("%s: %s, no member of this cluster%s, advertises our addresses; its adverts are rejected: %s", u.view.Name, who, unless, s.ev.Refused)
 		a.Remedy = "stop VRRP there, or make its settings equal and list it under allow_foreign"
 	default:
-		a.Summary = fmt.Sprintf("%s: %s, no member of this cluster, advertises our addresses; the units follow VRRP with it", u.view.Name, who)
+		a.Summary = fmt.Sprintf("%s: %s, no member of this cluster%s, advertises our addresses; the units follow VRRP with it", u.view.Name, who, unless)
 		a.Remedy = "stop VRRP there, or list the address under allow_foreign if it belongs there"
 	}
 	return a
+}
+
+// unless names those that a stranger may be after all: members that have not told
+// this node which addresses are theirs, in this life or an earlier one. It is empty
+// when all have.
+func (c *Core) unless() string {
+	var names []string
+	for _, m := range c.table.members {
+		if m.boot == 0 && !m.Witness && len(m.Before.Addrs)+len(m.Before.MACs) == 0 {
+			names = append(names, m.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", unless it is %s, of which nothing was heard since %s started", strings.Join(names, " or "), c.node)
 }
 
 // channel compares what the channels show of one member.

@@ -3,6 +3,7 @@ package splitbrain
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -130,6 +131,43 @@ func TestNobodyIsAStrangerBeforeTheMembersWereHeard(t *testing.T) {
 	s.run(14*time.Second, both[1:], both[:1])
 	if !slices.Contains(s.told(), "foreign_master 192.0.2.2") {
 		t.Errorf("alerts %q; want foreign_master of a router that nobody claims to be", s.told())
+	}
+}
+
+// A node that starts while the mesh is down knows its members by what they told an
+// earlier life of it.
+func TestMemberOfAnEarlierLifeIsNoStrangerBehindADeadMesh(t *testing.T) {
+	s := newScene()
+	s.c.SetMembers([]Member{{Name: "n2", Before: Identity{Addrs: []netip.Addr{sceneAddrs["n2"]}}}, {Name: "n3"}})
+	s.run(30*time.Second, nil, both[:1])
+	s.want(t, "member_silent n3", "mesh_channel_lost n2")
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: addr("192.0.2.9"), Priority: 100, Refused: "its password is another one", At: at(s.now)})
+	s.run(31*time.Second, nil, both[:1])
+	s.want(t, "foreign_master 192.0.2.9", "member_silent n3", "mesh_channel_lost n2")
+}
+
+// What a member says itself replaces what it said before.
+func TestAddressThatAMemberHasGivenUpIsAStrangers(t *testing.T) {
+	s := newScene()
+	s.c.SetMembers([]Member{{Name: "n2", Before: Identity{Addrs: []netip.Addr{addr("192.0.2.9")}}}, {Name: "n3"}})
+	s.run(12*time.Second, both, both[:1])
+	s.c.Observe(AdvertEvidence{Unit: "VI_1", From: addr("192.0.2.9"), Priority: 100, At: at(s.now)})
+	s.run(13*time.Second, both, both[:1])
+	s.want(t, "foreign_master 192.0.2.9")
+}
+
+// Without such a memory the alert says who it may be.
+func TestStrangerMayBeAMemberThatTheMeshDoesNotReach(t *testing.T) {
+	s := newScene()
+	s.c.SetMembers([]Member{{Name: "n2"}, {Name: "n3"}, {Name: "w", Witness: true}})
+	s.run(14*time.Second, both[1:], both[:1])
+	for _, a := range s.alerts {
+		if a.Kind == ForeignMaster && !strings.Contains(a.Summary, "unless it is n2, of which nothing was heard since n1 started") {
+			t.Errorf("summary %q does not say that it may be n2", a.Summary)
+		}
+	}
+	if !slices.Contains(s.told(), "foreign_master 192.0.2.2") {
+		t.Errorf("alerts %q; want foreign_master", s.told())
 	}
 }
 

@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -52,26 +53,26 @@ func (c *Core) answerers(now time.Time, u *ownUnit, n *network, t *target, stand
 			return []string{fmt.Sprintf("arp/nd: %v on %s is answered or announced by %v, the last time %v ago",
 				t.addr, n.iface, a.mac, now.Sub(a.last).Round(time.Millisecond))}
 		}
-		node := c.scout.owners[a.mac]
+		node := c.whose(a.mac)
 		switch {
 		case node == c.node:
 		case node == "":
 			if c.inventoried(now, u) {
 				raise(Alert{
 					Kind: DuplicateAddress, Peer: a.mac.String(), Since: a.first, Evidence: seen(),
-					Summary: fmt.Sprintf("%s: %v, no member of this cluster, answers for %v", u.view.Name, a.mac, t.addr),
+					Summary: fmt.Sprintf("%s: %v, no member of this cluster%s, answers for %v", u.view.Name, a.mac, c.unless(), t.addr),
 					Remedy:  "find that machine by its port on the switch, and take the address from it",
 				})
 			}
 		case c.stale(now, u, node, a):
 			raise(Alert{
 				Kind: StaleHolder, Peer: node, Since: a.first, Evidence: seen(),
-				Summary: fmt.Sprintf("%s: %s answers for %v and does not hold it", u.view.Name, node, t.addr),
+				Summary: c.staleSummary(now, u, node, t),
 				Remedy:  fmt.Sprintf("look at the addresses of %s with `ip address`, and for something that answers in its place", node),
 			})
 		}
 		for _, b := range t.answers[i+1:] {
-			if node != "" && c.scout.owners[b.mac] == node && b.stands() && now.Sub(b.last) <= rememberAnswers &&
+			if node != "" && c.whose(b.mac) == node && b.stands() && now.Sub(b.last) <= rememberAnswers &&
 				!a.last.Before(t.echo.Began) && !b.last.Before(t.echo.Began) {
 				raise(Alert{
 					Kind: ArpFlux, Peer: node, Since: later(a.first, b.first), Evidence: seen(),
@@ -81,6 +82,20 @@ func (c *Core) answerers(now time.Time, u *ownUnit, n *network, t *target, stand
 			}
 		}
 	}
+}
+
+// whose is the member, or this node, that a hardware address belongs to; empty:
+// none that is known.
+func (c *Core) whose(mac MAC) string {
+	if node, ok := c.scout.owners[mac]; ok {
+		return node
+	}
+	for _, m := range c.table.members {
+		if m.boot == 0 && slices.Contains(m.Before.MACs, mac) {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // inventoried reports whether it is known of every member which hardware
@@ -101,12 +116,20 @@ func (c *Core) inventoried(now time.Time, u *ownUnit) bool {
 // staleAfter is how long a member that has let go may seem to answer.
 const staleAfter = time.Second
 
+// claimed is what a member says of the unit at present, or nil.
+func (c *Core) claimed(now time.Time, u *ownUnit, m *member) *heldClaim {
+	h := m.claims[u.view.Name]
+	if h == nil || now.Sub(h.at) > max(u.view.fresh(c.interval), 3*m.interval) {
+		return nil
+	}
+	return h
+}
+
 // stale reports whether a member answers although it does not hold the unit.
 func (c *Core) stale(now time.Time, u *ownUnit, node string, a *answerer) bool {
-	window := func(m *member) time.Duration { return max(u.view.fresh(c.interval), 3*m.interval) }
 	since := time.Time{} // when it should have fallen silent
 	if m := c.table.member(node); m != nil {
-		if h := m.claims[u.view.Name]; h != nil && now.Sub(h.at) <= window(m) {
+		if h := c.claimed(now, u, m); h != nil {
 			if h.State == Master {
 				return false
 			}
@@ -114,15 +137,31 @@ func (c *Core) stale(now time.Time, u *ownUnit, node string, a *answerer) bool {
 		}
 	}
 	if since.IsZero() {
-		// It does not speak: does another one hold the unit by now?
-		if u.view.State == Master {
-			since = u.view.Since
-		}
-		for _, m := range c.table.members {
-			if h := m.claims[u.view.Name]; h != nil && h.State == Master && now.Sub(h.at) <= window(m) {
-				since = later(since, h.masterSince)
-			}
-		}
+		_, since = c.holder(now, u) // it does not speak: has another one taken over?
 	}
 	return !since.IsZero() && a.last.Sub(since) > staleAfter
+}
+
+// holder is who was the last to take the unit over, of those that hold it now, and
+// when; zero: nobody does.
+func (c *Core) holder(now time.Time, u *ownUnit) (node string, since time.Time) {
+	if u.view.State == Master {
+		node, since = c.node, u.view.Since
+	}
+	for _, m := range c.table.members {
+		if h := c.claimed(now, u, m); h != nil && h.State == Master && h.masterSince.After(since) {
+			node, since = m.Name, h.masterSince
+		}
+	}
+	return node, since
+}
+
+// staleSummary says only of who speaks that he does not hold the unit.
+func (c *Core) staleSummary(now time.Time, u *ownUnit, node string, t *target) string {
+	if m := c.table.member(node); m != nil && c.claimed(now, u, m) == nil {
+		holder, _ := c.holder(now, u)
+		return fmt.Sprintf("%s: %s answers for %v, which %s holds, and nothing is heard of %s: it may hold it too",
+			u.view.Name, node, t.addr, holder, node)
+	}
+	return fmt.Sprintf("%s: %s answers for %v and does not hold it", u.view.Name, node, t.addr)
 }

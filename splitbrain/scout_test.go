@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -224,6 +225,45 @@ func TestStrangerThatAnswersIsADuplicate(t *testing.T) {
 		if len(n.alerts) > 0 {
 			t.Errorf("20 s after it has gone %s has alerts %v, want none", n.name, n.alerts)
 		}
+	}
+}
+
+// A node that starts while the mesh is down: it asks who answers for the address,
+// and that is a member by what it told an earlier life.
+func TestMemberOfAnEarlierLifeThatAnswersIsNoDuplicate(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		s := newSegment(t, "n1", "n2")
+		n := s.node("n2")
+		if known {
+			n.core.SetMembers([]Member{{Name: "n1", Before: Identity{MACs: []MAC{s.node("n1").mac}}}})
+		}
+		s.cut = func(string, string) bool { return true }
+		s.becomes("n1", Master)
+		s.run(30 * time.Second)
+		a, raised := n.alerts[DuplicateAddress]
+		if raised == known {
+			t.Errorf("n1 known from before: %v, duplicate_address: %v; want the opposite", known, raised)
+		}
+		if raised && !strings.Contains(a.Summary, "unless it is n1, of which nothing was heard since n2 started") {
+			t.Errorf("summary %q does not say that it may be n1", a.Summary)
+		}
+	}
+}
+
+// Of a member that cannot be heard nobody knows what it holds.
+func TestSilentMemberThatAnswersBesideTheHolderMayHoldTheUnitToo(t *testing.T) {
+	s := newSegment(t, "n1", "n2")
+	s.becomes("n1", Master)
+	s.run(12 * time.Second)
+	s.cut = func(string, string) bool { return true }
+	s.run(10 * time.Second)
+	for range 3 {
+		s.node("n1").core.Sighted(Sighting{Interface: "eth0", Addr: vip1, MAC: s.node("n2").mac, At: s.now})
+		s.run(time.Second)
+	}
+	a, ok := s.node("n1").alerts[StaleHolder]
+	if want := "VI_1: n2 answers for 192.0.2.100, which n1 holds, and nothing is heard of n2: it may hold it too"; !ok || a.Summary != want {
+		t.Errorf("alert %v %q, want %q", ok, a.Summary, want)
 	}
 }
 

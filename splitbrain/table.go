@@ -425,7 +425,8 @@ func (t *Table) owner(a netip.Addr) *member {
 }
 
 func (m *member) has(a netip.Addr) bool {
-	return slices.Contains(m.sources, a) || slices.Contains(m.Addrs, a)
+	return slices.Contains(m.sources, a) || slices.Contains(m.Addrs, a) ||
+		m.boot == 0 && slices.Contains(m.Before.Addrs, a)
 }
 
 // lacks reports whether a member should be given the latest record of another

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/mesh"
+	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/observed"
@@ -46,7 +47,10 @@ func (s *Membership) setMembers() {
 	for _, mem := range s.o.Cluster.Members() {
 		all = append(all, observed.Member{Name: mem.Name, Address: mem.Addr.String(), Role: observed.Role(mem.Role), Version: mem.Version})
 		if mem.Name != s.o.Node {
-			others = append(others, splitbrain.Member{Name: mem.Name, Addrs: []netip.Addr{mem.Addr.Addr()}, Gossip: opinions[mem.Name]})
+			others = append(others, splitbrain.Member{
+				Name: mem.Name, Addrs: []netip.Addr{mem.Addr.Addr()}, Gossip: opinions[mem.Name],
+				Witness: mem.Role == store.RoleWitness, Before: s.before.Members[mem.Name],
+			})
 		}
 	}
 	s.Arbiter.SetMembers(others)

@@ -31,7 +31,7 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Node    string
-	DataDir string // for people, and for weights given by hand
+	DataDir string // for people, for weights given by hand, and for what is known of members
 
 	Cluster  *cluster.Cluster
 	Machines *Machines
@@ -87,6 +87,7 @@ type Membership struct {
 	o           Options
 	boot        splitbrain.BootID
 	incarnation uint64 // of the cluster
+	before      kin    // what an earlier life knew of the members
 	voter       *cluster.VoterMemory
 	fencing     *fencing.Fencing
 
@@ -109,6 +110,10 @@ func New(ctx context.Context, o Options) *Membership {
 		life = Life{} // another cluster is another life
 	} else {
 		s.boot = life.Boot
+	}
+	var err error
+	if s.before, err = readKin(o.DataDir, o.Cluster.Status().ClusterID); err != nil {
+		o.Log.Warn("until members are heard they may be taken for strangers", "err", err)
 	}
 	s.startLife(ctx, life)
 	s.fencing = fencing.New(fencing.Options{
@@ -165,6 +170,7 @@ func (s *Membership) start(ctx context.Context, parts *stages.Stages) {
 	parts.Start(ctx, nil, s.Arbiter.Run)
 	parts.Start(ctx, nil, func(ctx context.Context) error { return s.o.Runner.Follow(ctx, c.Revisions()) })
 	parts.Start(ctx, nil, s.followMembers)
+	parts.Start(ctx, nil, s.rememberKin)
 	parts.Start(ctx, nil, succession.Run)
 	parts.Start(ctx, nil, s.fencing.Run)
 	parts.Start(ctx, nil, func(ctx context.Context) error {
