@@ -16,7 +16,7 @@ func (d *decider) master() {
 	if m.holder != own {
 		m.holder, m.letGo, m.acted = own, time.Time{}, TenureID{}
 		m.yielded, m.release, m.released = TenureID{}, promise{}, time.Time{}
-		m.yielding = 0
+		m.yielding, m.won = 0, nil
 		m.ask, m.wish = asking{}, time.Time{}
 	}
 	m.hold = Hold{}
@@ -40,8 +40,8 @@ func (d *decider) master() {
 	}
 	d.answerRequests()
 	d.showFailure()
-	d.pathLoss()
 	d.announceOnPath()
+	d.defend()
 	d.isolated()
 }
 
@@ -97,17 +97,6 @@ func (d *decider) conflict(p *Peer) {
 	}
 	d.yield(p.Node, fmt.Sprintf("%s holds the unit too and does not hear this node: %s", p.Node, d.heard(p)))
 	d.Memory.yielded = TenureID{p.Boot, theirs.Seq}
-}
-
-// won answers the word of a loser: it has let go, but what it announced may
-// still stand in the caches of the neighbours.
-func (d *decider) won(p *Peer) {
-	over := TenureID{p.Boot, p.Claim.Tenure.Seq}
-	if !p.Claim.Released || d.Memory.won == over {
-		return
-	}
-	d.Memory.won = over
-	d.say(Reannounce{Reason: p.Node + " let go"})
 }
 
 // wins reports whether this node's tenure comes before the peer's.

@@ -140,7 +140,8 @@ func (p *Peer) provesPath(after time.Time) bool {
 	return p.Claim.Path == PathAlive && p.pathShown().After(after)
 }
 
-// pathLoss is the alert of a holder whose data path is lost (R3).
+// pathLoss is the alert of a holder whose data path is lost (R3). It comes after all
+// verdicts, and says what they are.
 func (d *decider) pathLoss() {
 	e := &d.Evidence
 	if e.Path != PathLost {
@@ -152,41 +153,27 @@ func (d *decider) pathLoss() {
 		Evidence: []string{fmt.Sprintf("arp/nd: %s: %s", d.Node, e.describe(d.Now))},
 		Remedy:   fmt.Sprintf("look at the cable, switch port and VLAN of %s, and at the gateway", d.Node),
 	}
+	others := "no other member has shown that it has one"
+	stays := "it stays until one does"
 	for i := range d.Peers {
 		if p := &d.Peers[i]; d.candidate(p) && p.provesPath(e.PathSince) {
-			a.Summary = fmt.Sprintf("%s: the data path of %s is lost, that of %s is not; it is handed over", d.Unit.Name, d.Node, p.Node)
+			others = "that of " + p.Node + " is not"
+			stays = "it stays until " + p.Node + " asks for it"
 			a.Evidence = append(a.Evidence, fmt.Sprintf("arp/nd: a probe of %s, sent %s, was answered", p.Node, d.ago(p.pathShown())))
-			d.Alerts = append(d.Alerts, a)
-			return
+			break
 		}
 	}
-	a.Summary = fmt.Sprintf("%s: the data path of %s is lost, and no other member is known to have it; it stays", d.Unit.Name, d.Node)
-	d.Alerts = append(d.Alerts, a)
-}
-
-// announceOnPath makes a holder announce its addresses again when its data path is
-// back, or a gateway answers it for the first time: what it announced before that
-// reached nobody, and the neighbours may point at the holder before it (G4).
-func (d *decider) announceOnPath() {
 	m := &d.Memory
 	switch {
-	case d.unreached():
-		m.unreached = d.Unit.Tenure.Seq
-	case m.unreached == d.Unit.Tenure.Seq:
-		m.unreached = 0
-		d.say(Reannounce{Reason: "the neighbours answer again"})
+	case m.yielding == d.Unit.Tenure.Seq && m.release.request != 0:
+		stays = "it is handed over to " + m.release.node
+	case m.yielding == d.Unit.Tenure.Seq:
+		stays = d.Node + " lets go of it"
+	case len(d.Refusals) > 0:
+		stays = "a member asks for it and is refused: " + d.Refusals[0].Reason
 	}
-}
-
-// unreached reports whether the unit's neighbours on a network are silent.
-func (d *decider) unreached() bool {
-	return d.Evidence.Path == PathLost ||
-		slices.ContainsFunc(d.Evidence.Networks, func(n NetworkEvidence) bool { return n.mute() })
-}
-
-// mute reports whether none of the gateways there answers, known or not.
-func (n *NetworkEvidence) mute() bool {
-	return len(n.Gateways) > 0 && !n.Fabric && !slices.ContainsFunc(n.Gateways, func(g Echo) bool { return !n.silent(g) })
+	a.Summary = fmt.Sprintf("%s: the data path of %s is lost, %s; %s", d.Unit.Name, d.Node, others, stays)
+	d.Alerts = append(d.Alerts, a)
 }
 
 // surpasses reports whether answers show that this node serves where the holder

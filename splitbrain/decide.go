@@ -83,16 +83,16 @@ type Memory struct {
 	members   []netip.Addr // as last delivered
 	delivered bool         // members were delivered at all
 
-	holder      TenureID  // the latest tenure that is known to have been in MASTER
-	masterSince time.Time // when its latest stay in MASTER began; zero: judged already
-	letGo       time.Time // when that tenure was first known to have been released
-	acted       TenureID  // the tenure whose end made this node a candidate already
-	yielding    uint64    // own tenure that was told to end
-	toldAt      time.Time // when it was
-	yielded     TenureID  // the tenure that won against it
-	won         TenureID  // the latest tenure that ended against ours
-	release     promise   // whom that tenure was handed to
-	released    time.Time // when its addresses were first known to be gone
+	holder      TenureID   // the latest tenure that is known to have been in MASTER
+	masterSince time.Time  // when its latest stay in MASTER began; zero: judged already
+	letGo       time.Time  // when that tenure was first known to have been released
+	acted       TenureID   // the tenure whose end made this node a candidate already
+	yielding    uint64     // own tenure that was told to end
+	toldAt      time.Time  // when it was
+	yielded     TenureID   // the tenure that won against it
+	won         []TenureID // those that ended against ours, one of each member
+	release     promise    // whom that tenure was handed to
+	released    time.Time  // when its addresses were first known to be gone
 	ask         asking
 	wish        time.Time // until then a person or a drain wants it here
 	failed      string    // the node to which handing over failed
@@ -111,6 +111,8 @@ type Memory struct {
 	silence     Silence   // what does not answer of the present holder
 	silentSince time.Time // since when probes of it count
 	unreached   uint64    // own tenure during which the neighbours were silent
+	rivalled    time.Time // when another's announcement was first judged; zero: it was answered
+	defended    time.Time // when one was last answered
 	deadSince   time.Time // when that was first proved
 	overruled   TenureID  // the tenure that this node overrules because its path is dead
 	accused     accusation
@@ -206,6 +208,7 @@ func (d *decider) mesh() {
 	switch d.Unit.State {
 	case Master:
 		d.master()
+		d.pathLoss()
 	case Backup:
 		d.backup()
 	case Init, Fault:

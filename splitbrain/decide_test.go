@@ -204,6 +204,29 @@ func TestWinnerAnnouncesAgainWhenTheLoserHasLetGo(t *testing.T) {
 	}
 }
 
+// Both losers of a partition go on to say that they have let go for this tenure.
+func TestWinnerAnnouncesAgainOnceForEachLoser(t *testing.T) {
+	loser := func(node string, boot BootID) Peer {
+		p := peer(Backup)
+		p.Node, p.Boot = node, boot
+		p.Claim.Tenure.Seq, p.Claim.Released, p.Claim.Yielded = 7, true, TenureID{1, 4}
+		return p
+	}
+	v := view(ownView(Master), loser("n2", 2), loser("n3", 3))
+	announced := 0
+	for range 5 {
+		announced += len(verdicts(v))
+		v.Memory = Decide(v).Memory
+	}
+	if announced != 2 {
+		t.Errorf("two losers said five times that they let go: announced %d times, want 2", announced)
+	}
+	v.Peers[0].Claim.Tenure.Seq = 8 // it came back, and let go once more
+	if diff := diffVerdicts([]Verdict{Reannounce{}}, verdicts(v)); diff != "" {
+		t.Errorf("after another tenure of n2: -want +got\n%s", diff)
+	}
+}
+
 // requested is a View in which n2, with priority 200, asks for the unit.
 func requested(change func(*View)) *View {
 	p := peer(Backup)

@@ -26,7 +26,7 @@
 //	R9   quick take-over and its order             proof.go, hold.go
 //	R10  strangers, duplicate addresses            channels.go, duplicate.go
 //	R11  whom to fence                             fenc*.go
-//	G4   verification of a change of holder        verify.go
+//	G4   neighbours point at the holder            announce.go, verify.go
 //
 // A unit is a sync group, or an instance in none; its key is its name. The gate in
 // the kernel (R7) is kept open by the engine of the units and closed by the

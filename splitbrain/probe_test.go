@@ -218,6 +218,44 @@ func TestHolderWithoutPathAnswersTheBestProof(t *testing.T) {
 	}
 }
 
+// The alert says what becomes of the unit.
+func TestLossOfTheDataPathIsToldWithTheVerdict(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*View)
+		want   string
+	}{
+		{"n2 asks", func(*View) {}, "that of n2 is not; it is handed over to n2"},
+		{"n2 could have it and does not ask", func(v *View) { v.Requests = nil }, "that of n2 is not; it stays until n2 asks for it"},
+		{"n2 asks and runs another revision", func(v *View) { v.Peers[0].Claim.VIPHash++ },
+			"that of n2 is not; a member asks for it and is refused: n2 has other addresses for it; wait until both run one revision"},
+		{"n2 has no path either", func(v *View) { v.Requests, v.Peers[0].Claim.Path = nil, PathLost },
+			"no other member has shown that it has one; it stays until one does"},
+		{"policy quorum, and the lease has ended", func(v *View) {
+			v.Requests, v.Unit.Policy = nil, PolicyQuorum
+			v.Memory.lease.Tenure = v.Unit.Tenure.Seq
+		}, "that of n2 is not; n1 lets go of it"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := peer(Backup)
+			p.Claim.Path, p.Claim.PathAge = PathAlive, 50*ms
+			v := view(ownView(Master), p)
+			v.Evidence = onNetwork([]Echo{silentFor(time.Second)}, answering(), true, Echo{})
+			v.Requests = []PeerRequest{{0, Request{ID: 9, Unit: "VI_1", Tenure: TenureID{1, 4}, Silence: SilenceSaid}}}
+			tt.change(v)
+			for _, a := range Decide(v).Alerts {
+				if want := "VI_1: the data path of n1 is lost, " + tt.want; a.Kind == DataPathLost && a.Summary != want {
+					t.Errorf("alert %q, want %q", a.Summary, want)
+				} else if a.Kind == DataPathLost {
+					return
+				}
+			}
+			t.Error("no alert data_path_lost")
+		})
+	}
+}
+
 // G4: what a holder announced while nobody could hear it is announced again, once.
 func TestHolderAnnouncesAgainWhenItsNeighboursAnswerAgain(t *testing.T) {
 	never := Echo{Asked: now.Add(-100 * ms), Silent: 5, SilentSince: now.Add(-500 * ms)}

@@ -60,6 +60,7 @@ func (d *decider) quorum() {
 		m.bid = bid{}
 		d.master()
 		d.keepLease()
+		d.pathLoss()
 	case Backup:
 		d.backup()
 		d.bidForLease()

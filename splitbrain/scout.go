@@ -122,7 +122,10 @@ func (c *Core) rebuild(now time.Time) {
 				t := n.use(vip)
 				un.vips = append(un.vips, t)
 				t.unit = u
-				if u.view.State != Master && u.view.Policy != PolicyOff {
+				switch {
+				case u.view.State == Master:
+					t.unanswered()
+				case u.view.Policy != PolicyOff:
 					n.vips = append(n.vips, t)
 				}
 			}

@@ -267,6 +267,57 @@ func TestSilentMemberThatAnswersBesideTheHolderMayHoldTheUnitToo(t *testing.T) {
 	}
 }
 
+// The holder is deaf on the mesh. A rival that it cannot hear takes over and gives up
+// again: all that reaches the holder is that the rival announced itself (G4).
+func TestHolderThatHearsARivalOnlyAnnounceItselfAnnouncesAgain(t *testing.T) {
+	s := newSegment(t, "n1", "n2")
+	s.becomes("n2", Master)
+	s.run(12 * time.Second)
+	n := s.node("n1")
+	announced := func() int {
+		count := 0
+		for _, v := range n.verdicts {
+			if _, ok := v.(Reannounce); ok {
+				count++
+			}
+		}
+		n.verdicts = nil
+		return count
+	}
+	s.becomes("n2", Backup)
+	s.run(20 * time.Second) // nobody answers for the address
+	s.becomes("n1", Master)
+	s.cut = func(_, to string) bool { return to == "n1" }
+	s.run(12 * time.Second)
+	if got := announced(); got != 0 {
+		t.Fatalf("announced %d times with nobody else there, want 0", got)
+	}
+	rival := func() {
+		n.core.Sighted(Sighting{Interface: "eth0", Addr: vip1, MAC: s.node("n2").mac, At: s.now})
+	}
+	rival()
+	s.run(defendAfter - ms)
+	if got := announced(); got != 0 {
+		t.Errorf("announced %d times while the rival may still announce itself, want 0", got)
+	}
+	s.run(100 * ms)
+	if got := announced(); got != 1 {
+		t.Errorf("announced %d times after the rival did, want 1", got)
+	}
+	s.run(20 * time.Second)
+	if got := announced(); got != 0 {
+		t.Errorf("announced %d times more, want 0", got)
+	}
+	for range 300 { // half a minute of a machine that will not stop
+		rival()
+		s.run(100 * ms)
+	}
+	s.run(12 * time.Second)
+	if got := announced(); got < 4 || got > 5 {
+		t.Errorf("announced %d times against one that does without end for 30 s, want 4 or 5", got)
+	}
+}
+
 // A member that leaves lets go first. What it answered until then is no stranger's;
 // what it answers afterwards is.
 func TestMemberThatLeftIsAStrangerOnlyIfItGoesOnAnswering(t *testing.T) {

@@ -39,6 +39,9 @@ func (c *Core) Sighted(s Sighting) {
 	if answered && s.At.Before(n.doubt) {
 		c.soil(n)
 	}
+	if t.unit != nil && t.unit.view.State == Master && len(c.macs) > 0 {
+		t.unit.dirty = true // it announces itself for what this node holds
+	}
 	if t.unit != nil && t.suspicious(s.MAC) && !c.claims(owner, t.unit) {
 		c.burstFor(s.At, t.unit, owner)
 	}

@@ -52,6 +52,9 @@ func (t *target) unask() {
 	}
 }
 
+// unanswered forgets what was asked: nobody but this node is to answer any more.
+func (t *target) unanswered() { t.outstanding, t.more = t.outstanding[:0], 0 }
+
 // answer notes an answer, and returns how many probes before it were lost; ok
 // says that it answers a probe of ours. It is taken for the answer to the
 // oldest probe that it may answer, so that it never proves more than it does.
@@ -66,7 +69,7 @@ func (t *target) answer(s Sighting) (lost int, ok bool) {
 		break
 	}
 	if ok {
-		t.outstanding, t.more = t.outstanding[:0], 0
+		t.unanswered()
 	}
 	return lost, ok
 }
