@@ -89,14 +89,17 @@ func peerNode(m Member, in *Input, links []Link) Node {
 	mesh := Channel{Kind: Mesh, LastSeen: view.Direct, RoundTrip: view.RTT}
 	mesh.Alive = recent(in.Now, view.Direct)
 	n.Channels = append(n.Channels, mesh)
-	n.LastSeen = view.At
+	n.LastSeen, n.Sources = view.At, view.Addrs
 	adverts, advert := false, time.Time{}
 	for _, l := range links {
 		if l.From == in.Self.Name && l.To == m.Name && l.Channel == VRRP {
 			n.Channels = append(n.Channels, Channel{Kind: VRRP, LastSeen: l.LastSeen, Alive: l.Alive})
 			adverts, advert = l.Alive, l.LastSeen
-			if l.LastSeen.After(n.LastSeen) {
-				n.LastSeen = l.LastSeen
+			switch {
+			case adverts && advert.IsZero():
+				n.LastSeen = in.Now // they arrive steadily
+			case advert.After(n.LastSeen):
+				n.LastSeen = advert
 			}
 		}
 	}

@@ -91,6 +91,7 @@ type Node struct {
 	Gaps       []string         // where a guarantee has a known gap on this node
 	Leases     map[string]Lease // by unit; policy quorum only
 	Channels   []Channel
+	Sources    []netip.Addr // that it sends adverts from, by its last word; of another member only
 	Units      []vrrp.UnitStatus
 	Lapsed     []string // units of which it has said nothing for so long, or since before another node took them, that its claim counts no more (R0)
 }

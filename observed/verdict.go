@@ -266,7 +266,7 @@ func (v *VIP) ready() int {
 }
 
 func judgeVIP(s *Snapshot, v *VIP) {
-	foreign := strangerHolding(s, v)
+	foreign, member := unclaimedHolder(s, v)
 	switch {
 	case len(v.Holders) > 1:
 		v.Verdict, v.Reason = Violated, "held by "+strings.Join(v.Holders, " and ")
@@ -274,6 +274,8 @@ func judgeVIP(s *Snapshot, v *VIP) {
 		judgeHeld(s, v)
 	case foreign.IsValid() && s.Standalone:
 		v.Verdict, v.Reason = Safe, "held by "+foreign.String()
+	case member != "":
+		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s, by its adverts from %s: its heartbeats do not arrive", member, foreign)
 	case foreign.IsValid():
 		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s, which is no member", foreign)
 	case len(v.Candidates) == 0:
@@ -294,7 +296,11 @@ func judgeHeld(s *Snapshot, v *VIP) {
 	switch {
 	case s.Standalone:
 	case v.ready() == 0:
-		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s; no other node can take it%s", v.Holders[0], others(s, v))
+		other := "no other node"
+		if len(silent(s)) > 0 {
+			other = "no other node that is heard" // who is not may hold it already
+		}
+		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s; %s can take it%s", v.Holders[0], other, others(s, v))
 	case v.Tolerance == 0:
 		v.Verdict, v.Reason = AtRisk, fmt.Sprintf("held by %s; without one more voter nobody may hold it (%d of %d answer)",
 			v.Holders[0], s.answering(), len(s.Cluster.Voters))
@@ -337,9 +343,10 @@ func silent(s *Snapshot) []string {
 	return names
 }
 
-// strangerHolding is the router outside the cluster whose adverts a live node
-// hears for the address, if there is one.
-func strangerHolding(s *Snapshot, v *VIP) netip.Addr {
+// unclaimedHolder is a router whose adverts a live node hears for the address although
+// no node claims it, if there is one: outside the cluster, or a member whose claims are
+// not heard.
+func unclaimedHolder(s *Snapshot, v *VIP) (from netip.Addr, member string) {
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		u, ok := n.Unit(v.Unit)
@@ -349,13 +356,25 @@ func strangerHolding(s *Snapshot, v *VIP) netip.Addr {
 		for _, inst := range u.Instances {
 			seen := inst.LastAdvert
 			if inst.Name == v.Instance && seen.Priority > 0 && s.Time.Sub(seen.At) < 4*max(seen.Interval, inst.AdvertInterval) && !isMember(s, seen.From) {
-				return seen.From
+				return seen.From, s.sender(seen.From)
 			}
 		}
 	}
-	return netip.Addr{}
+	return netip.Addr{}, ""
 }
 
+// sender is the member that sends adverts from the address, by its last word; empty:
+// none does.
+func (s *Snapshot) sender(addr netip.Addr) string {
+	for i := range s.Nodes {
+		if slices.Contains(s.Nodes[i].Sources, addr) {
+			return s.Nodes[i].Name
+		}
+	}
+	return ""
+}
+
+// isMember reports whether the address is that of a node whose claims are known.
 func isMember(s *Snapshot, addr netip.Addr) bool {
 	for i := range s.Nodes {
 		for _, u := range s.Nodes[i].Units {

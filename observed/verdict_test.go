@@ -126,6 +126,17 @@ func TestJudgeSaysWhatIsWrongAndHowMuchMoreMayFail(t *testing.T) {
 		}),
 		want: AtRisk, reason: "held by 192.0.2.50, which is no member", tolerance: 0,
 	}, {
+		name: "a member whose heartbeats do not arrive",
+		snapshot: with(cluster(node("lb1", vrrp.Backup, 120), Node{Name: "lb2", Alive: true, Sources: []netip.Addr{netip.MustParseAddr("192.0.2.50")}}), func(s *Snapshot) {
+			s.Nodes[0].Units[0].Instances[0].LastAdvert = vrrp.AdvertSeen{
+				From: netip.MustParseAddr("192.0.2.50"), Priority: 200, Interval: time.Second, At: now.Add(-time.Second)}
+		}),
+		want: AtRisk, reason: "held by lb2, by its adverts from 192.0.2.50: its heartbeats do not arrive", tolerance: 0,
+	}, {
+		name:     "nobody who could take over is heard",
+		snapshot: with(three(), func(s *Snapshot) { s.Nodes[1].Alive, s.Nodes[2].Alive = false, false }),
+		want:     AtRisk, reason: "held by lb1; no other node that is heard can take it (lb2, lb3 are not heard)", tolerance: 0,
+	}, {
 		name:     "no virtual addresses yet",
 		snapshot: cluster(Node{Name: "lb1", Alive: true}),
 		want:     Safe, reason: "no virtual addresses are configured", tolerance: 0,

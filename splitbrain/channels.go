@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -316,7 +317,10 @@ func (c *Core) channel(now time.Time, m *member) (Alert, bool) {
 	}
 	a.Kind = MemberSilent
 	a.Summary = fmt.Sprintf("nothing is heard of %s: it is down or cut off", m.Name)
-	a.Remedy = fmt.Sprintf("look whether %s runs and is connected", m.Name)
+	a.Remedy = c.lookFirst(now) + fmt.Sprintf("look whether %s runs and is connected", m.Name)
+	if held := m.held(); held != "" {
+		a.Evidence = append(a.Evidence, fmt.Sprintf("mesh: by its last word it is MASTER of %s", held))
+	}
 	return a, true
 }
 
@@ -333,8 +337,37 @@ func (c *Core) neverDirect(now time.Time, m *member) (Alert, bool) {
 		return a, true
 	}
 	a.Summary = fmt.Sprintf("nothing was heard of %s since %s started", m.Name, c.node)
-	a.Remedy = fmt.Sprintf("start %s, or remove it from the cluster", m.Name)
+	a.Remedy = c.lookFirst(now) + fmt.Sprintf("start %s, or remove it from the cluster", m.Name)
 	return a, true
+}
+
+// lookFirst is where to look before at any one member, when the records of none of
+// several arrive: it is rather this node that is cut off.
+func (c *Core) lookFirst(now time.Time) string {
+	for _, m := range c.table.members {
+		if m.boot != 0 && c.counts(now, m) {
+			return ""
+		}
+	}
+	if len(c.table.members) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("look first whether %s is connected itself, it hears no member; then ", c.node)
+}
+
+// held names the units of which the member's last word was that it holds them; empty:
+// there are none.
+func (m *member) held() string {
+	var held []string
+	for _, unit := range slices.Sorted(maps.Keys(m.claims)) {
+		if m.claims[unit].State == Master {
+			held = append(held, unit)
+		}
+	}
+	if len(held) > 3 {
+		return fmt.Sprintf("%d units", len(held))
+	}
+	return strings.Join(held, ", ")
 }
 
 // signs are the proofs of life of a member, other than its direct records,

@@ -104,6 +104,34 @@ func TestDeathIsNotTakenForLostGossip(t *testing.T) {
 	s.want(t, "member_silent n2")
 }
 
+// Who hears nobody is rather cut off itself; and what a silent member held last is said.
+func TestSilenceOfAllMembersIsLookedForHereFirst(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		s := newScene()
+		s.run(5*time.Second, both, nil)
+		d := record("n2", BootID('2'), s.seq+1, Ack{Boot: 1, Known: s.c.seq, Direct: s.c.seq})
+		d.Record.Interval = 200 * ms
+		d.Record.Claims = []Claim{{Unit: "VI_1", State: Master, Eligible: true, Tenure: Tenure{Seq: 1, Priority: 100, Primary: sceneAddrs["n2"]}}}
+		s.c.Receive(at(5*time.Second), d, "eth0")
+		var speak []string
+		if !alone {
+			speak = both[1:]
+		}
+		s.run(20*time.Second, speak, nil)
+		i := slices.IndexFunc(s.alerts, func(a Alert) bool { return a.Kind == MemberSilent && a.Peer == "n2" })
+		if i < 0 {
+			t.Fatalf("alerts %q; want member_silent n2", s.told())
+		}
+		a := s.alerts[i]
+		if here := strings.HasPrefix(a.Remedy, "look first whether n1 is connected itself, it hears no member; then look whether n2"); here != alone {
+			t.Errorf("hears nobody: %v, remedy %q", alone, a.Remedy)
+		}
+		if !slices.Contains(a.Evidence, "mesh: by its last word it is MASTER of VI_1") {
+			t.Errorf("evidence %q does not say what it held", a.Evidence)
+		}
+	}
+}
+
 func TestLostGossipIsToldWhenItHasStood(t *testing.T) {
 	s := newScene()
 	s.run(5*time.Second, both, nil)

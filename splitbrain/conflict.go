@@ -119,9 +119,9 @@ func (d *decider) splitBrain(p *Peer, since time.Time) Alert {
 		Kind: SplitBrain, Unit: d.Unit.Name, Peer: p.Node, Since: since,
 		Summary: fmt.Sprintf("%s: %s and %s both hold it", d.Unit.Name, d.Node, p.Node),
 		Evidence: []string{
-			fmt.Sprintf("mesh: %s claims MASTER with priority %d since %s, in %s",
-				p.Node, p.Claim.Tenure.Priority, d.ago(p.MasterSince), d.heard(p)),
-			fmt.Sprintf("%s is MASTER with priority %d since %s", d.Node, d.Unit.Tenure.Priority, d.ago(d.Unit.Since)),
+			fmt.Sprintf("mesh: %s became MASTER %s, with priority %d, by %s",
+				p.Node, d.ago(p.At.Add(-p.Claim.StateAge)), p.Claim.Tenure.Priority, d.heard(p)),
+			fmt.Sprintf("%s became MASTER %s, with priority %d", d.Node, d.ago(d.Unit.Since), d.Unit.Tenure.Priority),
 		},
 	}
 	switch {
@@ -159,7 +159,7 @@ func (d *decider) overlapped(holder *Peer) {
 		Kind: SplitBrain, Unit: d.Unit.Name, Peer: holder.Node, Since: began,
 		Summary: fmt.Sprintf("%s: %s and %s both held it", d.Unit.Name, d.Node, holder.Node),
 		Evidence: []string{
-			fmt.Sprintf("mesh: %s has been MASTER since %s, by %s", holder.Node, d.ago(holder.At.Add(-holder.Claim.StateAge)), d.heard(holder)),
+			fmt.Sprintf("mesh: %s became MASTER %s, by %s", holder.Node, d.ago(holder.At.Add(-holder.Claim.StateAge)), d.heard(holder)),
 			fmt.Sprintf("%s let go %s", d.Node, d.ago(d.Unit.Since)),
 		},
 		Remedy: fmt.Sprintf("find out what cut %s off from %s", d.Node, holder.Node),

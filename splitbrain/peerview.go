@@ -57,8 +57,8 @@ type MemberView struct {
 	Fresh     bool // its latest record counts
 	TwoWay    bool // and it acknowledges a record of ours that counts, too
 	Leaving   bool
-	Addrs     []netip.Addr
-	MACs      []MAC
+	Addrs     []netip.Addr // without a Boot: as an earlier life of this node knew them
+	MACs      []MAC        // as Addrs
 	Facts     []byte
 	Epoch     uint64      // of the electorate that it has stored
 	Fencing   []FenceWord // said at FencingAt

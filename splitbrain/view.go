@@ -39,6 +39,9 @@ func (c *Core) memberView(now time.Time, m *member) MemberView {
 		Leaving: m.leaving, Addrs: m.sources, MACs: m.macs, Facts: m.facts, Epoch: m.epoch,
 		Fencing: m.fencing, FencingAt: m.fencingAt,
 	}
+	if m.boot == 0 {
+		v.Addrs, v.MACs = m.Before.Addrs, m.Before.MACs
+	}
 	v.Claims = slices.Grow(v.Claims, len(m.claims))
 	for _, unit := range slices.Sorted(maps.Keys(m.claims)) {
 		h, fresh := m.claims[unit], c.window

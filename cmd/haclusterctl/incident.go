@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -149,13 +150,13 @@ func (a *app) printIncident(i *pb.Incident) {
 		}
 	}
 	if d := i.GetDoubleHeld(); d != nil {
-		a.printf("two holders for %s at the longest, by the nodes' claims\n", age(d.AsDuration()))
+		a.printf("two holders for %v at the longest, by the nodes' claims\n", d.AsDuration().Round(time.Millisecond))
 	}
 	if d := i.GetDark(); d != nil {
-		a.printf("no holder for %s at most, from the last sign of the old one to the new one's start, by the nodes' claims\n", age(d.AsDuration()))
+		a.printf("no holder for %v at most, from the last sign of the old one to the new one's start, by the nodes' claims\n", d.AsDuration().Round(time.Millisecond))
 	}
 	if d := i.GetUnanswered(); d != nil {
-		a.printf("no answer for %s at most, from that sign to the new one's first answer to a probe\n", age(d.AsDuration()))
+		a.printf("no answer for %v at most, from that sign to the new one's first answer to a probe\n", d.AsDuration().Round(time.Millisecond))
 	}
 	for _, what := range i.GetDone() {
 		a.printf("done  %s\n", what)

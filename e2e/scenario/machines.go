@@ -76,7 +76,7 @@ func machines() []Scenario {
 			w.restart(2)
 		},
 		Lasts: 8 * time.Second,
-		Promise: map[Subject]Promise{Mesh: {Dark: Scenario{}.MasterDown(2) + startUp + Slack, Holder: 2, Moves: 1, Verdict: AtRisk, Because: "no other node can take it (lb01, lb02 are not heard)", Asked: 2},
+		Promise: map[Subject]Promise{Mesh: {Dark: Scenario{}.MasterDown(2) + startUp + Slack, Holder: 2, Moves: 1, Verdict: AtRisk, Because: "no other node that is heard can take it (lb01, lb02 are not heard)", Asked: 2},
 			Quorum: {Dark: Unbounded, Holder: None, Verdict: Dark, Because: "lb03 is BACKUP, lb01, lb02 are not heard", Asked: 2}},
 	}}
 }

@@ -50,7 +50,7 @@ func partitions() []Scenario {
 		Promise: Beside(map[Subject]Promise{Mesh: {
 			E: Unbounded, Dark: Slack, Holder: Any, HealE: Heartbeat + roundTrips, Moves: 1,
 			Alert: "split_brain", On: []int{0, 1}, AlertWithin: 2 * time.Second, AtHeal: true,
-			Verdict: AtRisk, Because: "no other node can take it (lb01 is not heard)",
+			Verdict: AtRisk, Because: "no other node that is heard can take it (lb01 is not heard)",
 		}}),
 	}, {
 		ID: "F7", Title: "two nodes cut apart, both reach gateway and witness", Core: true,

@@ -108,8 +108,8 @@ func (s *Membership) tellKin(p splitbrain.PeerView) {
 	kin := vrrp.Kin{Complete: true}
 	for _, peer := range p.Members {
 		kin.Addrs = append(kin.Addrs, peer.Addrs...)
-		// A member that has never said where it sends from may yet do so.
-		kin.Complete = kin.Complete && (len(peer.Addrs) > 0 || witness[peer.Name])
+		// A member that has not said in this life where it sends from may yet do so.
+		kin.Complete = kin.Complete && (peer.Boot != 0 && len(peer.Addrs) > 0 || witness[peer.Name])
 	}
 	if !reflect.DeepEqual(kin, s.kin) {
 		s.kin = kin
