@@ -392,6 +392,34 @@ func TestANodeThatIsBeingFencedFencesNobody(t *testing.T) {
 	}
 }
 
+// Voters that were started anew have forgotten whom they voted for: that one agent runs
+// at a time does not rest on votes alone.
+func TestNobodyFencesWhileAMemberSaysThatItDoes(t *testing.T) {
+	for stage, want := range map[FenceStage]bool{FenceRuns: false, FenceDone: true} {
+		l := newFenceLAN(t, "a", "b", "c", "d", "e")
+		l.holds("b", 200, FenceUnit{})
+		l.holds("c", 150, FenceUnit{})
+		started := func(d time.Duration) bool {
+			for end := l.now.Add(d); l.now.Before(end); l.now = l.now.Add(200 * time.Millisecond) {
+				if l.f["b"].Step(l.view("b")).Start != nil {
+					return true
+				}
+			}
+			return false
+		}
+		if started(6 * time.Second) {
+			t.Fatal("b starts an agent without a vote")
+		}
+		l.words["d"] = []FenceWord{{Unit: "VJ", Node: "e", Boot: l.boots["e"], By: l.boots["d"], Stage: stage}}
+		for _, voter := range []string{"a", "e"} {
+			l.words[voter] = []FenceWord{{Unit: "VI", Node: "c", Boot: l.boots["c"], By: l.boots["b"], Stage: FenceVotes, Agrees: true}}
+		}
+		if got := started(time.Second); got != want {
+			t.Errorf("d says %v of e: b, with three of five votes, starts an agent: %v, want %v", stage, got, want)
+		}
+	}
+}
+
 func TestAVoteBindsUntilItIsOver(t *testing.T) {
 	l := newFenceLAN(t, "a", "b", "c", "d", "e")
 	l.holds("a", 200, FenceUnit{})
