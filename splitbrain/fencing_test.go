@@ -513,6 +513,37 @@ func TestProofsAgainstALifeEndWithIt(t *testing.T) {
 	l.wantStarts("", "")
 }
 
+// The shell may show a proof once more when the new life is known already.
+func TestAProofIsAgainstTheLifeInWhichItBegan(t *testing.T) {
+	for name, tt := range map[string]struct {
+		began time.Duration // after the node's new life
+		want  bool
+	}{
+		"before it": {-200 * time.Millisecond, false},
+		"since":     {200 * time.Millisecond, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newFenceLAN(t, "a", "b")
+			l.holds("a", 150, FenceUnit{First: "a"})
+			l.units["a"][0].After = 2 * time.Second
+			l.run(time.Second)
+			l.boots["b"] = 9
+			met := l.now
+			l.run(2 * tt.began.Abs())
+			first := met.Add(tt.began)
+			started := false
+			for end := l.now.Add(10 * time.Second); l.now.Before(end); l.now = l.now.Add(200 * time.Millisecond) {
+				v := l.view("a")
+				v.Proofs = []FenceProof{{Unit: "VI", Node: "b", First: first, Last: first.Add(proofApart)}}
+				started = started || l.f["a"].Step(v).Start != nil
+			}
+			if started != tt.want {
+				t.Errorf("a starts an agent: %v, want %v", started, tt.want)
+			}
+		})
+	}
+}
+
 // The agent runs while its target starts anew: the new life is not over.
 func TestSuccessIsThatOfTheLifeThatWasFenced(t *testing.T) {
 	l := newFenceLAN(t, "a", "b")
