@@ -18,12 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerTime is how long an answer to a probe is waited for. What came in that time
-// is read within readTime: this process may have got no processor meanwhile.
-const (
-	answerTime = 300 * time.Millisecond
-	readTime   = 20 * time.Millisecond
-)
+// answerTime is how long an answer to a probe is waited for.
+const answerTime = 300 * time.Millisecond
 
 // Probe asks a machine whether it takes packets for an address: an echo request
 // (RFC 792, RFC 4443 section 4.1) goes to its own hardware address. Its TTL is 1,
@@ -64,13 +60,6 @@ func (p Probe) Taken(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer conn.Close()
-	deadline := time.Now().Add(answerTime)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	if err := conn.SetDeadline(deadline); err != nil {
-		return false, err
-	}
 	var nonce [16]byte // identifier, sequence and data: it answers this probe and no other
 	rand.Read(nonce[:])
 	for _, mac := range p.MACs[:min(len(p.MACs), maxMACs)] {
@@ -79,16 +68,21 @@ func (p Probe) Taken(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
+	deadline := time.Now().Add(answerTime)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := conn.SetReadDeadline(deadline); err != nil {
+		return false, err
+	}
 	buf := make([]byte, 256)
-	for last := false; ; {
+	for {
 		n, _, err := conn.ReadFrom(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) && !last {
-			last, err = true, conn.SetDeadline(time.Now().Add(readTime))
-			if err == nil {
-				continue
-			}
-		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
+			// What came in time may wait: this process may have got no processor.
+			n, err = readWaiting(conn, buf)
+		}
+		if errors.Is(err, unix.EAGAIN) {
 			return false, ctx.Err()
 		}
 		if err != nil {
@@ -98,6 +92,21 @@ func (p Probe) Taken(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 	}
+}
+
+// readWaiting reads a frame that has come; unix.EAGAIN: there is none.
+func readWaiting(conn *packet.Conn, buf []byte) (n int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var readErr error
+	if err := raw.Control(func(fd uintptr) {
+		n, _, readErr = unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
+	}); err != nil {
+		return 0, err
+	}
+	return n, readErr
 }
 
 // Offsets in a frame, and the types of echo.
