@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -54,7 +55,21 @@ func neighbours(t *testing.T, f func(peer net.HardwareAddr), addrs ...string) {
 	near, err := netlink.NewHandleAt(here)
 	must(err)
 	up(near, "192.0.2.1/24", "2001:db8::1/64")
-	f(up(far, addrs...))
+	peer := up(far, addrs...)
+	// Until the kernel has seen the carrier it drops what is sent.
+	for _, h := range []*netlink.Handle{near, far} {
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			l, err := h.LinkByName("eth0")
+			must(err)
+			if l.Attrs().OperState == netlink.OperUp {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal("eth0 does not run within 10 s")
+			}
+		}
+	}
+	f(peer)
 }
 
 func TestAMachineIsProvedToTakePackets(t *testing.T) {
