@@ -42,14 +42,16 @@ func launch(ctx context.Context, c Command) Result {
 	if err != nil {
 		return Result{Outcome: LaunchFailed, Err: errors.Join(err, read.Close(), write.Close())}
 	}
+	out, err := collect(read)
+	if err != nil {
+		return Result{Outcome: LaunchFailed, Err: errors.Join(err, in.Close(), read.Close(), write.Close())}
+	}
 	p, err := start(program, c, in, write)
 	in.Close()
-	write.Close()
+	write.Close() // the goroutine of collect ends, if no program has it
 	if err != nil {
-		read.Close()
 		return Result{Outcome: LaunchFailed, Err: err}
 	}
-	out := collect(read)
 	r := await(ctx, p, c.Timeout)
 	r.Output, r.Truncated = out.text()
 	return r
@@ -212,42 +214,80 @@ func (r Result) with(state *os.ProcessState, err error) Result {
 
 // output keeps the beginning of what a program writes.
 type output struct {
-	mu        sync.Mutex
+	pipe syscall.RawConn
+	done chan struct{}
+
+	mu        sync.Mutex // held from a read until its bytes are kept
+	buf       [OutputLimit]byte
 	kept      []byte
 	truncated bool
-	done      chan struct{}
 }
 
-// outputGrace is how long the rest of the output is waited for after the end of
-// the program: what it wrote itself is in the pipe already.
+// outputGrace is how long what the program left behind has to end its output as
+// well.
 const outputGrace = 50 * time.Millisecond
 
 // collect reads in a goroutine until all writers have closed: the program and
 // whatever it left behind, which would be killed by a closed pipe.
-func collect(read *os.File) *output {
-	o := &output{done: make(chan struct{})}
+func collect(read *os.File) (*output, error) {
+	pipe, err := read.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	o := &output{pipe: pipe, done: make(chan struct{})}
 	go func() {
 		defer read.Close()
 		defer close(o.done)
-		_, _ = io.Copy(o, read)
+		_ = pipe.Read(func(fd uintptr) bool {
+			for {
+				if err := o.take(int(fd)); err != nil {
+					return !errors.Is(err, unix.EAGAIN) // then it waits for more
+				}
+			}
+		})
 	}()
-	return o
+	return o, nil
 }
 
-// Write keeps what there is room for and takes the rest.
-func (o *output) Write(b []byte) (int, error) {
+// take reads once from the pipe, which does not block: unix.EAGAIN says that it is
+// empty, io.EOF that all writers have closed. It keeps what there is room for.
+func (o *output) take(fd int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	room := min(len(b), OutputLimit-len(o.kept))
-	o.kept = append(o.kept, b[:room]...)
-	o.truncated = o.truncated || room < len(b)
-	return len(b), nil
+	n, err := unix.Read(fd, o.buf[:])
+	switch {
+	case errors.Is(err, unix.EINTR):
+		return nil
+	case err != nil:
+		return err
+	case n == 0:
+		return io.EOF
+	}
+	room := min(n, OutputLimit-len(o.kept))
+	o.kept = append(o.kept, o.buf[:room]...)
+	o.truncated = o.truncated || room < n
+	return nil
 }
 
+func (o *output) full() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.truncated
+}
+
+// text returns the output after the program's end. What it wrote is in the pipe
+// then, and is read here if the goroutine got no processor to do so.
 func (o *output) text() (string, bool) {
 	select {
 	case <-o.done:
 	case <-time.After(outputGrace):
+		_ = o.pipe.Control(func(fd uintptr) {
+			for range 1 + OutputLimit { // each takes a byte at least
+				if o.full() || o.take(int(fd)) != nil {
+					return
+				}
+			}
+		})
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
