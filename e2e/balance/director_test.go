@@ -64,6 +64,30 @@ func (s *site) start(p balancer, document string) (d1, d2 *director) {
 	return d1, p.start(s.d2, document)
 }
 
+// vrrp is the VRRP side of two directors: the addresses of both families move
+// together.
+func vrrp(addresses4, addresses6 string) string {
+	instance := func(name, addresses string) string {
+		return fmt.Sprintf(`
+vrrp_instance %s {
+	version 3
+	interface eth0
+	virtual_router_id 51
+	advert_int 1
+	@d1 priority 150
+	@d2 priority 100
+	virtual_ipaddress {
+		%s
+	}
+}
+`, name, addresses)
+	}
+	return "vrrp_sync_group VG {\ngroup {\nV4\nV6\n}\n}\n" + instance("V4", addresses4) + instance("V6", addresses6)
+}
+
+// pair is that with one address of each family.
+var pair = vrrp("192.0.2.100/32", "2001:db8::100/128")
+
 // restart starts the program again, after it has ended.
 func (d *director) restart() { d.Process = d.again() }
 

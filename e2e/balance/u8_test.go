@@ -22,42 +22,9 @@ var (
 	gateway6 = netip.MustParseAddr("2001:db8:1::100")
 )
 
-// routers is the VRRP side of two directors between two networks.
-const routers = `
-global_defs {
-	script_user root
-}
-vrrp_sync_group VG {
-	group {
-		V4
-		V6
-	}
-}
-vrrp_instance V4 {
-	version 3
-	interface eth0
-	virtual_router_id 51
-	advert_int 1
-	@d1 priority 150
-	@d2 priority 100
-	virtual_ipaddress {
-		192.0.2.100/32
-		198.51.100.100/32 dev eth1
-	}
-}
-vrrp_instance V6 {
-	version 3
-	interface eth0
-	virtual_router_id 51
-	advert_int 1
-	@d1 priority 150
-	@d2 priority 100
-	virtual_ipaddress {
-		2001:db8::100/128
-		2001:db8:1::100/128 dev eth1
-	}
-}
-`
+// routers is the VRRP side of two directors between two networks, which call scripts.
+var routers = "global_defs {\n\tscript_user root\n}\n" +
+	vrrp("192.0.2.100/32\n198.51.100.100/32 dev eth1", "2001:db8::100/128\n2001:db8:1::100/128 dev eth1")
 
 // behind puts the real servers behind the directors: they are on the inner network
 // alone.
