@@ -83,7 +83,13 @@ func (s *session) admitHere(ctx context.Context, req *haclusterv1.AdmitRequest) 
 	if err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		return nil, errors.Join(err, s.store.RefundToken(undo, req.GetTokenId(), m.Name))
+		if refundErr := s.store.RefundToken(undo, req.GetTokenId(), m.Name); refundErr != nil {
+			return nil, errors.Join(err, refundErr)
+		}
+		if !s.store.Leads() {
+			return nil, fmt.Errorf("%w: %w", store.ErrNotLeader, err) // undone: the next leader begins anew
+		}
+		return nil, err
 	}
 	s.log.Info("node admitted", "node", m.Name, "addr", m.Addr.String(), "role", string(m.Role), "token", req.GetTokenId())
 	return answer, nil
@@ -202,16 +208,10 @@ func (s *session) enter(ctx context.Context, m store.Member, csr []byte) (*haclu
 	if err != nil {
 		return nil, err
 	}
-	before, replaced := s.store.Members().ByName(m.Name)
 	if err := s.store.PutMember(ctx, m); err != nil {
 		return nil, err
 	}
-	if replaced { // a join that was never finished
-		if err := s.store.RemoveServer(ctx, before.ID); err != nil {
-			return nil, errors.Join(err, s.store.DropMember(ctx, m.ID, false))
-		}
-	}
-	if err := s.store.AddServer(ctx, store.Server{ID: m.ID, Addr: m.Addr.String()}); err != nil {
+	if err := s.replicateTo(ctx, m); err != nil {
 		return nil, errors.Join(err, s.store.DropMember(ctx, m.ID, false))
 	}
 	caCert, _ := s.store.Secrets().Get(secretCACert)
@@ -220,6 +220,25 @@ func (s *session) enter(ctx context.Context, m store.Member, csr []byte) (*haclu
 		NodeId: m.ID, Certificate: cert, Authority: caCert, Role: string(m.Role),
 		CatchUp: s.store.Applied(),
 	}, nil
+}
+
+// replicateTo enters a new member into Raft's configuration, in the place of what a
+// join under this name or at this address left there that was never finished.
+func (s *session) replicateTo(ctx context.Context, m store.Member) error {
+	servers, err := s.store.Servers()
+	if err != nil {
+		return err
+	}
+	addr := m.Addr.String()
+	for _, server := range servers {
+		if _, known := s.store.Members().ByID(server.ID); known || nameOf(server.ID) != m.Name && server.Addr != addr {
+			continue
+		}
+		if err := s.store.RemoveServer(ctx, server.ID); err != nil {
+			return err
+		}
+	}
+	return s.store.AddServer(ctx, store.Server{ID: m.ID, Addr: addr})
 }
 
 // sign makes a certificate with the authority in the state.

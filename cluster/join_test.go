@@ -223,6 +223,23 @@ func TestRolesDecideWhoVotes(t *testing.T) {
 	}
 }
 
+// A leader that lost its place under way cannot take back what it may have entered.
+func TestWhatABrokenAdmissionLeftInRaftIsReplaced(t *testing.T) {
+	t.Parallel()
+	a, b := newNode(t, "a"), newNode(t, "b")
+	a.initCluster("")
+	left := store.Server{ID: "b#left", Addr: b.o.Advertise.String()}
+	if err := a.session.store.AddServer(t.Context(), left); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{})}); err != nil {
+		t.Fatal(err)
+	}
+	if a.session.hasServer(left.ID) {
+		t.Errorf("%s is in Raft's configuration still", left.ID)
+	}
+}
+
 func TestATokenForAVoterAdmitsAWitness(t *testing.T) {
 	t.Parallel()
 	a, b, c := newNode(t, "a"), newNode(t, "b"), newNode(t, "c")
