@@ -21,6 +21,7 @@ func (d *decider) won(p *Peer) {
 	}
 	m.won = append(slices.DeleteFunc(slices.Clone(m.won), func(t TenureID) bool { return t.Boot == p.Boot }), over)
 	d.say(Reannounce{Reason: p.Node + " let go"})
+	d.outlasted(p)
 }
 
 // announceOnPath makes a holder announce its addresses again when its data path is

@@ -154,15 +154,31 @@ func (d *decider) overlapped(holder *Peer) {
 	if m.yielded == (TenureID{}) {
 		m.yielded = TenureID{holder.Boot, holder.Claim.Tenure.Seq}
 	}
+	d.bothHeld(holder, began,
+		fmt.Sprintf("mesh: %s became MASTER %s, by %s", holder.Node, d.ago(holder.At.Add(-holder.Claim.StateAge)), d.heard(holder)),
+		fmt.Sprintf("%s let go %s", d.Node, d.ago(d.Unit.Since)))
+}
+
+// outlasted reports the same on the side of the winner, to whom no record ever showed
+// the tenure that ended for its own one.
+func (d *decider) outlasted(loser *Peer) {
+	ended := loser.At.Add(-loser.Claim.StateAge)
+	if loser.MasterSeq == loser.Claim.Tenure.Seq || ended.Sub(d.Unit.Since) <= d.Heartbeat {
+		return // judged by its length when it was seen; or a change of holder
+	}
+	d.bothHeld(loser, ended,
+		fmt.Sprintf("mesh: %s let go for this tenure %s, by %s", loser.Node, d.ago(ended), d.heard(loser)),
+		fmt.Sprintf("%s became MASTER %s, with priority %d", d.Node, d.ago(d.Unit.Since), d.Unit.Tenure.Priority))
+}
+
+// bothHeld raises, once, the alert of a conflict that is over.
+func (d *decider) bothHeld(p *Peer, since time.Time, evidence ...string) {
 	d.wake(d.Now.Add(d.Heartbeat))
 	d.Alerts = append(d.Alerts, Alert{
-		Kind: SplitBrain, Unit: d.Unit.Name, Peer: holder.Node, Since: began,
-		Summary: fmt.Sprintf("%s: %s and %s both held it", d.Unit.Name, d.Node, holder.Node),
-		Evidence: []string{
-			fmt.Sprintf("mesh: %s became MASTER %s, by %s", holder.Node, d.ago(holder.At.Add(-holder.Claim.StateAge)), d.heard(holder)),
-			fmt.Sprintf("%s let go %s", d.Node, d.ago(d.Unit.Since)),
-		},
-		Remedy: fmt.Sprintf("find out what cut %s off from %s", d.Node, holder.Node),
+		Kind: SplitBrain, Unit: d.Unit.Name, Peer: p.Node, Since: since,
+		Summary:  fmt.Sprintf("%s: %s and %s both held it", d.Unit.Name, d.Node, p.Node),
+		Evidence: evidence,
+		Remedy:   fmt.Sprintf("find out what cut %s off from %s", d.Node, p.Node),
 	})
 }
 

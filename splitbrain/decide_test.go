@@ -2,6 +2,7 @@ package splitbrain
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -224,6 +225,42 @@ func TestWinnerAnnouncesAgainOnceForEachLoser(t *testing.T) {
 	v.Peers[0].Claim.Tenure.Seq = 8 // it came back, and let go once more
 	if diff := diffVerdicts([]Verdict{Reannounce{}}, verdicts(v)); diff != "" {
 		t.Errorf("after another tenure of n2: -want +got\n%s", diff)
+	}
+}
+
+// R2: an advert may end a conflict before a record has shown it to the winner, who
+// learns of it by the loser's next one, and tells too.
+func TestWinnerTellsOfAConflictThatAnAdvertEnded(t *testing.T) {
+	tests := []struct {
+		name string
+		seen uint64        // the latest tenure that a record has shown
+		held time.Duration // how long this node had held the unit when the other one let go
+		want bool
+	}{
+		{"never seen", 0, time.Minute, true},
+		{"an earlier one seen", 6, time.Minute, true},
+		{"seen, and judged then", 7, time.Minute, false},
+		{"a change of holder", 0, 100 * time.Millisecond, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := peer(Backup)
+			p.Claim.Tenure.Seq, p.Claim.Released, p.Claim.Yielded = 7, true, TenureID{1, 4}
+			p.MasterSeq = tt.seen
+			v := view(ownView(Master), p)
+			v.Unit.Since = p.At.Add(-p.Claim.StateAge - tt.held)
+			told := func(r Decision) bool {
+				return slices.ContainsFunc(r.Alerts, func(a Alert) bool { return a.Kind == SplitBrain })
+			}
+			r := Decide(v)
+			if told(r) != tt.want {
+				t.Errorf("split_brain raised: %v, want %v", !tt.want, tt.want)
+			}
+			v.Memory = r.Memory
+			if told(Decide(v)) {
+				t.Error("split_brain raised again by the next record")
+			}
+		})
 	}
 }
 
