@@ -23,6 +23,9 @@ func (d *decider) backup() {
 	case d.answered():
 	default:
 		d.succeed()
+		if gone := d.justStale(); gone != nil {
+			d.proveGone(gone)
+		}
 	}
 	// Only now: a unit whose timer has ended follows each verdict at once.
 	if d.unheld && m.hold == (Hold{}) && !slices.ContainsFunc(d.Verdicts, takesOver) {
@@ -103,22 +106,28 @@ func (d *decider) lapsesForBetter(holder *Peer) time.Time {
 	return d.freshUntil(holder).Add(min(more, 3*max(d.Heartbeat, holder.Interval)))
 }
 
-// timersOfBetter is when the timers of those end that come before this node only
-// because its path is lost: its own timer may end before theirs (S50). The zero
-// time: there are none.
+// timersOfBetter is when the timers of those end that come before this node in
+// the order of succession: ranks are counted from there. Timers of equal
+// priorities end at one instant, and those of neighbouring ones hardly apart
+// (F24); and where this node comes later only because its path is lost, its own
+// timer may end before theirs (S50). The zero time: there are none.
 func (d *decider) timersOfBetter(holder *Peer) time.Time {
-	if !d.Evidence.Path.lastRank() {
+	heard := heardFrom(d.Unit, holder)
+	if d.Evidence.Path.lastRank() {
+		heard = holder.At.Add(d.step())
+	}
+	if heard.IsZero() {
 		return time.Time{}
 	}
 	var until time.Time
 	for i := range d.Peers {
 		p := &d.Peers[i]
-		if p == holder || !d.candidate(p) || p.Claim.Path.lastRank() {
+		if p == holder || !d.candidate(p) || !d.before(p) {
 			continue
 		}
 		u := *d.Unit
 		u.Priority = p.Claim.Priority
-		until = later(until, holder.At.Add(u.masterDown()+d.step()))
+		until = later(until, heard.Add(u.masterDown()))
 	}
 	return until
 }

@@ -317,6 +317,42 @@ func TestCandidateWithoutPathComesLastAndDoesNotPreempt(t *testing.T) {
 	}
 }
 
+// F24: timers of equal priorities end together, and whose address is lower lets
+// the other one go first.
+func TestWhoComesLaterWaitsForTheTimersOfBetterCandidates(t *testing.T) {
+	const heard = 300 * ms
+	timer := func(priority uint8) time.Duration {
+		u := *ownView(Backup)
+		u.Priority = priority
+		return u.masterDown() - heard
+	}
+	tests := []struct {
+		name  string
+		third func(*Claim)
+		until time.Duration
+		rank  time.Duration
+	}{
+		{"equal, higher address", func(c *Claim) { c.Priority, c.Primary = 150, addr("192.0.2.3") }, timer(150), 20 * ms},
+		{"equal, lower address", func(c *Claim) { c.Priority, c.Primary = 150, addr("192.0.2.0") }, fresh2s - 100*ms, 0},
+		{"one better", func(c *Claim) { c.Priority = 151 }, timer(151), 20 * ms},
+		{"worse", func(c *Claim) { c.Priority = 149 }, fresh2s - 100*ms, 0},
+		{"better, and cannot serve", func(c *Claim) { c.Priority, c.Eligible = 151, false }, fresh2s - 100*ms, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			third := peer(Backup)
+			third.Node, third.Boot = "n3", 3
+			tt.third(third.Claim)
+			v := view(ownView(Backup), peer(Master), third)
+			v.Unit.Heard = Advert{From: addr("192.0.2.2"), Priority: 100, At: now.Add(-heard)}
+			want := []Verdict{Hold{Until: now.Add(tt.until), Rank: tt.rank}}
+			if diff := diffVerdicts(want, verdicts(v)); diff != "" {
+				t.Errorf("verdicts: -want +got\n%s", diff)
+			}
+		})
+	}
+}
+
 // R9.3, S60: silence counts only beside an answer of the same kind.
 func TestHolderIsProvedGoneOnlyWhenItsOwnAddressAnswers(t *testing.T) {
 	take := []Verdict{TakeOver{}}
@@ -347,6 +383,23 @@ func TestHolderIsProvedGoneOnlyWhenItsOwnAddressAnswers(t *testing.T) {
 		{"an advert came since", func(v *View) {
 			v.Unit.Heard = Advert{From: addr("192.0.2.2"), Priority: 100, At: now.Add(-200 * ms)}
 		}, hold},
+		{"the next advert after it is overdue too", func(v *View) {
+			v.Peers[0].At = now.Add(-2050 * ms)
+			v.Unit.Heard = Advert{From: addr("192.0.2.2"), Priority: 100, At: now.Add(-2000 * ms)}
+		}, take},
+		{"and not yet overdue", func(v *View) {
+			v.Peers[0].At = now.Add(-2050 * ms)
+			v.Unit.Heard = Advert{From: addr("192.0.2.2"), Priority: 100, At: now.Add(-1999 * ms)}
+		}, []Verdict{Hold{Until: now.Add(fresh2s - 2050*ms)}}},
+		{"its claim has just grown old", func(v *View) {
+			v.Peers[0].At, v.Memory.holder = now.Add(1-fresh2s-proofSpread), TenureID{2, 7}
+		}, take},
+		{"its claim is older than that", func(v *View) {
+			v.Peers[0].At, v.Memory.holder = now.Add(-fresh2s-proofSpread), TenureID{2, 7}
+		}, nil},
+		{"its claim has just grown old, and it was not the last holder", func(v *View) {
+			v.Peers[0].At, v.Memory.holder = now.Add(1-fresh2s-proofSpread), TenureID{2, 6}
+		}, nil},
 		{"a record came in time", func(v *View) { v.Peers[0].At = now.Add(-399 * ms) }, []Verdict{Hold{Until: now.Add(fresh2s - 399*ms)}}},
 		{"disarmed", func(v *View) { v.Disarmed = true }, hold},
 		{"acted already", func(v *View) { v.Memory.acted, v.Memory.actedAt = TenureID{2, 7}, now.Add(-20*ms) }, nil},

@@ -30,7 +30,7 @@ func (d *decider) proveGone(holder *Peer) {
 		return
 	}
 	d.Burst = holder.Node
-	if d.Disarmed || d.Unit.Heard.At.After(holder.At) && holder.has(d.Unit.Heard) || !d.answersWithout(holder, d.served(holder)) {
+	if d.Disarmed || d.advertsGoOn(holder) || !d.answersWithout(holder, d.served(holder)) {
 		return
 	}
 	m.acted, m.holder, m.actedAt = own, own, d.Now
@@ -39,6 +39,33 @@ func (d *decider) proveGone(holder *Peer) {
 	after += after / d.step() * proofSpread
 	d.takeOver(after, fmt.Sprintf("the addresses of %s are gone: no record for %v, its own address answers and they do not",
 		holder.Node, d.Now.Sub(holder.At).Round(time.Millisecond)))
+}
+
+// justStale is the last holder while its claim counts no more, but another node may
+// only now come to the proof that it is gone. A kernel takes a dead holder's
+// addresses away shortly before its claim grows old.
+func (d *decider) justStale() *Peer {
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		if p.Claim.State == Master && d.Memory.holder == (TenureID{p.Boot, p.Claim.Tenure.Seq}) &&
+			d.Now.Before(d.freshUntil(p).Add(proofSpread)) {
+			return p
+		}
+	}
+	return nil
+}
+
+// advertsGoOn reports whether the holder's adverts came on when its records did
+// not, and none is overdue yet: only the mesh may be cut. One that died between
+// two records may have sent an advert last.
+func (d *decider) advertsGoOn(holder *Peer) bool {
+	h := d.Unit.Heard
+	if !h.At.After(holder.At) || !holder.has(h) {
+		return false
+	}
+	overdue := h.At.Add(2 * d.Unit.AdvertInterval)
+	d.wake(overdue)
+	return d.Now.Before(overdue)
 }
 
 // served is when somebody was last known to serve, by the holder's record, by an

@@ -339,7 +339,11 @@ type unitNetwork struct {
 
 // burstFor begins a burst unless one is under way or was just now.
 func (c *Core) burstFor(now time.Time, u *ownUnit, node string) {
-	if u.volley.left > 0 || now.Before(u.volley.again) || len(u.networks) == 0 || u.view.State == Master {
+	if u.volley.left > 0 || len(u.networks) == 0 || u.view.State == Master {
+		return
+	}
+	if now.Before(u.volley.again) {
+		u.wakeAt(u.volley.again)
 		return
 	}
 	n := 3
