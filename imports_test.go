@@ -64,6 +64,7 @@ var mayImport = map[string][]string{
 	// Under node stands what knows several leaves and is one idea each.
 	"node/arbitrate":  join(below, join(leaves, "desired", "observed")...),
 	"node/balance":    join(below, join(leaves, "desired", "observed")...),
+	"node/directors":  join(below, join(leaves, "desired", "observed")...),
 	"node/examine":    join(below, join(leaves, "desired", "node/plane", "node/rival")...),
 	"node/fencing":    join(below, join(leaves, "desired", "node/arbitrate")...),
 	"node/membership": join(below, join(leaves, "desired", "observed", "node/arbitrate", "node/fencing", "node/neighbours", "node/plane", "node/runner", "node/will")...),
@@ -72,7 +73,7 @@ var mayImport = map[string][]string{
 	"node/rival":      {"config", "desired", "vrrp"},
 	"node/will":       join(below, "splitbrain", "vrrp"),
 	"node/plane":      join(below, join(leaves, "desired", "observed", "alert", "node/rival", "node/will")...),
-	"node":            join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/balance", "node/examine", "node/fencing", "node/membership", "node/neighbours", "node/plane", "node/rival", "node/runner", "node/will")...),
+	"node":            join(below, join(leaves, "desired", "observed", "alert", "api", "proto", "node/arbitrate", "node/balance", "node/directors", "node/examine", "node/fencing", "node/membership", "node/neighbours", "node/plane", "node/rival", "node/runner", "node/will")...),
 
 	"cmd/haclusterd": join(below, "node", "config"),
 	// Real servers run no daemon, so the client has the mechanics of its own machine.

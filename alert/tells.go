@@ -10,9 +10,10 @@ import (
 )
 
 // ToldBy reports whether a node tells people of an alert; forAll says that it
-// speaks for all nodes. What every node raises alike, only such a one tells. A
-// split brain is told as an incident. All else is what a node sees for itself.
-func ToldBy(a observed.Alert, forAll bool) bool {
+// speaks for all nodes. What every node raises alike, only such a one tells, and what
+// all directors raise alike, the one that it names. A split brain is told as an
+// incident. All else is what a node sees for itself.
+func ToldBy(a observed.Alert, node string, forAll bool) bool {
 	name, isIncident := strings.CutPrefix(a.ID, observed.IncidentAlert)
 	switch {
 	case isIncident:
@@ -23,6 +24,8 @@ func ToldBy(a observed.Alert, forAll bool) bool {
 		return false
 	case a.Code == disarm.AlertCode:
 		return forAll
+	case a.Code == observed.PartialFailureCode:
+		return a.Node == node
 	}
 	return true
 }

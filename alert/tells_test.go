@@ -21,9 +21,11 @@ func TestWhoTellsPeople(t *testing.T) {
 		{"a split brain as an incident", observed.Alert{ID: "incident/7", Code: "split_brain"}, true, true},
 		{"a split brain as a rule found it", observed.Alert{ID: "split_brain/lb1/vi_1/lb2", Code: "split_brain"}, false, false},
 		{"a disarmed cluster", observed.Alert{ID: "disarmed/x", Code: disarm.AlertCode}, true, false},
+		{"a partial failure that the leader is to tell", observed.Alert{ID: "partial_failure/x", Code: observed.PartialFailureCode, Node: "lb1"}, true, false},
+		{"a partial failure that another one is to tell", observed.Alert{ID: "partial_failure/x", Code: observed.PartialFailureCode, Node: "lb2"}, false, true},
 		{"what a node sees for itself", observed.Alert{ID: "vrrp_channel_lost/lb1/vi_1/lb2", Code: "vrrp_channel_lost"}, true, true},
 	} {
-		if leader, other := ToldBy(tt.alert, true), ToldBy(tt.alert, false); leader != tt.leader || other != tt.other {
+		if leader, other := ToldBy(tt.alert, "lb1", true), ToldBy(tt.alert, "lb2", false); leader != tt.leader || other != tt.other {
 			t.Errorf("%s: leader %v, other %v; want %v, %v", tt.name, leader, other, tt.leader, tt.other)
 		}
 	}

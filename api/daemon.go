@@ -58,6 +58,9 @@ type Options struct {
 	// Services are the virtual services that this node runs, as it sees them, with
 	// their connections. Nil: it runs none.
 	Services func(ctx context.Context) ([]director.ServiceStatus, error)
+	// Verdicts are Services without connections and counters, which are asked of the
+	// kernel. Nil: Services serves.
+	Verdicts func(ctx context.Context) ([]director.ServiceStatus, error)
 	// Table is how far the kernel's table is what is wanted. Nil: nothing is.
 	Table func() lvs.Status
 	// Connections calls each with the entries of the kernel's table of connections,

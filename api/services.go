@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ type servicesService struct {
 // List implements pb.ServicesServiceServer.
 func (v servicesService) List(ctx context.Context, req *pb.ListServicesRequest) (*pb.Services, error) {
 	if req.GetLocal() {
-		return v.s.ownServices(ctx, req.GetName()), nil
+		return v.s.ownServices(ctx, req.GetName(), req.GetVerdicts()), nil
 	}
 	return v.s.allServices(ctx, req.GetName())
 }
@@ -83,7 +84,7 @@ func (s *Server) weightsByHand(name string, services []*pb.Service) []*pb.Weight
 // it has the reason.
 func (s *Server) askServices(ctx context.Context, name string) []*pb.Services {
 	return askEach(ctx, s, servicesAnswers, question[*pb.Services]{
-		own: func(ctx context.Context) *pb.Services { return s.ownServices(ctx, name) },
+		own: func(ctx context.Context) *pb.Services { return s.ownServices(ctx, name, false) },
 		other: func(ctx context.Context, node string, conn grpc.ClientConnInterface, options ...grpc.CallOption) (*pb.Services, error) {
 			answer, err := pb.NewServicesServiceClient(conn).List(ctx, &pb.ListServicesRequest{Name: name, Local: true}, options...)
 			picture, _ := s.o.Hub.Latest()
@@ -101,8 +102,9 @@ func unanswered(node, why string) *pb.Services {
 	return &pb.Services{Nodes: []*pb.ServicesNode{{Name: node, Why: why}}}
 }
 
-// ownServices are those that this node runs, as it sees them.
-func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
+// ownServices are those that this node runs, as it sees them; verdicts: without what
+// the kernel counts.
+func (s *Server) ownServices(ctx context.Context, name string, verdicts bool) *pb.Services {
 	ctx, cancel := context.WithTimeout(ctx, servicesAnswers)
 	defer cancel()
 	node := &pb.ServicesNode{Name: s.o.Node, Answered: true}
@@ -110,7 +112,11 @@ func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
 		node.Why = "it runs no load balancer: no virtual_server is configured for it, or its daemon does not run them"
 		return &pb.Services{Nodes: []*pb.ServicesNode{node}}
 	}
-	list, err := s.o.Services(ctx)
+	services := s.o.Services
+	if verdicts && s.o.Verdicts != nil {
+		services = s.o.Verdicts
+	}
+	list, err := services(ctx)
 	if s.o.Table != nil {
 		tableToProto(node, s.o.Table())
 	}
@@ -129,6 +135,26 @@ func (s *Server) ownServices(ctx context.Context, name string) *pb.Services {
 		}
 	}
 	return own
+}
+
+// WhyDown asks another member why it sees a real server of a service down.
+func (s *Server) WhyDown(ctx context.Context, node, service string, server netip.AddrPort) (string, error) {
+	conn, err := s.o.Cluster.Conn(node)
+	if err != nil {
+		return "", err
+	}
+	answer, err := pb.NewServicesServiceClient(conn).List(ctx, &pb.ListServicesRequest{Name: service, Local: true, Verdicts: true})
+	if err != nil {
+		return "", errors.New(plain(err))
+	}
+	for _, v := range answer.GetServices() {
+		for _, r := range v.GetServers() {
+			if v.GetName() == service && r.GetAddress() == serverName(server) && len(r.GetViews()) > 0 {
+				return r.GetViews()[0].GetReason(), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s has no real server %s in %s any more", node, serverName(server), service)
 }
 
 // isService says whether a service is asked for: by its name, with or without the

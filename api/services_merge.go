@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hacluster/hacluster/observed"
 	pb "github.com/hacluster/hacluster/proto/hacluster/v1"
 )
 
@@ -105,7 +106,7 @@ func judgeService(s *pb.Service, nodes []*pb.ServicesNode) []*pb.PartialFailure 
 
 	var partial []*pb.PartialFailure
 	if len(with.nodes) > 0 && len(without.nodes) > 0 {
-		words := opposed(without.nodes, with.nodes, [2]string{"has", "have"}, "no quorum", "quorum", "it")
+		words := observed.Opposed(without.nodes, with.nodes, [2]string{"has", "have"}, "no quorum", "quorum", "it")
 		partial = append(partial, partialFailure(s.GetName(), "", words, without, with))
 	}
 	for _, r := range s.GetServers() {
@@ -120,7 +121,7 @@ func judgeService(s *pb.Service, nodes []*pb.ServicesNode) []*pb.PartialFailure 
 		s.Reason += "; the sorry server " + sorry + " stands in"
 	}
 	if len(s.Absent) > 0 {
-		s.Reason += "; not configured on " + and(s.Absent)
+		s.Reason += "; not configured on " + observed.And(s.Absent)
 	}
 	return partial
 }
@@ -170,8 +171,8 @@ func judgeServer(service string, r *pb.RealServer, idle map[string]bool) *pb.Par
 	case len(up.nodes) > 0 && len(down.nodes) > 0:
 		see := [2]string{"sees", "see"}
 		r.State = pb.RealServer_STATE_PARTIAL
-		r.Reason = opposed(down.nodes, up.nodes, see, "it down", "it up", "it up") + ": " + down.reason
-		words := opposed(down.nodes, up.nodes, see, r.GetAddress()+" down", r.GetAddress()+" up", "it up")
+		r.Reason = observed.Opposed(down.nodes, up.nodes, see, "it down", "it up", "it up") + ": " + down.reason
+		words := observed.Opposed(down.nodes, up.nodes, see, r.GetAddress()+" down", r.GetAddress()+" up", "it up")
 		return partialFailure(service, r.GetAddress(), words, down, up)
 	case len(down.nodes) > 0:
 		r.State, r.Reason = pb.RealServer_STATE_DOWN, down.reason
@@ -192,19 +193,6 @@ func partialFailure(service, server, summary string, bad, good side) *pb.Partial
 		since = good.since // until then they agreed
 	}
 	return &pb.PartialFailure{Service: service, Server: server, Nodes: fewer, Summary: summary, Reason: bad.reason, Since: timeToProto(since)}
-}
-
-// opposed says that some nodes say one thing and others another one: "lb02 alone
-// sees it down". verb is that of one and of many; again is what the others say
-// when both are named.
-func opposed(bad, good []string, verb [2]string, badly, well, again string) string {
-	switch {
-	case len(bad) == 1 && len(good) > 1:
-		return bad[0] + " alone " + verb[0] + " " + badly
-	case len(good) == 1 && len(bad) > 1:
-		return good[0] + " alone " + verb[0] + " " + well
-	}
-	return and(bad) + " " + verb[min(len(bad), 2)-1] + " " + badly + ", " + and(good) + " " + verb[min(len(good), 2)-1] + " " + again
 }
 
 // judgeServices sums up.
@@ -253,15 +241,15 @@ func judgeServices(all *pb.Services) (worst pb.ServiceState, reason string) {
 		if services == 0 {
 			worst = pb.ServiceState_SERVICE_STATE_NO_QUORUM // nobody serves
 		}
-		says = append(says, "failed on "+and(failed))
+		says = append(says, "failed on "+observed.And(failed))
 	}
 	if len(refused) > 0 {
 		worst = max(worst, pb.ServiceState_SERVICE_STATE_DEGRADED)
-		says = append(says, "not all is taken by the kernel of "+and(refused))
+		says = append(says, "not all is taken by the kernel of "+observed.And(refused))
 	}
 	if len(silent) > 0 {
 		worst = max(worst, pb.ServiceState_SERVICE_STATE_DEGRADED)
-		says = append(says, "no answer from "+and(silent))
+		says = append(says, "no answer from "+observed.And(silent))
 	}
 	switch {
 	case len(says) > 0:
@@ -278,12 +266,4 @@ func countServers(list []*pb.RealServer) map[pb.RealServer_State]int {
 		tally[r.GetState()]++
 	}
 	return tally
-}
-
-// and lists names as a sentence does.
-func and(list []string) string {
-	if len(list) < 2 {
-		return strings.Join(list, "")
-	}
-	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/hacluster/hacluster/internal/version"
 	"github.com/hacluster/hacluster/lvs/ipvs"
 	"github.com/hacluster/hacluster/node/balance"
+	"github.com/hacluster/hacluster/node/directors"
 	"github.com/hacluster/hacluster/node/examine"
 	"github.com/hacluster/hacluster/node/membership"
 	"github.com/hacluster/hacluster/node/neighbours"
@@ -46,6 +47,7 @@ type member struct {
 	cluster *cluster.Cluster
 	plane   *plane.Plane
 	lb      *balance.Balancer
+	sees    *directors.Follower
 	will    *will.Will
 	legacy  legacy // of the process before; its Life is of memberships' goroutine only
 	runner  *runner.Runner
@@ -100,6 +102,7 @@ func runMember(ctx context.Context, o Options) error {
 		Revisions:   func() api.Revisions { return opened.Revisions() },
 		Refresh:     refresh.Refresh,
 		Services:    m.lb.Services,
+		Verdicts:    m.lb.Verdicts,
 		Table:       m.lb.Table,
 		Connections: ipvs.Connections,
 		Examiner: &examine.Examiner{
@@ -117,6 +120,11 @@ func runMember(ctx context.Context, o Options) error {
 		Apply: func(ctx context.Context, operation string, cmd store.Command) ([]byte, error) {
 			return opened.Apply(ctx, operation, cmd)
 		},
+	})
+	m.sees = directors.New(directors.Options{
+		Node: o.Name, Look: m.lb.Look, Ask: server.WhyDown, Alert: m.view.Alert,
+		Peers:   func() splitbrain.PeerView { return m.view.Known().Peers },
+		Changed: func() { m.with((*membership.Membership).SeesChanged) },
 	})
 	m.cluster, err = cluster.Open(cluster.Options{
 		DataDir:   o.DataDir,
@@ -164,6 +172,7 @@ func runMember(ctx context.Context, o Options) error {
 	goodbye := func() { m.with((*membership.Membership).SayGoodbye) }
 	parts.Start(ctx, goodbye, m.memberships)
 	parts.Start(ctx, nil, m.near.Probe)
+	parts.Start(ctx, nil, m.sees.Run)
 	parts.Start(ctx, nil, m.lb.Run) // ends when no client comes any more
 	parts.Start(ctx, nil, m.plane.Run)
 	parts.Start(ctx, nil, m.near.Run)
@@ -259,8 +268,8 @@ func (m *member) serve(ctx context.Context) error {
 		Log: m.log, Node: m.o.Name, DataDir: m.o.DataDir,
 		Cluster: m.cluster, Machines: m.machines.Load(), Plane: m.plane, Runner: m.runner, Near: m.near,
 		View: m.view, Will: m.will, Traces: m.traces, Life: m.legacy.Life,
-		Override: m.lb.Override,
-		Ended:    func() { m.current.Store(nil) },
+		Override: m.lb.Override, Sees: m.sees.Word,
+		Ended: func() { m.current.Store(nil) },
 	})
 	m.legacy.Life = membership.Life{} // another membership is another life
 	m.current.Store(s)
@@ -325,5 +334,5 @@ func (m *member) decisions(story *incident.Story) (out []*splitbrain.Traced, err
 // all, and so does each that knows none.
 func (m *member) tells(a observed.Alert) bool {
 	leader := m.cluster.Status().Leader
-	return alert.ToldBy(a, leader == "" || leader == m.o.Name)
+	return alert.ToldBy(a, m.o.Name, leader == "" || leader == m.o.Name)
 }

@@ -16,6 +16,9 @@ type Facts struct {
 	// RestartingUntil is when a planned restart is over at the latest, in Unix
 	// seconds by the node's own clock; 0: there is none.
 	RestartingUntil int64 `json:"u,omitempty"`
+	// Sees is what its checks say of real servers, as node/directors writes it; empty:
+	// it runs none. At most 160 bytes.
+	Sees string `json:"l,omitempty"`
 }
 
 // Encode gives at most size bytes (120 at least).
@@ -30,8 +33,10 @@ func (f Facts) Encode(size int) []byte {
 			f.RevisionError = half(f.RevisionError)
 		case f.StoreError != "":
 			f.StoreError = half(f.StoreError)
+		case f.Version != "":
+			f.Version = ""
 		default:
-			f.Version = "" // nothing else is of variable length
+			f.Sees = "" // nothing else is of variable length
 		}
 	}
 }

@@ -2,6 +2,7 @@ package observed
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/hacluster/hacluster/lvs"
@@ -57,6 +58,31 @@ func ServiceAlert(node string, c director.Change) (a Alert, ok bool) {
 		a.Resolved = c.At
 	}
 	return a, true
+}
+
+// PartialFailureCode is the code of PartialFailure.
+const PartialFailureCode = "partial_failure"
+
+// PartialFailure is the alert about a real server that some directors have seen down
+// and others up since then; all of them raise it alike. Its Node is the one that tells
+// people.
+func PartialFailure(service string, server netip.AddrPort, down, up []string, since time.Time) Alert {
+	at := server.String()
+	if server.Port() == 0 {
+		at = server.Addr().String()
+	}
+	a := Alert{
+		ID: PartialFailureCode + "/" + service + "/" + at, Code: PartialFailureCode, Severity: Warning,
+		Node: up[0], Unit: service, Peer: at, Since: since,
+		Summary: Opposed(down, up, [2]string{"sees", "see"}, at+" of "+service+" down", at+" of "+service+" up", "it up"),
+	}
+	const shown = "haclusterctl services shows what each of them sees"
+	if len(up) < len(down) {
+		a.Next = fmt.Sprintf("look at the service on %v, which only %s can reach, and at the ways to it from %s; %s", server.Addr(), And(up), And(down), shown)
+	} else {
+		a.Next = fmt.Sprintf("look at the way from %s to %v (cable, route, firewall), and at whom its service lets in; %s", And(down), server.Addr(), shown)
+	}
+	return a
 }
 
 // NoBalancer is the alert about virtual servers that a node cannot serve, because

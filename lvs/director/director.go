@@ -42,7 +42,7 @@ var ErrNotRunning = errors.New("the director does not run")
 type Director struct {
 	opts    Options
 	inbox   *inbox
-	queries chan chan<- []ServiceStatus
+	queries chan func()   // run on Run's goroutine
 	done    chan struct{} // closed when Run returns
 	core    *core         // of Run's goroutine
 }
@@ -55,7 +55,7 @@ func New(opts Options) *Director {
 	return &Director{
 		opts:    opts,
 		inbox:   newInbox(),
-		queries: make(chan chan<- []ServiceStatus),
+		queries: make(chan func()),
 		done:    make(chan struct{}),
 		core:    newCore(),
 	}
@@ -80,14 +80,25 @@ func (d *Director) Report(v check.Verdict) { d.inbox.report(v) }
 
 // Status is how the services stand, in their order.
 func (d *Director) Status(ctx context.Context) ([]ServiceStatus, error) {
-	reply := make(chan []ServiceStatus, 1)
+	return ask(ctx, d, (*core).status)
+}
+
+// Look is what the checks of this node say of its real servers now. Asked are servers
+// that shall be in it also when they are up.
+func (d *Director) Look(ctx context.Context, asked map[ServerKey]bool) (Sight, error) {
+	return ask(ctx, d, func(c *core) Sight { return c.sight(asked) })
+}
+
+// ask asks the core between its steps.
+func ask[T any](ctx context.Context, d *Director, question func(*core) T) (answer T, err error) {
+	answered := make(chan T, 1)
 	select {
-	case d.queries <- reply:
-		return <-reply, nil
+	case d.queries <- func() { answered <- question(d.core) }:
+		return <-answered, nil
 	case <-d.done:
-		return nil, ErrNotRunning
+		return answer, ErrNotRunning
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return answer, context.Cause(ctx)
 	}
 }
 
@@ -100,8 +111,8 @@ func (d *Director) Run(ctx context.Context, checks Checks) error {
 		case <-ctx.Done():
 			d.tell(d.core.farewell(time.Now()))
 			return context.Cause(ctx)
-		case reply := <-d.queries:
-			reply <- d.core.status()
+		case query := <-d.queries:
+			query()
 		case <-d.inbox.wake:
 			d.carryOut(d.core.step(time.Now(), d.inbox.take()), checks)
 		}

@@ -129,7 +129,7 @@ func (p *pool) reload(now time.Time, spec *Service, byHand Overrides, number num
 		s, known := before[r.Address]
 		delete(before, r.Address)
 		if !known {
-			s = &server{since: now}
+			s = &server{key: KeyOf(spec.Name, r.Address), since: now}
 		}
 		s.byHand = byHand.of(spec.Name, r.Address)
 		s.reload(now, r, number.of(spec, r))

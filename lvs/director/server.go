@@ -14,6 +14,7 @@ import (
 // server is what is known of a real server.
 type server struct {
 	spec   *Server
+	key    ServerKey
 	checks []heldCheck
 	byHand *Override // nil: none
 	share            // as it was told last

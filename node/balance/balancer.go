@@ -112,9 +112,7 @@ func (b *Balancer) Override(list []override.Override) {
 // Services are how the virtual services stand; none when there are none. The error
 // says why those that are wanted are not served.
 func (b *Balancer) Services(ctx context.Context) ([]director.ServiceStatus, error) {
-	b.mu.Lock()
-	s, broken := b.runs, b.broken
-	b.mu.Unlock()
+	s, broken := b.now()
 	if s == nil {
 		return nil, broken
 	}
@@ -130,12 +128,30 @@ func (b *Balancer) Services(ctx context.Context) ([]director.ServiceStatus, erro
 	return services, nil
 }
 
+// Verdicts are Services without what the kernel's table has counted, which is asked
+// for entry by entry.
+func (b *Balancer) Verdicts(ctx context.Context) ([]director.ServiceStatus, error) {
+	s, broken := b.now()
+	if s == nil {
+		return nil, broken
+	}
+	return s.director.Status(ctx)
+}
+
+// Look is what the checks of this node say of its real servers, and of those that are
+// asked for also when they are up; nothing when nothing is balanced.
+func (b *Balancer) Look(ctx context.Context, asked map[director.ServerKey]bool) (director.Sight, error) {
+	s, _ := b.now()
+	if s == nil {
+		return director.Sight{}, nil
+	}
+	return s.director.Look(ctx, asked)
+}
+
 // Table is how far the kernel's table is what is wanted, as it was last compared.
 // Nobody may change it.
 func (b *Balancer) Table() lvs.Status {
-	b.mu.Lock()
-	s := b.runs
-	b.mu.Unlock()
+	s, _ := b.now()
 	if s == nil {
 		return lvs.Status{}
 	}
@@ -144,6 +160,13 @@ func (b *Balancer) Table() lvs.Status {
 		return lvs.Status{}
 	}
 	return *st
+}
+
+// now is what runs; nil: nothing does, and the error says why if something should.
+func (b *Balancer) now() (*session, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.runs, b.broken
 }
 
 func (b *Balancer) ring() {

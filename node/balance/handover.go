@@ -19,9 +19,7 @@ const handOverTime = time.Second
 
 // HandOver says which real servers are down; none when that cannot be found out.
 func (b *Balancer) HandOver() Down {
-	b.mu.Lock()
-	s := b.runs
-	b.mu.Unlock()
+	s, _ := b.now()
 	if s == nil {
 		return nil
 	}

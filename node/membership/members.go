@@ -104,13 +104,16 @@ func clusterView(st cluster.Status) observed.Cluster {
 	return c
 }
 
+// SeesChanged says that Options.Sees has something new for the heartbeats.
+func (s *Membership) SeesChanged() { s.tellFacts() }
+
 // tellFacts gives the heartbeats what they carry of this node, when it has changed.
 func (s *Membership) tellFacts() {
 	s.factsMu.Lock()
 	defer s.factsMu.Unlock()
 	facts := observed.Facts{
 		Version: version.Version, Revision: s.o.Runner.Running().Revision, StoreError: errorText(s.o.Cluster.Status().Err),
-		RestartingUntil: s.restarting.Load(),
+		RestartingUntil: s.restarting.Load(), Sees: s.o.Sees(),
 	}
 	if facts != s.facts {
 		s.facts = facts

@@ -45,6 +45,9 @@ type Options struct {
 	// not block.
 	Override func([]override.Override)
 
+	// Sees is what the heartbeats shall carry of what this node sees of real servers.
+	Sees func() string
+
 	// Life is what the process before handed over.
 	Life Life
 	// Ended is told that this node is no member any more, before its units let go.

@@ -154,7 +154,9 @@ type ListServicesRequest struct {
 	// address ("192.0.2.1", "192.0.2.1:80", "192.0.2.1 80"); empty: all.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Only what the answering node knows, without asking the others.
-	Local         bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,2,opt,name=local,proto3" json:"local,omitempty"`
+	// With local: without counters and connections, for which the kernel has to be asked.
+	Verdicts      bool `protobuf:"varint,3,opt,name=verdicts,proto3" json:"verdicts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -199,6 +201,13 @@ func (x *ListServicesRequest) GetName() string {
 func (x *ListServicesRequest) GetLocal() bool {
 	if x != nil {
 		return x.Local
+	}
+	return false
+}
+
+func (x *ListServicesRequest) GetVerdicts() bool {
+	if x != nil {
+		return x.Verdicts
 	}
 	return false
 }
@@ -1853,10 +1862,11 @@ var File_hacluster_v1_services_proto protoreflect.FileDescriptor
 
 const file_hacluster_v1_services_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhacluster/v1/services.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n" +
+	"\x1bhacluster/v1/services.proto\x12\fhacluster.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"[\n" +
 	"\x13ListServicesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05local\x18\x02 \x01(\bR\x05local\"K\n" +
+	"\x05local\x18\x02 \x01(\bR\x05local\x12\x1a\n" +
+	"\bverdicts\x18\x03 \x01(\bR\bverdicts\"K\n" +
 	"\x14WatchServicesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vinterval_ms\x18\x02 \x01(\rR\n" +
