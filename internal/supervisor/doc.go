@@ -19,6 +19,9 @@
 // end. The supervisor runs in its caller's goroutine and one more, which hands
 // on signals; a Worker has one that reads.
 //
+// A Pledge is the one thing that a worker leaves to the next one when it dies: memory
+// that all workers of a supervisor share, with the instant until which they are bound.
+//
 // The package imports nothing of ours that knows VRRP, the mesh or Raft; a test
 // holds the list of its dependencies short.
 package supervisor

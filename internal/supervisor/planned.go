@@ -47,7 +47,7 @@ func (s *Supervisor) plan(now time.Time) {
 	if err := s.renew(); err != nil {
 		s.log.Error("the program on the disk is another one and cannot be executed: the present one goes on", "err", err)
 	}
-	heir, err := start(&s.o, now, heirEnv+"=1")
+	heir, err := start(&s.o, s.pledge, now, heirEnv+"=1")
 	if err != nil {
 		s.log.Error("planned restart not begun: the worker goes on", "err", err)
 		return

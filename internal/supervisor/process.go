@@ -34,16 +34,22 @@ type process struct {
 	reaped bool
 }
 
-// start starts a worker.
-func start(o *Options, now time.Time, env ...string) (*process, error) {
+// start starts a worker, which shares the pledge, if there is one.
+func start(o *Options, pledge *os.File, now time.Time, env ...string) (*process, error) {
 	fd, child, err := pair()
 	if err != nil {
 		return nil, err
 	}
 	defer child.Close()
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr, child}
+	env = append(env, fmt.Sprintf("%s=%d", workerEnv, workerFD))
+	if pledge != nil {
+		files = append(files, pledge)
+		env = append(env, fmt.Sprintf("%s=%d", pledgeEnv, pledgeFD))
+	}
 	p, err := os.StartProcess(o.Program, o.Args, &os.ProcAttr{
-		Env:   slices.Concat(environment(), env, []string{fmt.Sprintf("%s=%d", workerEnv, workerFD)}),
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, child},
+		Env:   slices.Concat(environment(), env),
+		Files: files,
 		// A group of its own: Ctrl-C on a terminal comes through the supervisor,
 		// once, and not from the terminal as well.
 		Sys: &syscall.SysProcAttr{Setpgid: true},
@@ -61,7 +67,7 @@ func start(o *Options, now time.Time, env ...string) (*process, error) {
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv || name == heirEnv || name == afterEnv || name == adoptEnv
+		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID" || name == workerEnv || name == heirEnv || name == afterEnv || name == adoptEnv || name == pledgeEnv
 	})
 }
 

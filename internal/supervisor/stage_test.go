@@ -85,6 +85,12 @@ var (
 // patience is the limit of silence of workers that feed.
 const patience = 5 * time.Second
 
+// What each worker of a test pledges.
+const (
+	pledgedTo    = 7
+	pledgedUntil = 4242
+)
+
 // playWorker is what the worker of a test does. Each plot is one life.
 func playWorker(plot string) int {
 	fmt.Println("worker", os.Getpid())
@@ -114,6 +120,13 @@ func playWorker(plot string) int {
 	if len(state) > 0 {
 		fmt.Println("inherited", len(state), string(state[:5]))
 	}
+	if until, ok := w.Pledge().Until(pledgedTo); ok {
+		fmt.Println("owes until", until)
+	} else {
+		fmt.Println("owes nothing")
+		w.Pledge().Begin(pledgedTo)
+	}
+	w.Pledge().Keep(pledgedUntil)
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	if plot == "polite" {

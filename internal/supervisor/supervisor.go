@@ -20,6 +20,7 @@ type Supervisor struct {
 	gate        Gate   // nil: not open
 	gateMissing string // why it could not be opened
 
+	pledge  *os.File // that the workers share; nil: it could not be made
 	path    string   // of the program
 	signals *os.File // a byte for each signal, from the goroutine that reads Options.Signals
 	buf     []byte   // of one message
@@ -69,6 +70,11 @@ func Run(o Options) (int, error) {
 	}
 	if s.path, err = os.Executable(); err != nil {
 		return exitFailed, err
+	}
+	if s.pledge, err = newPledge(); err != nil {
+		s.log.Warn("what a worker promises is not kept: the next one waits for as long as it may have", "err", err)
+	} else {
+		defer s.pledge.Close()
 	}
 	s.startAt = time.Now()
 	s.watchdog = s.startAt
@@ -129,7 +135,7 @@ func (s *Supervisor) begin(now time.Time) (exit int, over bool) {
 	if s.died {
 		env = append(env, afterEnv+"=1")
 	}
-	w, err := start(&s.o, now, env...)
+	w, err := start(&s.o, s.pledge, now, env...)
 	if err != nil {
 		s.log.Error("worker not started", "err", err, "again", s.backoff)
 		s.delay(now)

@@ -37,6 +37,10 @@ const (
 	workerEnv = "HACLUSTERD_WORKER"
 	heirEnv   = "HACLUSTERD_HEIR"  // set for a worker that waits for a state
 	afterEnv  = "HACLUSTERD_AFTER" // set for one that follows a worker that died
+
+	// pledgeFD is where a worker finds the pledge, and pledgeEnv what tells it so.
+	pledgeFD  = 4
+	pledgeEnv = "HACLUSTERD_PLEDGE"
 )
 
 // pair makes the two ends. Their buffers hold some wills; where the larger size

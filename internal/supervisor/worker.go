@@ -24,10 +24,11 @@ type Worker struct {
 	gate chan gateAnswer // size one
 	hand chan struct{}   // closed when the supervisor asks to hand over
 
-	heir  bool
-	after bool          // a worker that died
-	state []byte        // of the worker before; read's until given is closed
-	given chan struct{} // closed when state is complete
+	heir   bool
+	after  bool // a worker that died
+	pledge *Pledge
+	state  []byte        // of the worker before; read's until given is closed
+	given  chan struct{} // closed when state is complete
 
 	mu         sync.Mutex
 	generation uint64
@@ -50,6 +51,10 @@ func Connect() (*Worker, error) {
 	os.Unsetenv(heirEnv)
 	os.Unsetenv(afterEnv)
 	unix.CloseOnExec(fd)
+	pledge, err := inheritPledge()
+	if err != nil {
+		return nil, err
+	}
 	file := os.NewFile(uintptr(fd), "supervisor")
 	defer file.Close()
 	conn, err := net.FileConn(file)
@@ -64,7 +69,7 @@ func Connect() (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.after = after
+	w.after, w.pledge = after, pledge
 	return w, nil
 }
 
@@ -160,6 +165,10 @@ func (w *Worker) Heir() bool { return w.heir }
 // AfterDeath says whether the worker before this one died, or was killed because it
 // hung. An heir learns by Inherit whether that happened while it waited.
 func (w *Worker) AfterDeath() bool { return w.after }
+
+// Pledge is what this worker owes beyond its life; nil: it cannot be kept. An heir
+// may read it when Inherit has returned.
+func (w *Worker) Pledge() *Pledge { return w.pledge }
 
 // HandOver is closed when the supervisor asks this worker to end without letting
 // go: an heir waits for its state. It calls Bequeath then, or ends as ever.
