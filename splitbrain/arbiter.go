@@ -38,6 +38,15 @@ type Options struct {
 	// Suspended is for how long the machine has been suspended in all, while which
 	// Clock stands still; nil: kclock.Suspended.
 	Suspended func() time.Duration
+	// Binding is what Keep was given last in the life before this one, if that is
+	// known: a voter that has lost its memory waits until then (R6d). Zero: it
+	// waits for the longest lease that it may have granted.
+	Binding kclock.Instant
+	// Keep makes an instant outlive this life, for the Binding of the next one:
+	// until then what was granted binds this node. It is called before anybody can
+	// hear of a grant that lasts longer than all before, and must not wait. Nil:
+	// nothing is kept.
+	Keep func(until kclock.Instant)
 	// Electorate is the one that was stored last; the zero value: none was.
 	Electorate Electorate
 	// StoreElectorate is to store an electorate durably, in a goroutine of its

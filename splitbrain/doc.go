@@ -37,9 +37,9 @@
 // holder are machines of their own, which the Core feeds from records. What is
 // known of the voters is an Electorate; leases are counted by CLOCK_MONOTONIC_RAW.
 // What the rules say beyond the document: a voter grants no longer than the next
-// life of it would wait, and its answer says for how long; no ballot of a life is
-// used twice, granted or not; what has run out is not taken up again under the
-// same ballot.
+// life of it would wait, and its answer says for how long; a life that is told until
+// when the one before is bound waits until then; no ballot of a life is used twice,
+// granted or not; what has run out is not taken up again under the same ballot.
 //
 // The package knows nothing of sockets, VRRP packets or the mesh: views of the
 // own units and datagrams come in, verdicts, datagrams and alerts go out. Time

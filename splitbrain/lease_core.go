@@ -17,7 +17,8 @@ type leases struct {
 	elect   electorates
 	voter   *voter // nil before the first Step
 	bound   time.Duration
-	setBack bool // a peer knows of words that this life does not remember
+	earlier kclock.Instant // until when grants of earlier lives bind; 0: not known
+	setBack bool           // a peer knows of words that this life does not remember
 	holders map[string]*holder
 	ballots Ballot // highest of those that are no more: none is used twice
 	inbox   []leaseTalk
@@ -70,6 +71,21 @@ func (c *Core) ElectorateStored(e Electorate) {
 // for as long as it says (R6d), and none grants a longer one.
 func (c *Core) SetLeaseBound(bound time.Duration) { c.leases.bound = min(bound, MaxLease) }
 
+// SetBinding gives what Binding said last in the life before this one. It comes
+// before the first Step. Without it the voter waits for as long as the bound.
+func (c *Core) SetBinding(until kclock.Instant) { c.leases.earlier = until }
+
+// Binding is until when what was granted binds this node, by this life and all
+// before it. Whoever makes it outlive this life does so before he carries out
+// anything that the last Step wants done: nobody has heard of a grant before. It
+// never falls; 0: it is not known, and this life has granted nothing.
+func (c *Core) Binding() kclock.Instant {
+	if c.leases.voter == nil {
+		return 0
+	}
+	return c.leases.voter.binding()
+}
+
 // hearLeases keeps what a datagram says of leases until the next Step, which
 // has read the clock after it was received.
 func (c *Core) hearLeases(r *Record) {
@@ -93,6 +109,7 @@ func (c *Core) vote(now time.Time, raw kclock.Instant) {
 	l := &c.leases
 	if l.voter == nil {
 		l.voter = newVoter(c.node, raw)
+		l.voter.earlier = l.earlier
 	}
 	v := l.voter
 	// Between two records nothing changes here until the voter is due.

@@ -116,7 +116,7 @@ func (c *Core) Inherit(l Legacy) {
 		for unit, b := range l.Voter.Units {
 			box := v.box(unit)
 			box.grant = grantee{owner{b.Node, b.Boot}, b.Ballot, b.Until, b.Answer}
-			box.highest = b.Highest
+			box.highest, v.granted = b.Highest, max(v.granted, b.Until)
 			box.reserved = reserved{b.Successor, b.ReservedUntil}
 			for _, s := range b.Seen {
 				box.seen = append(box.seen, seen{s.Boot, s.Seq, s.At})

@@ -76,3 +76,19 @@ func TestAnHeirGivesNothingBackBeforeItsUnitHasBegun(t *testing.T) {
 		t.Errorf("after the lease: releases %+v, want one", out.Record.Releases)
 	}
 }
+
+// The supervisor of an heir may be another program by now, which has kept nothing.
+func TestAnHeirIsBoundByWhatItInherits(t *testing.T) {
+	w := newLeaseWorld(t, 5, "n1", "n2", "n3")
+	w.startAll()
+	w.run(20 * time.Second)
+	n2 := w.nodes[1]
+	heir := NewCore("n2", n2.boot, 1, 0, n2.wall())
+	if got := heir.Binding(); got != 0 {
+		t.Errorf("bound until %d before it inherits, want 0", got)
+	}
+	heir.Inherit(n2.core.Legacy())
+	if got, want := heir.Binding(), n2.core.Binding(); got != want || want <= n2.raw() {
+		t.Errorf("bound for %v, want %v", got.Sub(n2.raw()), want.Sub(n2.raw()))
+	}
+}

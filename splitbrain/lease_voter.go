@@ -34,6 +34,11 @@ type voter struct {
 	began       kclock.Instant
 	lost        bool // an earlier life may have granted leases
 	quarantined kclock.Instant
+	// earlier is when the last grant of an earlier life ends; 0: not known, it
+	// may have been granted just before began, for as long as the bound.
+	earlier kclock.Instant
+	// granted is when the last grant of this life ends.
+	granted kclock.Instant
 
 	units map[string]*ballotBox
 }
@@ -92,10 +97,15 @@ func newVoter(self string, began kclock.Instant) *voter {
 }
 
 // setBound gives the longest lease of the last three revisions. The first one
-// says how long the quarantine lasts: longer leases were never granted.
+// says how long the quarantine lasts where what an earlier life granted is not known:
+// longer leases were never granted.
 func (v *voter) setBound(bound time.Duration) {
 	if v.lost && v.bound == 0 && bound > 0 {
 		v.quarantined, v.lost = v.began.Add(bound), false
+		if v.earlier > 0 {
+			// What was granted counts, whatever the bound has become since.
+			v.quarantined = min(v.earlier, v.began.Add(MaxLease))
+		}
 	}
 	v.bound = bound
 }
@@ -103,11 +113,16 @@ func (v *voter) setBound(bound time.Duration) {
 // forget puts the voter into quarantine: a peer has seen words of this life
 // that it does not remember, so that it was set back in time.
 func (v *voter) forget(now kclock.Instant) {
-	v.quarantined = max(v.quarantined, now.Add(v.bound))
+	v.quarantined, v.earlier = max(v.quarantined, now.Add(v.bound)), 0
 	if v.bound == 0 {
 		v.began, v.lost = now, true
+		v.granted = max(v.granted, now.Add(MaxLease)) // what the next life has to wait for
 	}
 }
+
+// binding is until when the grants of this life, and of those before it, bind this
+// node. 0: it is not known yet, and this life has granted nothing.
+func (v *voter) binding() kclock.Instant { return max(v.quarantined, v.granted) }
 
 func (v *voter) box(unit string) *ballotBox {
 	b := v.units[unit]
@@ -178,6 +193,7 @@ func (v *voter) give(now kclock.Instant, b *ballotBox, from owner, seq uint64, r
 			Tenure: r.Tenure, Ballot: r.Ballot, Seq: seq, Epoch: r.Epoch, Lease: lease,
 		},
 	}
+	v.granted = max(v.granted, b.grant.until)
 	b.highest = max(b.highest, r.Ballot)
 	if b.reserved.boot == from.boot {
 		b.reserved = reserved{}

@@ -261,3 +261,85 @@ func TestAReleaseIsAcknowledgedAsLongAsItIsRepeated(t *testing.T) {
 	v.settle(noon.Add(sec))
 	wantAnswer(t, v, noon.Add(sec), lifeA, answers)
 }
+
+// S3, R6d: what the life before granted is over when it said so, whatever the longest
+// lease is by now, and not later than any lease lasts.
+func TestAVoterWithoutMemoryWaitsForWhatItGranted(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		earlier kclock.Instant
+		want    time.Duration // from its beginning
+	}{
+		{"not known", 0, 10 * sec},
+		{"until after its beginning", noon.Add(700 * ms), 700 * ms},
+		{"until before its beginning", noon.Add(-sec), 0},
+		{"for longer than a lease may last by now", noon.Add(15 * sec), 15 * sec},
+		{"for longer than any lease lasts", noon.Add(time.Hour), MaxLease},
+		{"of before the clock began", -1, 10 * sec},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := newVoter("v", noon)
+			v.elect = Electorate{Epoch: 5, Voters: []string{"v", "w", "x"}}
+			v.earlier = tt.earlier
+			v.ask(noon, lifeA, 10, wants(1), forAwake)
+			wantAnswer(t, v, noon, lifeA, AnswerNoLease) // how long one may be is not known yet
+			v.setBound(10 * sec)
+			if tt.want > 0 {
+				v.settle(noon.Add(tt.want - 1))
+				wantAnswer(t, v, noon.Add(tt.want-1), lifeA, AnswerQuarantined)
+			}
+			v.settle(noon.Add(tt.want))
+			wantAnswer(t, v, noon.Add(tt.want), lifeA, AnswerGranted)
+		})
+	}
+}
+
+func TestAVoterIsBoundUntilItsLastGrantEnds(t *testing.T) {
+	v := newVoter("v", noon)
+	v.elect = Electorate{Epoch: 5, Voters: []string{"v", "w", "x"}}
+	want := func(want kclock.Instant) {
+		t.Helper()
+		if got := v.binding(); got != want {
+			t.Errorf("bound until %v, want %v", got.Sub(noon), want.Sub(noon))
+		}
+	}
+	if got := v.binding(); got != 0 {
+		t.Errorf("bound until %d before it knows how long leases may be; want 0", got)
+	}
+	v.setBound(2 * sec)
+	want(noon.Add(2 * sec)) // for what an earlier life may have granted
+	now := noon.Add(2 * sec)
+	v.ask(now, lifeA, 10, wants(1), forAwake)
+	want(now.Add(2 * sec))
+	other := wants(1)
+	other.Unit, other.Lease = "VI_2", sec
+	v.ask(now.Add(500*ms), lifeA, 10, other, forAwake)
+	want(now.Add(2 * sec)) // a shorter one of another unit changes nothing
+	v.ask(now.Add(1200*ms), lifeA, 11, other, forAwake)
+	want(now.Add(2200 * ms))
+	v.release(now.Add(1300*ms), lifeA, Release{Unit: "VI_2", Ballot: 1, Seq: 11}, forAwake)
+	want(now.Add(2200 * ms)) // it does not fall
+}
+
+// R6d: what a life granted that was set back in time is not known, and the next one
+// must not go by what it kept.
+func TestAVoterThatWasSetBackIsBoundForTheLongestLease(t *testing.T) {
+	for _, bound := range []time.Duration{2 * sec, 0} {
+		v := newVoter("v", noon)
+		v.earlier = noon.Add(sec)
+		v.setBound(bound)
+		now := noon.Add(5 * sec)
+		v.forget(now)
+		longest := bound
+		if bound == 0 {
+			longest = MaxLease // it is not known any better
+		}
+		if got, want := v.binding(), now.Add(longest); got != want {
+			t.Errorf("bound %v: until %v, want %v", bound, got.Sub(now), want.Sub(now))
+		}
+		v.setBound(10 * sec)
+		if bound == 0 && v.quarantined != now.Add(10*sec) {
+			t.Errorf("quarantined until %v, want for the longest lease", v.quarantined.Sub(now))
+		}
+	}
+}

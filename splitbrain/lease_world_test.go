@@ -78,7 +78,8 @@ type leaseNode struct {
 	due     time.Duration // of the core's next Step
 	timer   time.Duration // Master_Down_Timer
 	bound   time.Duration
-	elect   Electorate // as on disk
+	elect   Electorate     // as on disk
+	kept    kclock.Instant // by its supervisor
 	cut     map[*leaseNode]bool
 	alerts  map[AlertKind]int
 	lingers bool // its addresses cannot be removed
@@ -157,6 +158,7 @@ func (n *leaseNode) start() {
 	}
 	n.core.SetMembers(members)
 	n.core.ElectorateStored(n.elect)
+	n.core.SetBinding(n.kept)
 	n.core.SetLeaseBound(n.bound)
 	n.told, n.due = Lease{}, 0
 	n.view = UnitView{}
@@ -223,6 +225,7 @@ func (n *leaseNode) step() {
 	w := n.w
 	for range 20 {
 		out := n.core.Step(n.wall(), n.raw())
+		n.kept = max(n.kept, n.core.Binding())
 		if out.Store != nil {
 			n.elect = *out.Store
 			n.core.ElectorateStored(n.elect)
@@ -351,9 +354,12 @@ func (n *leaseNode) carry(to *leaseNode, d *Datagram) {
 	}
 }
 
-// kill ends the process; its gate stays as it is.
+// kill ends the process, now and then with its supervisor; its gate stays as it is.
 func (n *leaseNode) kill() {
 	n.w.logf("%s is killed", n.name)
+	if n.life%3 == 0 {
+		n.kept = 0
+	}
 	n.life++
 	n.up = false
 	n.view.State = Init

@@ -3,6 +3,8 @@ package splitbrain
 import (
 	"context"
 	"time"
+
+	"github.com/hacluster/hacluster/internal/kclock"
 )
 
 // publishEvery is how often the view is published when nothing of substance
@@ -28,6 +30,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		}
 		core.Inherit(legacy)
 	}
+	core.SetBinding(a.opts.Binding)
 	core.seq = max(core.seq, a.opts.Seq)
 	a.sent.Store(core.seq)
 	timer := time.NewTimer(0)
@@ -39,6 +42,7 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		leaving   chan struct{}
 		published time.Time
 		changed   bool // since published
+		kept      kclock.Instant
 	)
 	for {
 		in, gathers := a.take()
@@ -62,6 +66,10 @@ func (a *Arbiter) Run(ctx context.Context) error {
 		}
 		out := core.Step(now, raw)
 		a.sent.Store(core.seq)
+		if binding := core.Binding(); binding > kept && a.opts.Keep != nil {
+			kept = binding
+			a.opts.Keep(binding) // before anything that follows from a grant
+		}
 		if out.NewWill && a.opts.Will != nil {
 			a.will(core, now) // before the record that it takes back
 		}
