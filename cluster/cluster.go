@@ -44,7 +44,7 @@ func Open(o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	dir, err := openDataDir(o.DataDir, o.PID)
+	dir, err := openDataDir(o)
 	if err != nil {
 		return nil, err
 	}

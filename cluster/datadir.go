@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,12 +54,12 @@ func (d *dataDir) voting() string { return filepath.Join(d.path, "voting.json") 
 func (d *dataDir) node() string { return filepath.Join(d.path, "node.json") }
 
 // openDataDir makes the directory when it is missing and takes its lock.
-func openDataDir(path string, pid int) (*dataDir, error) {
-	lock, err := LockDir(path, pid)
+func openDataDir(o Options) (*dataDir, error) {
+	lock, err := lockDir(o.DataDir, tenant{o.PID, o.Memory}, o.Stale)
 	if err != nil {
 		return nil, err
 	}
-	return &dataDir{path: path, lock: lock}, nil
+	return &dataDir{path: o.DataDir, lock: lock}, nil
 }
 
 // lockWait bounds the wait for the remains of this process's predecessor.
@@ -75,7 +73,10 @@ const lockWait = 5 * time.Second
 // A holder of the same pid is no other daemon. It is what a process that was killed
 // has left: a script that it was about to start, which has a copy of all its files
 // until it runs. That is waited for.
-func LockDir(path string, pid int) (*os.File, error) {
+func LockDir(path string, pid int) (*os.File, error) { return lockDir(path, tenant{pid: pid}, nil) }
+
+// lockDir is LockDir, for a process that may remember something with others.
+func lockDir(path string, self tenant, stale func()) (*os.File, error) {
 	if path == "" {
 		return nil, errors.New("no data directory: give --data-dir")
 	}
@@ -89,23 +90,40 @@ func LockDir(path string, pid int) (*os.File, error) {
 	}
 	for end := time.Now().Add(lockWait); ; time.Sleep(lockWait / 500) {
 		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		before := readTenant(name)
 		if err == nil {
+			if stale != nil && before.memory != self.memory {
+				stale()
+			}
 			break
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), lock.Close())
 		}
-		text, _ := os.ReadFile(name)
-		holder, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-		if holder != pid || time.Now().After(end) {
-			return nil, errors.Join(&RunningError{PID: holder, DataDir: path}, lock.Close())
+		if before.pid != self.pid || time.Now().After(end) {
+			return nil, errors.Join(&RunningError{PID: before.pid, DataDir: path}, lock.Close())
 		}
 	}
-	// The pid is for people who meet the lock; the lock itself is the kernel's.
-	if err := errors.Join(lock.Truncate(0), writeAt(lock, strconv.Itoa(pid)+"\n")); err != nil {
+	// It is for those who meet the lock or come next; the lock itself is the kernel's.
+	if err := errors.Join(lock.Truncate(0), writeAt(lock, self.String())); err != nil {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", name, err), lock.Close())
 	}
 	return lock, nil
+}
+
+// tenant is what the file of the lock says of the process that took it last. The zero
+// value: nobody has, or it cannot be told.
+type tenant struct {
+	pid    int
+	memory uint64 // Options.Memory
+}
+
+func (t tenant) String() string { return fmt.Sprintf("%d %x\n", t.pid, t.memory) }
+
+func readTenant(name string) (t tenant) {
+	text, _ := os.ReadFile(name)
+	_, _ = fmt.Sscanf(string(text), "%d %x", &t.pid, &t.memory) // as far as it goes
+	return t
 }
 
 func writeAt(f *os.File, text string) error {

@@ -42,6 +42,12 @@ type Options struct {
 	// its identity is on a second machine. It must not block. Nil: nobody asks.
 	Twin func(from net.Addr)
 
+	// Memory is the number of what this process and those before it remember together;
+	// 0: nothing. Stale is called when the last process that had DataDir had no part in
+	// that, before this one counts as the last: it may have done what is not remembered.
+	Memory uint64
+	Stale  func()
+
 	// Alone asks the network whether another machine has this node's own address; its
 	// error ends Open before anything is said in this node's name. It gets the revision
 	// that this node ran last, or the zero one. Nil: nobody asks.

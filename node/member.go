@@ -129,6 +129,8 @@ func runMember(ctx context.Context, o Options) error {
 	m.cluster, err = cluster.Open(cluster.Options{
 		DataDir:   o.DataDir,
 		PID:       os.Getppid(), // the supervisor
+		Memory:    o.Supervisor.Pledge().ID(),
+		Stale:     o.Supervisor.Pledge().Forget,
 		Name:      o.Name,
 		Version:   version.Version,
 		Listen:    o.Listen,
@@ -267,7 +269,7 @@ func (m *member) serve(ctx context.Context) error {
 	s := membership.New(ctx, membership.Options{
 		Log: m.log, Node: m.o.Name, DataDir: m.o.DataDir,
 		Cluster: m.cluster, Machines: m.machines.Load(), Plane: m.plane, Runner: m.runner, Near: m.near,
-		View: m.view, Will: m.will, Traces: m.traces, Life: m.legacy.Life,
+		View: m.view, Will: m.will, Traces: m.traces, Life: m.legacy.Life, Pledge: m.o.Supervisor.Pledge(),
 		Override: m.lb.Override, Sees: m.sees.Word,
 		Ended: func() { m.current.Store(nil) },
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/hacluster/hacluster/cluster"
 	"github.com/hacluster/hacluster/cluster/mesh"
 	"github.com/hacluster/hacluster/cluster/store"
+	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/node/arbitrate"
 	"github.com/hacluster/hacluster/node/neighbours"
 	"github.com/hacluster/hacluster/observed"
@@ -38,6 +39,8 @@ func (s *Membership) startLife(ctx context.Context, life Life) {
 			s.o.Will.Refresh()
 		},
 		Will:       func(w splitbrain.Will) { s.o.Will.Say(w, s.o.Cluster) },
+		Binding:    s.recall(),
+		Keep:       func(until kclock.Instant) { s.o.Pledge.Keep(int64(until)) },
 		Electorate: splitbrain.Electorate(s.voter.Electorate()),
 		StoreElectorate: func(e splitbrain.Electorate) {
 			// The disk may stand still: it ends with the membership, or after one
@@ -57,6 +60,19 @@ func (s *Membership) startLife(ctx context.Context, life Life) {
 	})
 	s.Arbiter.SetMACs(neighbours.Hardware())
 	s.Arbiter.SetLeaseBound(bound)
+}
+
+// recall is until when this node is bound by what it granted before in this cluster,
+// on the clock of leases; zero: that is not known.
+func (s *Membership) recall() kclock.Instant {
+	until, known := s.o.Pledge.Until(s.incarnation)
+	if !known {
+		s.o.Pledge.Begin(s.incarnation)
+		return 0
+	}
+	left := kclock.Instant(until).Sub(kclock.Now())
+	s.o.Log.Info("what the process before granted is known: leases are granted again when it has ended", "in", max(left, 0))
+	return kclock.Instant(until)
 }
 
 // Receive takes a heartbeat. It runs on the mesh's goroutine.

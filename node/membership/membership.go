@@ -13,6 +13,7 @@ import (
 	"github.com/hacluster/hacluster/cluster/store"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/internal/stages"
+	"github.com/hacluster/hacluster/internal/supervisor"
 	"github.com/hacluster/hacluster/node/fencing"
 	"github.com/hacluster/hacluster/node/neighbours"
 	"github.com/hacluster/hacluster/node/plane"
@@ -50,6 +51,9 @@ type Options struct {
 
 	// Life is what the process before handed over.
 	Life Life
+	// Pledge outlives this process: it keeps until when what this node granted
+	// binds it. Nil: nothing does.
+	Pledge *supervisor.Pledge
 	// Ended is told that this node is no member any more, before its units let go.
 	Ended func()
 }
