@@ -98,6 +98,7 @@ func (n *node) attend() {
 		}
 		n.feed()
 		out := n.core.Step(n.now(), n.clock.instant(n.w.now))
+		n.pledge = max(n.pledge, n.core.Binding())
 		if out.NewWill || !n.willed {
 			n.will, n.willed = n.core.Will(n.now()), true
 		}

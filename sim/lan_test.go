@@ -162,6 +162,7 @@ func (n *node) announce(repeat int) {
 // powerOff takes the machine away, with its kernel.
 func (n *node) powerOff() {
 	n.w.logf("%s loses its power", n.name)
+	n.pledge = 0
 	n.end()
 	n.off, n.stubborn, n.stuck = true, false, false
 	n.shut()

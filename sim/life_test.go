@@ -52,6 +52,7 @@ func (n *node) goOnAfter(span time.Duration) {
 // gate, until it closes.
 func (n *node) crash() {
 	n.w.logf("%s is killed, its supervisor as well", n.name)
+	n.pledge = 0
 	n.end()
 }
 

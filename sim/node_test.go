@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hacluster/hacluster/internal/kclock"
 	"github.com/hacluster/hacluster/splitbrain"
 	"github.com/hacluster/hacluster/vrrp"
 )
@@ -34,6 +35,7 @@ type node struct {
 	coreTimer timer
 	will   splitbrain.Record // deposited with the supervisor
 	willed bool
+	pledge kclock.Instant // that the supervisor holds; 0: nothing is known
 
 	off       bool      // without power
 	holds     bool      // the kernel has the VIP
@@ -143,6 +145,7 @@ func (n *node) begin(h *heir) {
 		n.core.Inherit(h.legacy)
 		startup = vrrp.Startup{Heritage: h.heritage}
 	}
+	n.core.SetBinding(n.pledge)
 	n.told, n.willed = splitbrain.UnitView{}, false
 	n.inbox, n.unitTimer, n.coreTimer = inbox{}, timer{}, timer{}
 	n.core.SetMembers(n.others())

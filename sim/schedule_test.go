@@ -468,7 +468,7 @@ func (n *node) stop() {
 	n.settle()
 	n.w.schedule(n.w.now.Add(100*time.Millisecond), n, errand(func() {
 		n.life++
-		n.up, n.running = false, false
+		n.up, n.running, n.pledge = false, false, 0
 		n.w.check.relink()
 	}))
 }
