@@ -235,7 +235,24 @@ inline free(v, c, l, s) {
 	}
 }
 
-/* R6d: crash and restart; the answers that it gave are still under way. */
+/* What is kept of a grant's time. */
+#ifdef KEPT_SHORT
+#define KEPT_LESS 1
+#else
+#define KEPT_LESS 0
+#endif
+
+inline forgotten(v) {
+	voter[v].ballot = 0;
+	voter[v].seen[0] = 0;
+	voter[v].seen[1] = 0;
+	voter[v].seen[2] = 0;
+	voter[v].seen[3] = 0;
+	sort()
+}
+
+/* R6d: crash and restart; the answers that it gave are still under way. The voter's
+ * machine or supervisor has gone as well, so that nothing is known of its grants. */
 inline forget(v) {
 	d_step {
 		voter[v].owner != QUARANTINE || voter[v].left < LONG ->
@@ -251,12 +268,25 @@ inline forget(v) {
 		voter[v].left = LONG;
 #endif
 #endif
-		voter[v].ballot = 0;
-		voter[v].seen[0] = 0;
-		voter[v].seen[1] = 0;
-		voter[v].seen[2] = 0;
-		voter[v].seen[3] = 0;
-		sort()
+		forgotten(v)
+	}
+}
+
+/* The same for a worker alone: its supervisor has kept when the last grant ends, and
+ * nothing else. A unit that was given back or reserved counts as free at once, though
+ * the supervisor may make it wait. */
+inline forgetWorker(v) {
+	d_step {
+		true ->
+		printf("the worker of a voter dies; it had granted to %d (GRANTED)\n", voter[v].owner);
+		if
+		:: voter[v].owner >= GRANTED(0, 0) && voter[v].left > KEPT_LESS ->
+			voter[v].owner = QUARANTINE;
+			voter[v].left = voter[v].left - KEPT_LESS
+		:: voter[v].owner == QUARANTINE
+		:: else -> voter[v].owner = FREE; voter[v].left = 0
+		fi;
+		forgotten(v)
 	}
 }
 
@@ -272,6 +302,7 @@ proctype Listener(byte v) {
 	LISTEN(v, 1, 0)
 	LISTEN(v, 1, 1)
 	:: forget(v)
+	:: forgetWorker(v)
 	od
 }
 
