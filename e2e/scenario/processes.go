@@ -74,6 +74,18 @@ func processes() []Scenario {
 		Lasts:   4 * time.Second,
 		Promise: Beside(Both(powerLost(250 * time.Millisecond))),
 	}, {
+		ID: "F9", Title: "a voter has lost its worker, and the holder loses power, adverts each 250 ms",
+		Advert: 250 * time.Millisecond,
+		Fault: func(w *World) {
+			w.Processes[2].SignalWorker(syscall.SIGKILL)
+			w.Processes[2].WantLog("what the process before granted is known", 10*time.Second)
+			losePower(w)
+		},
+		Lasts: 5 * time.Second,
+		// Both that are left are needed. The new worker has a second to begin; one that
+		// did not know what was granted would wait for the longest lease that may be, 2.5 s.
+		Promise: map[Subject]Promise{Quorum: {Dark: Scenario{Advert: 250 * time.Millisecond}.MasterDown(1) + time.Second, Holder: 1, Moves: 1, Verdict: AtRisk}},
+	}, {
 		ID: "F10", Title: "all processes stopped for 20 s, then continued", Core: true,
 		Fault:   func(w *World) { w.Processes[0].SignalAll(syscall.SIGSTOP) },
 		Lasts:   pause,
