@@ -115,7 +115,7 @@ func TestEveryMethodIsAReadOnPurposeOrNeedsRoot(t *testing.T) {
 		}
 	}
 	slices.Sort(writes)
-	want := []string{"Apply", "Arm", "Confirm", "Create", "Disarm", "Examine", "Handover", "Init", "Join", "Leave", "Restart", "Revoke", "Rollback", "Set"}
+	want := []string{"Apply", "Arm", "Confirm", "Create", "Disarm", "Examine", "Handover", "Init", "Join", "Leave", "Remove", "Restart", "Revoke", "Rollback", "Set"}
 	if !slices.Equal(writes, want) {
 		t.Errorf("methods that need root = %v, want %v", writes, want)
 	}

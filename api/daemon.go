@@ -97,6 +97,7 @@ type Membership interface {
 	Init(ctx context.Context, o cluster.InitOptions) (store.Revision, error)
 	Join(ctx context.Context, o cluster.JoinOptions) error
 	Leave(ctx context.Context, last bool) (remaining []store.Member, err error)
+	Remove(ctx context.Context, node string) (remaining []store.Member, err error)
 }
 
 // Tokens are the secrets with which nodes join.

@@ -77,7 +77,7 @@ func toStatus(err error) error {
 	} else if u, ok := errors.AsType[*store.UnknownOutcomeError](err); ok {
 		code, detail.Reason, detail.RequestId = codes.Unknown, pb.ErrorReason_ERROR_REASON_OUTCOME_UNKNOWN, u.RequestID
 		detail.Remedy = "haclusterctl config history --request " + u.RequestID
-		if u.RequestID == "" { // a leave
+		if u.RequestID == "" { // a leave or a removal
 			detail.Remedy = "haclusterctl nodes on another node shows whether it was done; doing it again is safe"
 		}
 	} else {

@@ -56,6 +56,7 @@ type lan struct {
 	examined  int
 	joins     string // is no member yet
 	witness   string
+	remove    error // what Remove says
 	mu        sync.Mutex
 	state     cluster.State
 	history   []store.Revision
@@ -203,6 +204,13 @@ func (n *node) Status() cluster.Status {
 }
 
 func (n *node) Members() []store.Member {
+	n.lan.mu.Lock()
+	defer n.lan.mu.Unlock()
+	return n.members()
+}
+
+// members is Members while the lan is locked.
+func (n *node) members() []store.Member {
 	var out []store.Member
 	for name := range n.lan.nodes {
 		role := store.RoleVoter
@@ -248,6 +256,16 @@ func (n *node) Leave(_ context.Context, last bool) ([]store.Member, error) {
 		return nil, cluster.ErrLastMember
 	}
 	return slices.DeleteFunc(n.Members(), func(m store.Member) bool { return m.Name == n.name }), nil
+}
+
+func (n *node) Remove(_ context.Context, name string) ([]store.Member, error) {
+	n.lan.mu.Lock()
+	defer n.lan.mu.Unlock()
+	if err := n.lan.remove; err != nil {
+		return nil, err
+	}
+	delete(n.lan.nodes, name)
+	return n.members(), nil
 }
 
 func (n *node) CreateToken(_ context.Context, o cluster.TokenOptions) (string, store.Token, []string, error) {

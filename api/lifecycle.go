@@ -123,18 +123,21 @@ func (l lifecycleService) Leave(ctx context.Context, req *pb.LeaveRequest) (*pb.
 	if err != nil {
 		return nil, err
 	}
-	resp := &pb.LeaveResponse{Cluster: st.ClusterName}
+	return &pb.LeaveResponse{Cluster: st.ClusterName, Remaining: names(remaining), Warnings: warnOfFew(remaining)}, nil
+}
+
+// warnOfFew warns of members whose loss of one voter would cost them the majority.
+func warnOfFew(remaining []store.Member) []string {
 	voters := 0
 	for _, m := range remaining {
-		resp.Remaining = append(resp.Remaining, m.Name)
 		if m.Role.Votes() {
 			voters++
 		}
 	}
-	if voters == 2 {
-		resp.Warnings = append(resp.Warnings, "two voters are left: when one of them fails, the configuration is read-only until it returns; add a third node or a witness")
+	if voters != 2 {
+		return nil
 	}
-	return resp, nil
+	return []string{"two voters are left: when one of them fails, the configuration is read-only until it returns; add a third node or a witness"}
 }
 
 // Restart implements pb.LifecycleServiceServer.
@@ -159,6 +162,10 @@ func (s *Server) fitsWithout(node string) error {
 		return nil
 	}
 	r := refused("the configuration does not fit the members that would be left: %s", errs[0])
+	if more := len(errs) - 1; more > 0 {
+		r.text += fmt.Sprintf("; and %s", count(more, "further finding"))
+		r.findings = errs
+	}
 	r.remedy = "change it first, or add another node"
 	return r
 }

@@ -116,10 +116,22 @@ func (c *Cluster) Run(ctx context.Context) error {
 		c.checkHealth()
 		select {
 		case <-ticker.C:
+		case <-c.removal():
 		case <-ctx.Done():
 			return c.Close()
 		}
 	}
+}
+
+// removal is closed when the others have removed this node; nil when there is nothing
+// to wait for. The node must not wait for the next look: it may be about to take over.
+func (c *Cluster) removal() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != Member && c.state != Failed {
+		return nil
+	}
+	return c.session.removed
 }
 
 // StepDown lets another node lead, if this one does: it is about to stop for a
@@ -154,10 +166,10 @@ func (c *Cluster) checkHealth() {
 	}
 	state := Member
 	switch {
-	case s.store.Err() != nil:
-		state = Failed
 	case s.removedByOthers():
 		state = Removed
+	case s.store.Err() != nil:
+		state = Failed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

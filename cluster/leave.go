@@ -125,7 +125,7 @@ func (s *session) askVoters(ctx context.Context, servers []store.Server, going s
 
 // leave hands leadership over and has another leader remove this node.
 func (s *session) leave(ctx context.Context) error {
-	remove := func() error { return s.remove(ctx, s.node.ID) }
+	remove := func() error { return s.remove(ctx, &haclusterv1.RemoveRequest{NodeId: s.node.ID}) }
 	if s.expelled() {
 		remove = func() error { return s.askToBeRemoved(ctx) }
 	}
@@ -185,13 +185,13 @@ func (s *session) askVoterToRemove(ctx context.Context, v Voter) error {
 
 // remove has the leader take a member out. When it cannot be told whether that was
 // done, the error is a *store.UnknownOutcomeError; to ask again is safe.
-func (s *session) remove(ctx context.Context, id string) error {
+func (s *session) remove(ctx context.Context, req *haclusterv1.RemoveRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, operationTime)
 	defer cancel()
 	return s.onLeader(ctx, func(ctx context.Context) error {
-		return s.removeHere(ctx, id)
+		return s.removeHere(ctx, req)
 	}, func(ctx context.Context, leader haclusterv1.PeerServiceClient) error {
-		_, err := leader.Remove(ctx, &haclusterv1.RemoveRequest{NodeId: id})
+		_, err := leader.Remove(ctx, req)
 		return unlessRefused(fromWire(err))
 	})
 }
@@ -208,18 +208,23 @@ func unlessRefused(err error) error {
 }
 
 // removeHere takes a member out, as leader. Removing what is gone succeeds.
-func (s *session) removeHere(ctx context.Context, id string) error {
+func (s *session) removeHere(ctx context.Context, req *haclusterv1.RemoveRequest) error {
 	if !s.store.Leads() {
 		return store.ErrNotLeader
 	}
-	m, ok := s.store.Members().ByID(id)
+	m, ok := s.store.Members().ByID(req.GetNodeId())
 	if !ok {
 		return nil
 	}
-	if err := s.canRemove(ctx, id); err != nil {
+	if req.GetUnlessItAnswers() {
+		if err := s.refuseIfItAnswers(ctx, m); err != nil {
+			return err
+		}
+	}
+	if err := s.canRemove(ctx, m.ID); err != nil {
 		return err
 	}
-	if id == s.node.ID {
+	if m.ID == s.node.ID {
 		// A leader cannot remove itself and see it through.
 		if err := s.store.HandOver(ctx); err != nil {
 			return err
@@ -242,7 +247,11 @@ func (s *session) removeHere(ctx context.Context, id string) error {
 	if err := s.store.DropMember(ctx, m.ID, false); err != nil {
 		return &store.UnknownOutcomeError{Err: err} // half of it is done
 	}
-	s.log.Info("node left", "node", m.Name)
+	if req.GetUnlessItAnswers() {
+		s.log.Info("dead node removed", "node", m.Name)
+	} else {
+		s.log.Info("node left", "node", m.Name)
+	}
 	if m.Joined {
 		return nil
 	}

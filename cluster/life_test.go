@@ -76,28 +76,6 @@ func TestWhatAnInterruptedInitLeftIsNobodysAtTheNextStart(t *testing.T) {
 	a.initCluster("")
 }
 
-func TestNodeThatTheOthersRemovedSaysSo(t *testing.T) {
-	t.Parallel()
-	nodes := threeNodes(t)
-	leader, others := leaderOf(t, nodes...)
-	gone := others[0]
-	id := gone.Status().NodeID
-	gone.end()
-	s, err := leader.current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.remove(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
-	gone.start()
-	eventually(t, "the removed node knows", func() bool { return gone.Status().State == Removed })
-	if _, err := gone.Leave(t.Context(), false); err != nil {
-		t.Fatal(err)
-	}
-	gone.untouched()
-}
-
 func TestUpgradeChangesTheVersionInTheMembersList(t *testing.T) {
 	t.Parallel()
 	a := newNode(t, "a")

@@ -23,6 +23,7 @@ func (s *session) guard(ctx context.Context, method string) error {
 	if !ok {
 		return status.Error(codes.Unauthenticated, "this call needs the certificate of a member")
 	}
+	applied := s.store.Applied() // before the members: a refusal must not claim a later state than theirs
 	members := s.members()
 	if len(members) == 0 {
 		return nil
@@ -31,7 +32,7 @@ func (s *session) guard(ctx context.Context, method string) error {
 		return m.Name == node && string(m.KeyID) == string(key[:])
 	})
 	if !known {
-		return toWire(&notMemberError{Node: node, Applied: s.store.Applied()})
+		return toWire(&notMemberError{Node: node, Applied: applied})
 	}
 	s.peers.heard(node)
 	return nil
@@ -117,14 +118,14 @@ func (p peerService) Promote(ctx context.Context, req *haclusterv1.PromoteReques
 }
 
 func (p peerService) Remove(ctx context.Context, req *haclusterv1.RemoveRequest) (*haclusterv1.RemoveResponse, error) {
-	if id := req.GetNodeId(); id != "" { // a member passes it on
-		return &haclusterv1.RemoveResponse{}, toWire(p.session.removeHere(ctx, id))
+	if req.GetNodeId() != "" { // a member passes it on
+		return &haclusterv1.RemoveResponse{}, toWire(p.session.removeHere(ctx, req))
 	}
 	m, err := p.callingMember(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &haclusterv1.RemoveResponse{}, toWire(p.session.remove(ctx, m.ID))
+	return &haclusterv1.RemoveResponse{}, toWire(p.session.remove(ctx, &haclusterv1.RemoveRequest{NodeId: m.ID}))
 }
 
 func (p peerService) Renew(ctx context.Context, req *haclusterv1.RenewRequest) (*haclusterv1.RenewResponse, error) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,8 +43,10 @@ type session struct {
 	server   *grpc.Server
 	admits   chan struct{} // one for each admission under way
 
-	refused     atomic.Int32 // pings in a row by which others said that we are no member
-	halfRemoved atomic.Bool  // the last answer of one as far as we: in the members and not in Raft
+	removed     chan struct{} // closed when another member has proved that we are none any more
+	proveGone   func()        // closes it, once
+	refused     atomic.Int32  // pings in a row by which others said that we are no member
+	halfRemoved atomic.Bool   // the last answer of one as far as we: in the members and not in Raft
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -58,8 +61,9 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 	}
 	s := &session{
 		o: o, node: node, version: o.Version, dir: dir, port: port, log: o.Logger,
-		admits: make(chan struct{}, 4),
+		admits: make(chan struct{}, 4), removed: make(chan struct{}),
 	}
+	s.proveGone = sync.OnceFunc(func() { close(s.removed) })
 	if s.remembered, err = dir.recall(); err != nil {
 		o.Logger.Error("members and gossip keys of the last run are lost, waiting for the cluster", "err", err)
 	}
@@ -192,16 +196,34 @@ func (s *session) ping(ctx context.Context, m store.Member) {
 		}
 	case isRefused:
 		s.peers.heard(m.Name)
-		// Who has an older state than this node may not have heard of it yet.
-		if refused.Applied >= s.meshFacts().Applied {
-			s.refused.Add(1)
-		}
+		s.noteRefusal(refused)
 	}
 }
 
-// removedByOthers says whether the other members have told this node several
-// times, and without contradiction, that it is none of them.
-func (s *session) removedByOthers() bool { return s.refused.Load() >= 5 }
+// noteRefusal takes the word of a member that this node is none. One whose state is
+// older may not have heard of this node yet. One that has all by which this node
+// knows itself a member, and more, proves that it was removed since.
+func (s *session) noteRefusal(refused *notMemberError) {
+	known := s.meshFacts()
+	if refused.Applied < known.Applied {
+		return
+	}
+	s.refused.Add(1)
+	if slices.ContainsFunc(known.Members, func(m store.Member) bool { return m.ID == s.node.ID }) {
+		s.proveGone()
+	}
+}
+
+// removedByOthers says whether the other members have proved to this node that it is
+// none of them, or have told it so several times and without contradiction.
+func (s *session) removedByOthers() bool {
+	select {
+	case <-s.removed:
+		return true
+	default:
+		return s.refused.Load() >= 5
+	}
+}
 
 // keepOwnRecord finishes a join that was interrupted, and tells the cluster the
 // version of this program after an upgrade. It ends with ctx.

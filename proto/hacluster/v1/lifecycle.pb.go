@@ -929,6 +929,134 @@ func (x *LeaveResponse) GetWarnings() []string {
 	return nil
 }
 
+// RemoveMemberRequest takes a member that has died out of the cluster.
+type RemoveMemberRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the member.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Who asked root for it (SUDO_USER), for the events; may be empty.
+	OnBehalf      string `protobuf:"bytes,2,opt,name=on_behalf,json=onBehalf,proto3" json:"on_behalf,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveMemberRequest) Reset() {
+	*x = RemoveMemberRequest{}
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveMemberRequest) ProtoMessage() {}
+
+func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
+func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RemoveMemberRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RemoveMemberRequest) GetOnBehalf() string {
+	if x != nil {
+		return x.OnBehalf
+	}
+	return ""
+}
+
+// RemoveMemberResponse says what is left.
+type RemoveMemberResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the cluster.
+	Cluster string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Name of the former member.
+	Node string `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	// Members that remain.
+	Remaining []string `protobuf:"bytes,3,rep,name=remaining,proto3" json:"remaining,omitempty"`
+	// What the operator should know: two voters left.
+	Warnings      []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveMemberResponse) Reset() {
+	*x = RemoveMemberResponse{}
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveMemberResponse) ProtoMessage() {}
+
+func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
+func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RemoveMemberResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *RemoveMemberResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RemoveMemberResponse) GetRemaining() []string {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
+}
+
+func (x *RemoveMemberResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 // Token lets nodes join until it expires, is used up or is revoked.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -954,7 +1082,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1094,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[11]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1107,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{11}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Token) GetId() string {
@@ -1054,7 +1182,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1194,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[12]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1207,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{12}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateTokenRequest) GetTtlSeconds() uint64 {
@@ -1122,7 +1250,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1262,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[13]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1275,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{13}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -1172,7 +1300,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1312,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[14]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1325,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{14}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{16}
 }
 
 type ListTokensResponse struct {
@@ -1210,7 +1338,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1350,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[15]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1363,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{15}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -1255,7 +1383,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[16]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1395,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[16]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1408,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{16}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -1298,7 +1426,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[17]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1438,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[17]
+	mi := &file_hacluster_v1_lifecycle_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1451,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{17}
+	return file_hacluster_v1_lifecycle_proto_rawDescGZIP(), []int{19}
 }
 
 var File_hacluster_v1_lifecycle_proto protoreflect.FileDescriptor
@@ -1392,7 +1520,15 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\rLeaveResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1c\n" +
 	"\tremaining\x18\x02 \x03(\tR\tremaining\x12\x1a\n" +
-	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\xff\x01\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"F\n" +
+	"\x13RemoveMemberRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1b\n" +
+	"\ton_behalf\x18\x02 \x01(\tR\bonBehalf\"~\n" +
+	"\x14RemoveMemberResponse\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x1c\n" +
+	"\tremaining\x18\x03 \x03(\tR\tremaining\x12\x1a\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\xff\x01\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\x12\x12\n" +
@@ -1422,12 +1558,13 @@ const file_hacluster_v1_lifecycle_proto_rawDesc = "" +
 	"\x12STEP_STATE_RUNNING\x10\x01\x12\x13\n" +
 	"\x0fSTEP_STATE_DONE\x10\x02\x12\x15\n" +
 	"\x11STEP_STATE_FAILED\x10\x03\x12\x16\n" +
-	"\x12STEP_STATE_SKIPPED\x10\x042\xdb\x02\n" +
+	"\x12STEP_STATE_SKIPPED\x10\x042\xac\x03\n" +
 	"\x10LifecycleService\x12=\n" +
 	"\x04Info\x12\x19.hacluster.v1.InfoRequest\x1a\x1a.hacluster.v1.InfoResponse\x12=\n" +
 	"\x04Init\x12\x19.hacluster.v1.InitRequest\x1a\x1a.hacluster.v1.InitResponse\x12?\n" +
 	"\x04Join\x12\x19.hacluster.v1.JoinRequest\x1a\x1a.hacluster.v1.JoinProgress0\x01\x12@\n" +
-	"\x05Leave\x12\x1a.hacluster.v1.LeaveRequest\x1a\x1b.hacluster.v1.LeaveResponse\x12F\n" +
+	"\x05Leave\x12\x1a.hacluster.v1.LeaveRequest\x1a\x1b.hacluster.v1.LeaveResponse\x12O\n" +
+	"\x06Remove\x12!.hacluster.v1.RemoveMemberRequest\x1a\".hacluster.v1.RemoveMemberResponse\x12F\n" +
 	"\aRestart\x12\x1c.hacluster.v1.RestartRequest\x1a\x1d.hacluster.v1.RestartResponse2\xf8\x01\n" +
 	"\rTokensService\x12M\n" +
 	"\x06Create\x12 .hacluster.v1.CreateTokenRequest\x1a!.hacluster.v1.CreateTokenResponse\x12I\n" +
@@ -1447,7 +1584,7 @@ func file_hacluster_v1_lifecycle_proto_rawDescGZIP() []byte {
 }
 
 var file_hacluster_v1_lifecycle_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hacluster_v1_lifecycle_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_hacluster_v1_lifecycle_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_hacluster_v1_lifecycle_proto_goTypes = []any{
 	(StepState)(0),                // 0: hacluster.v1.StepState
 	(InfoResponse_Mode)(0),        // 1: hacluster.v1.InfoResponse.Mode
@@ -1462,51 +1599,55 @@ var file_hacluster_v1_lifecycle_proto_goTypes = []any{
 	(*JoinOutcome)(nil),           // 10: hacluster.v1.JoinOutcome
 	(*LeaveRequest)(nil),          // 11: hacluster.v1.LeaveRequest
 	(*LeaveResponse)(nil),         // 12: hacluster.v1.LeaveResponse
-	(*Token)(nil),                 // 13: hacluster.v1.Token
-	(*CreateTokenRequest)(nil),    // 14: hacluster.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 15: hacluster.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),     // 16: hacluster.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 17: hacluster.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),    // 18: hacluster.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),   // 19: hacluster.v1.RevokeTokenResponse
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*Revision)(nil),              // 21: hacluster.v1.Revision
-	(*Finding)(nil),               // 22: hacluster.v1.Finding
-	(*Diagnosis)(nil),             // 23: hacluster.v1.Diagnosis
+	(*RemoveMemberRequest)(nil),   // 13: hacluster.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),  // 14: hacluster.v1.RemoveMemberResponse
+	(*Token)(nil),                 // 15: hacluster.v1.Token
+	(*CreateTokenRequest)(nil),    // 16: hacluster.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 17: hacluster.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),     // 18: hacluster.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),    // 19: hacluster.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),    // 20: hacluster.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),   // 21: hacluster.v1.RevokeTokenResponse
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*Revision)(nil),              // 23: hacluster.v1.Revision
+	(*Finding)(nil),               // 24: hacluster.v1.Finding
+	(*Diagnosis)(nil),             // 25: hacluster.v1.Diagnosis
 }
 var file_hacluster_v1_lifecycle_proto_depIdxs = []int32{
 	1,  // 0: hacluster.v1.InfoResponse.mode:type_name -> hacluster.v1.InfoResponse.Mode
-	20, // 1: hacluster.v1.InfoResponse.started:type_name -> google.protobuf.Timestamp
-	13, // 2: hacluster.v1.InitResponse.token:type_name -> hacluster.v1.Token
-	21, // 3: hacluster.v1.InitResponse.revision:type_name -> hacluster.v1.Revision
-	22, // 4: hacluster.v1.InitResponse.findings:type_name -> hacluster.v1.Finding
+	22, // 1: hacluster.v1.InfoResponse.started:type_name -> google.protobuf.Timestamp
+	15, // 2: hacluster.v1.InitResponse.token:type_name -> hacluster.v1.Token
+	23, // 3: hacluster.v1.InitResponse.revision:type_name -> hacluster.v1.Revision
+	24, // 4: hacluster.v1.InitResponse.findings:type_name -> hacluster.v1.Finding
 	0,  // 5: hacluster.v1.JoinProgress.state:type_name -> hacluster.v1.StepState
 	5,  // 6: hacluster.v1.JoinProgress.joined:type_name -> hacluster.v1.InfoResponse
-	23, // 7: hacluster.v1.JoinProgress.findings:type_name -> hacluster.v1.Diagnosis
+	25, // 7: hacluster.v1.JoinProgress.findings:type_name -> hacluster.v1.Diagnosis
 	5,  // 8: hacluster.v1.JoinOutcome.joined:type_name -> hacluster.v1.InfoResponse
-	23, // 9: hacluster.v1.JoinOutcome.findings:type_name -> hacluster.v1.Diagnosis
-	20, // 10: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
-	20, // 11: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	13, // 12: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
-	13, // 13: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
+	25, // 9: hacluster.v1.JoinOutcome.findings:type_name -> hacluster.v1.Diagnosis
+	22, // 10: hacluster.v1.Token.created:type_name -> google.protobuf.Timestamp
+	22, // 11: hacluster.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	15, // 12: hacluster.v1.CreateTokenResponse.token:type_name -> hacluster.v1.Token
+	15, // 13: hacluster.v1.ListTokensResponse.tokens:type_name -> hacluster.v1.Token
 	4,  // 14: hacluster.v1.LifecycleService.Info:input_type -> hacluster.v1.InfoRequest
 	6,  // 15: hacluster.v1.LifecycleService.Init:input_type -> hacluster.v1.InitRequest
 	8,  // 16: hacluster.v1.LifecycleService.Join:input_type -> hacluster.v1.JoinRequest
 	11, // 17: hacluster.v1.LifecycleService.Leave:input_type -> hacluster.v1.LeaveRequest
-	2,  // 18: hacluster.v1.LifecycleService.Restart:input_type -> hacluster.v1.RestartRequest
-	14, // 19: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
-	16, // 20: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
-	18, // 21: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
-	5,  // 22: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
-	7,  // 23: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
-	9,  // 24: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
-	12, // 25: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
-	3,  // 26: hacluster.v1.LifecycleService.Restart:output_type -> hacluster.v1.RestartResponse
-	15, // 27: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
-	17, // 28: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
-	19, // 29: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
-	22, // [22:30] is the sub-list for method output_type
-	14, // [14:22] is the sub-list for method input_type
+	13, // 18: hacluster.v1.LifecycleService.Remove:input_type -> hacluster.v1.RemoveMemberRequest
+	2,  // 19: hacluster.v1.LifecycleService.Restart:input_type -> hacluster.v1.RestartRequest
+	16, // 20: hacluster.v1.TokensService.Create:input_type -> hacluster.v1.CreateTokenRequest
+	18, // 21: hacluster.v1.TokensService.List:input_type -> hacluster.v1.ListTokensRequest
+	20, // 22: hacluster.v1.TokensService.Revoke:input_type -> hacluster.v1.RevokeTokenRequest
+	5,  // 23: hacluster.v1.LifecycleService.Info:output_type -> hacluster.v1.InfoResponse
+	7,  // 24: hacluster.v1.LifecycleService.Init:output_type -> hacluster.v1.InitResponse
+	9,  // 25: hacluster.v1.LifecycleService.Join:output_type -> hacluster.v1.JoinProgress
+	12, // 26: hacluster.v1.LifecycleService.Leave:output_type -> hacluster.v1.LeaveResponse
+	14, // 27: hacluster.v1.LifecycleService.Remove:output_type -> hacluster.v1.RemoveMemberResponse
+	3,  // 28: hacluster.v1.LifecycleService.Restart:output_type -> hacluster.v1.RestartResponse
+	17, // 29: hacluster.v1.TokensService.Create:output_type -> hacluster.v1.CreateTokenResponse
+	19, // 30: hacluster.v1.TokensService.List:output_type -> hacluster.v1.ListTokensResponse
+	21, // 31: hacluster.v1.TokensService.Revoke:output_type -> hacluster.v1.RevokeTokenResponse
+	23, // [23:32] is the sub-list for method output_type
+	14, // [14:23] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1526,7 +1667,7 @@ func file_hacluster_v1_lifecycle_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hacluster_v1_lifecycle_proto_rawDesc), len(file_hacluster_v1_lifecycle_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -23,6 +23,7 @@ const (
 	LifecycleService_Init_FullMethodName    = "/hacluster.v1.LifecycleService/Init"
 	LifecycleService_Join_FullMethodName    = "/hacluster.v1.LifecycleService/Join"
 	LifecycleService_Leave_FullMethodName   = "/hacluster.v1.LifecycleService/Leave"
+	LifecycleService_Remove_FullMethodName  = "/hacluster.v1.LifecycleService/Remove"
 	LifecycleService_Restart_FullMethodName = "/hacluster.v1.LifecycleService/Restart"
 )
 
@@ -42,6 +43,9 @@ type LifecycleServiceClient interface {
 	// Leave takes this node out of its cluster: VRRP says goodbye, the voters
 	// forget the node, its keys are deleted.
 	Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveResponse, error)
+	// Remove takes another member, which has died, out of the cluster. One that
+	// anybody still hears is refused: it can leave by itself.
+	Remove(ctx context.Context, in *RemoveMemberRequest, opts ...grpc.CallOption) (*RemoveMemberResponse, error)
 	// Restart begins a planned restart of this node's daemon, with the program
 	// that is on the disk: nothing is let go. It answers before that; Info tells a
 	// later start when it is done.
@@ -105,6 +109,16 @@ func (c *lifecycleServiceClient) Leave(ctx context.Context, in *LeaveRequest, op
 	return out, nil
 }
 
+func (c *lifecycleServiceClient) Remove(ctx context.Context, in *RemoveMemberRequest, opts ...grpc.CallOption) (*RemoveMemberResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveMemberResponse)
+	err := c.cc.Invoke(ctx, LifecycleService_Remove_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *lifecycleServiceClient) Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*RestartResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RestartResponse)
@@ -131,6 +145,9 @@ type LifecycleServiceServer interface {
 	// Leave takes this node out of its cluster: VRRP says goodbye, the voters
 	// forget the node, its keys are deleted.
 	Leave(context.Context, *LeaveRequest) (*LeaveResponse, error)
+	// Remove takes another member, which has died, out of the cluster. One that
+	// anybody still hears is refused: it can leave by itself.
+	Remove(context.Context, *RemoveMemberRequest) (*RemoveMemberResponse, error)
 	// Restart begins a planned restart of this node's daemon, with the program
 	// that is on the disk: nothing is let go. It answers before that; Info tells a
 	// later start when it is done.
@@ -156,6 +173,9 @@ func (UnimplementedLifecycleServiceServer) Join(*JoinRequest, grpc.ServerStreami
 }
 func (UnimplementedLifecycleServiceServer) Leave(context.Context, *LeaveRequest) (*LeaveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Leave not implemented")
+}
+func (UnimplementedLifecycleServiceServer) Remove(context.Context, *RemoveMemberRequest) (*RemoveMemberResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Remove not implemented")
 }
 func (UnimplementedLifecycleServiceServer) Restart(context.Context, *RestartRequest) (*RestartResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Restart not implemented")
@@ -246,6 +266,24 @@ func _LifecycleService_Leave_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LifecycleService_Remove_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveMemberRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LifecycleServiceServer).Remove(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LifecycleService_Remove_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LifecycleServiceServer).Remove(ctx, req.(*RemoveMemberRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LifecycleService_Restart_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RestartRequest)
 	if err := dec(in); err != nil {
@@ -282,6 +320,10 @@ var LifecycleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Leave",
 			Handler:    _LifecycleService_Leave_Handler,
+		},
+		{
+			MethodName: "Remove",
+			Handler:    _LifecycleService_Remove_Handler,
 		},
 		{
 			MethodName: "Restart",

@@ -697,9 +697,11 @@ func (*PromoteResponse) Descriptor() ([]byte, []int) {
 type RemoveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identity of the node; empty: the calling one.
-	NodeId        string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	NodeId string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Refuse when the node answers: it is to be removed because it has died.
+	UnlessItAnswers bool `protobuf:"varint,2,opt,name=unless_it_answers,json=unlessItAnswers,proto3" json:"unless_it_answers,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RemoveRequest) Reset() {
@@ -737,6 +739,13 @@ func (x *RemoveRequest) GetNodeId() string {
 		return x.NodeId
 	}
 	return ""
+}
+
+func (x *RemoveRequest) GetUnlessItAnswers() bool {
+	if x != nil {
+		return x.UnlessItAnswers
+	}
+	return false
 }
 
 type RemoveResponse struct {
@@ -964,9 +973,10 @@ const file_hacluster_v1_peer_proto_rawDesc = "" +
 	"\bcatch_up\x18\a \x01(\x04R\acatchUp\"*\n" +
 	"\x0ePromoteRequest\x12\x18\n" +
 	"\aapplied\x18\x01 \x01(\x04R\aapplied\"\x11\n" +
-	"\x0fPromoteResponse\"(\n" +
+	"\x0fPromoteResponse\"T\n" +
 	"\rRemoveRequest\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"\x10\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12*\n" +
+	"\x11unless_it_answers\x18\x02 \x01(\bR\x0funlessItAnswers\"\x10\n" +
 	"\x0eRemoveResponse\" \n" +
 	"\fRenewRequest\x12\x10\n" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\"1\n" +
