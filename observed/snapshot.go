@@ -163,7 +163,7 @@ type EventKind string
 const (
 	StateChanged   EventKind = "state"    // From and To are VRRP states
 	ConfigChanged  EventKind = "config"   // From and To are revisions
-	MemberChanged  EventKind = "member"   // To is joined, left, lost, returned, restarting, restarted
+	MemberChanged  EventKind = "member"   // To is joined, left, removed (told by the node that was asked), restarting, restarted
 	AlertChanged   EventKind = "alert"    // To is open or resolved; Reason is the summary
 	HandoverAsked  EventKind = "handover" // From and To are nodes
 	DaemonChanged  EventKind = "daemon"   // To is started, stopping

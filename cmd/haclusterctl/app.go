@@ -145,7 +145,7 @@ id is printed).`,
 	for id, commands := range map[string][]*cobra.Command{
 		"see":     {a.statusCommand(), a.vipsCommand(), a.servicesCommand(), a.nodesCommand(), a.eventsCommand(), a.alertsCommand(), a.incidentCommand(), a.doctorCommand()},
 		"change":  {a.configCommand(), a.handoverCommand(), a.disarmCommand(), a.armCommand(), a.realserverCommand()},
-		"members": {a.initCommand(), a.joinCommand(), a.tokenCommand(), a.leaveCommand()},
+		"members": {a.initCommand(), a.joinCommand(), a.tokenCommand(), a.leaveCommand(), a.removeCommand()},
 		"program": {a.restartCommand(), a.versionCommand(), a.completionCommand()},
 	} {
 		for _, c := range commands {

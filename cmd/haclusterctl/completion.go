@@ -46,13 +46,24 @@ func (a *app) completions(ask func(context.Context, *grpc.ClientConn) []string) 
 }
 
 func (a *app) completeNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return a.completeNodesThat(func(*pb.Node) bool { return true })
+}
+
+// completeDeadNodes completes what can be removed.
+func (a *app) completeDeadNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return a.completeNodesThat(func(n *pb.Node) bool { return !n.GetAlive() })
+}
+
+func (a *app) completeNodesThat(fit func(*pb.Node) bool) ([]string, cobra.ShellCompDirective) {
 	return a.completions(func(ctx context.Context, conn *grpc.ClientConn) (names []string) {
 		resp, err := pb.NewNodesServiceClient(conn).List(ctx, &pb.ListNodesRequest{})
 		if err != nil {
 			return nil
 		}
 		for _, n := range resp.GetNodes() {
-			names = append(names, n.GetName())
+			if fit(n) {
+				names = append(names, n.GetName())
+			}
 		}
 		return names
 	})

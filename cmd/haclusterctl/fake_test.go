@@ -192,6 +192,14 @@ func (d *daemon) Leave(_ context.Context, req *pb.LeaveRequest) (*pb.LeaveRespon
 	return &pb.LeaveResponse{Cluster: "web", Remaining: []string{"lb02", "lb03"}, Warnings: []string{"two voters are left"}}, nil
 }
 
+func (d *daemon) Remove(_ context.Context, req *pb.RemoveMemberRequest) (*pb.RemoveMemberResponse, error) {
+	if req.GetNode() != "lb03" {
+		return nil, refusal(codes.FailedPrecondition, pb.ErrorReason_ERROR_REASON_REFUSED, req.GetNode()+" is alive: lb01 hears it by mesh; nothing was changed",
+			"run haclusterctl leave on "+req.GetNode()+"; where that cannot be done, switch it off first")
+	}
+	return &pb.RemoveMemberResponse{Cluster: "web", Node: "lb03", Remaining: []string{"lb01", "lb02"}, Warnings: []string{"two voters are left"}}, nil
+}
+
 func (t tokens) Create(_ context.Context, req *pb.CreateTokenRequest) (*pb.CreateTokenResponse, error) {
 	return &pb.CreateTokenResponse{Token: &pb.Token{Id: "T2", Secret: "hacl1.def", Role: req.GetRole(), Expires: at(3600)}, Addresses: []string{"192.0.2.11:7112", "192.0.2.12:7112"}}, nil
 }

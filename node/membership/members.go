@@ -39,6 +39,7 @@ func (s *Membership) followMembers(ctx context.Context) error {
 func (s *Membership) setMembers() {
 	var others []splitbrain.Member
 	var all []observed.Member
+	var joined []string
 	opinions, alive := make(map[string]splitbrain.Gossip), make(map[string]bool)
 	for _, g := range s.o.Cluster.MeshMembers() {
 		opinions[g.Name] = gossipOpinion(g.State)
@@ -46,6 +47,9 @@ func (s *Membership) setMembers() {
 	}
 	for _, mem := range s.o.Cluster.Members() {
 		all = append(all, observed.Member{Name: mem.Name, Address: mem.Addr.String(), Role: observed.Role(mem.Role), Version: mem.Version})
+		if mem.Joined {
+			joined = append(joined, mem.Name)
+		}
 		if mem.Name != s.o.Node {
 			others = append(others, splitbrain.Member{
 				Name: mem.Name, Addrs: []netip.Addr{mem.Addr.Addr()}, Gossip: opinions[mem.Name],
@@ -53,6 +57,7 @@ func (s *Membership) setMembers() {
 			})
 		}
 	}
+	s.roster.Note(joined, s.o.View.Record)
 	s.Arbiter.SetMembers(others)
 	st := s.o.Cluster.Status()
 	unitGaps := arbitrate.Gaps(s.o.Plane.Engine.Status(), s.running())

@@ -98,7 +98,8 @@ type Membership struct {
 	voter       *cluster.VoterMemory
 	fencing     *fencing.Fencing
 
-	restarting atomic.Int64 // as observed.Facts.RestartingUntil
+	roster     observed.Roster // of followMembers' goroutine; Run calls it before that starts
+	restarting atomic.Int64    // as observed.Facts.RestartingUntil
 	factsMu    sync.Mutex
 	facts      observed.Facts // given to the arbiter last; guarded by factsMu
 
