@@ -72,8 +72,9 @@ func livesStill(name, text string) *refusal {
 	return r
 }
 
-// signOfLife says by what a member is known to live: it answers, somebody hears it on
-// any channel, or it has said that it is back in a moment. Empty: nobody knows of any.
+// signOfLife says by what a member is known to live: it answers, somebody hears it, or
+// it has said that it is back in a moment. Empty: nobody knows of any. What a probe
+// shows is no sign: the kernel of a machine answers ARP when the daemon has died.
 func signOfLife(s observed.Snapshot, name string) string {
 	n, known := s.Node(name)
 	if !known {
@@ -84,7 +85,7 @@ func signOfLife(s observed.Snapshot, name string) string {
 	}
 	var heard []string
 	for _, l := range s.Links {
-		if from, ok := s.Node(l.From); l.To == name && l.Alive && ok && from.Alive {
+		if from, ok := s.Node(l.From); l.To == name && l.Alive && l.Channel != observed.Probe && ok && from.Alive {
 			heard = append(heard, fmt.Sprintf("%s hears it by %s", l.From, l.Channel))
 		}
 	}

@@ -94,6 +94,7 @@ func TestWhoeverIsHeardByAnybodyLives(t *testing.T) {
 		{"a word a moment ago", picture(observed.Node{Alive: true, LastSeen: now.Add(-time.Second)}), "it was last heard 1s ago"},
 		{"gossip alone", picture(observed.Node{}, observed.Link{From: "lb1", To: "lb3", Channel: observed.Gossip, Alive: true}), "lb1 hears it by gossip"},
 		{"the word of one that is off itself", picture(observed.Node{}, observed.Link{From: "lb2", To: "lb3", Channel: observed.Mesh, Alive: true}), ""},
+		{"the machine alone", picture(observed.Node{}, observed.Link{From: "lb1", To: "lb3", Channel: observed.Probe, Alive: true}), ""},
 		{"a planned restart", picture(observed.Node{RestartingUntil: now.Add(time.Second)}), "it restarts on purpose, until 1970-01-01T00:16:41Z at the latest"},
 	}
 	for _, tt := range tests {
