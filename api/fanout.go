@@ -28,6 +28,11 @@ func (s *Server) merged(ctx context.Context) observed.Snapshot {
 	if s.waiting() {
 		return alone(snapshot)
 	}
+	if s.removed() {
+		snapshot = alone(snapshot)
+		snapshot.Removed = true
+		return snapshot
+	}
 	snapshot.Nodes = slices.Clone(snapshot.Nodes)
 	if s.member() != nil {
 		return snapshot
@@ -76,7 +81,7 @@ func (s *Server) refresh(ctx context.Context) {
 }
 
 // alone is the picture without what was known of a cluster that this node has
-// left, or has not joined yet.
+// left, was removed from, or has not joined yet.
 func alone(s observed.Snapshot) observed.Snapshot {
 	out := observed.Snapshot{Time: s.Time, Observer: s.Observer}
 	if self, ok := s.Node(s.Observer); ok {

@@ -19,6 +19,9 @@ func (l lifecycleService) Join(req *pb.JoinRequest, stream grpc.ServerStreamingS
 	if l.s.o.Cluster == nil {
 		return errStandalone
 	}
+	if l.s.removed() {
+		return errRemoved
+	}
 	if st := l.s.o.Cluster.Status(); st.State == cluster.Member {
 		return fmt.Errorf("%w (cluster %q)", cluster.ErrAlreadyMember, st.ClusterName)
 	}

@@ -62,6 +62,9 @@ func (l lifecycleService) Init(ctx context.Context, req *pb.InitRequest) (*pb.In
 	if l.s.o.Cluster == nil {
 		return nil, errStandalone
 	}
+	if l.s.removed() {
+		return nil, errRemoved
+	}
 	if st := l.s.o.Cluster.Status(); st.State != cluster.Waiting {
 		return nil, fmt.Errorf("%w (cluster %q)", cluster.ErrAlreadyMember, st.ClusterName)
 	}

@@ -105,3 +105,21 @@ func TestWhoeverIsHeardByAnybodyLives(t *testing.T) {
 		})
 	}
 }
+
+func TestARemovedNodeSaysSoAndHowToComeBack(t *testing.T) {
+	l := newLAN(t, "lb1", "lb2", "lb3")
+	l.state = cluster.Removed
+	conn := l.nodes["lb1"].socket(t)
+	st, err := pb.NewStatusServiceClient(conn).Get(t.Context(), &pb.GetStatusRequest{})
+	if err != nil || st.GetVerdict() != pb.Verdict_VERDICT_UNKNOWN || !strings.Contains(st.GetReason(), "removed this node") ||
+		!strings.Contains(st.GetNext(), "haclusterctl leave") || len(st.GetNodes()) != 1 {
+		t.Errorf("status = %v, %v; want that it was removed, what to do, and itself alone", st, err)
+	}
+	_, err = pb.NewLifecycleServiceClient(conn).Init(t.Context(), &pb.InitRequest{Cluster: "new"})
+	wantReason(t, err, pb.ErrorReason_ERROR_REASON_NOT_IN_CLUSTER)
+	stream, err := pb.NewLifecycleServiceClient(conn).Join(t.Context(), &pb.JoinRequest{Token: "good"})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	wantReason(t, err, pb.ErrorReason_ERROR_REASON_NOT_IN_CLUSTER)
+}

@@ -127,8 +127,13 @@ func (s *Server) member() error {
 		return errStandalone
 	case s.waiting():
 		return cluster.ErrNotMember
-	case s.o.Cluster.Status().State == cluster.Removed:
+	case s.removed():
 		return errRemoved
 	}
 	return nil
+}
+
+// removed says that the other members removed this node, and it has not left yet.
+func (s *Server) removed() bool {
+	return s.o.Cluster != nil && s.o.Cluster.Status().State == cluster.Removed
 }

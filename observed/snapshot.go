@@ -13,6 +13,7 @@ type Snapshot struct {
 	Time       time.Time
 	Observer   string // the node whose view it is
 	Standalone bool   // one daemon without a cluster
+	Removed    bool   // the others removed the observer: it is in a cluster no more, and has yet to leave it
 	Cluster    Cluster
 	Nodes      []Node // every member, the observer too, by name
 	Links      []Link

@@ -145,6 +145,9 @@ func judgeWithoutVIPs(s *Snapshot, j Judgement) Judgement {
 	switch {
 	case len(s.Nodes) == 0:
 		j.Verdict, j.Reason = Unknown, "the daemon has not looked yet"
+	case s.Removed:
+		j.Verdict, j.Reason = Unknown, "the other members removed this node: it holds nothing"
+		j.Next = "haclusterctl leave, which clears its data; then it can join again"
 	case s.outside():
 		j.Verdict, j.Reason = Unknown, "this node is in no cluster yet"
 		j.Next = "haclusterctl init, or haclusterctl join"
