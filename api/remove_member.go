@@ -73,8 +73,7 @@ func livesStill(name, text string) *refusal {
 }
 
 // signOfLife says by what a member is known to live: it answers, somebody hears it, or
-// it has said that it is back in a moment. Empty: nobody knows of any. What a probe
-// shows is no sign: the kernel of a machine answers ARP when the daemon has died.
+// it has said that it is back in a moment. Empty: nobody knows of any.
 func signOfLife(s observed.Snapshot, name string) string {
 	n, known := s.Node(name)
 	if !known {
@@ -84,17 +83,30 @@ func signOfLife(s observed.Snapshot, name string) string {
 		return "it restarts on purpose, until " + n.RestartingUntil.UTC().Format(time.RFC3339) + " at the latest"
 	}
 	var heard []string
-	for _, l := range s.Links {
-		if from, ok := s.Node(l.From); l.To == name && l.Alive && l.Channel != observed.Probe && ok && from.Alive {
-			heard = append(heard, fmt.Sprintf("%s hears it by %s", l.From, l.Channel))
+	for _, from := range s.Nodes {
+		if channel := hears(s, from.Name, name); from.Alive && channel != "" {
+			heard = append(heard, fmt.Sprintf("%s hears it by %s", from.Name, channel))
 		}
 	}
 	switch {
 	case len(heard) > 0:
-		slices.Sort(heard)
 		return strings.Join(heard, ", ")
 	case n.Alive:
 		return "it was " + lastHeard(s, n)
+	}
+	return ""
+}
+
+// hears returns a channel by which one node hears another, the best first; empty: it
+// does not. What a probe shows is no sign: the kernel of a machine answers ARP when
+// the daemon has died.
+func hears(s observed.Snapshot, from, to string) observed.ChannelKind {
+	for _, channel := range []observed.ChannelKind{observed.Mesh, observed.VRRP, observed.Gossip} {
+		if slices.ContainsFunc(s.Links, func(l observed.Link) bool {
+			return l.From == from && l.To == to && l.Channel == channel && l.Alive
+		}) {
+			return channel
+		}
 	}
 	return ""
 }

@@ -54,6 +54,7 @@ func (c *Cluster) Join(ctx context.Context, o JoinOptions) error {
 		c.setSession(nil, Waiting)
 		return err
 	}
+	j.session.confirm()
 	c.setSession(j.session, Member)
 	c.o.Logger.Info("joined cluster", "cluster", j.node.ClusterName, "id", j.node.ClusterID, "node", j.node.Name)
 	return nil

@@ -43,6 +43,25 @@ func (c *Cluster) Remove(ctx context.Context, name string) (remaining []store.Me
 	return slices.DeleteFunc(s.members(), func(o store.Member) bool { return o.ID == m.ID }), nil
 }
 
+// AwaitConfirmation waits until a member has said that this node is one of them, or
+// that it was removed, and for d at most: after it Status says so. Who has nobody to
+// ask does not wait.
+func (c *Cluster) AwaitConfirmation(ctx context.Context, d time.Duration) {
+	s, err := c.current()
+	if err != nil || len(s.members()) <= 1 {
+		return
+	}
+	limit := time.NewTimer(d)
+	defer limit.Stop()
+	select {
+	case <-s.confirmed:
+	case <-s.removed:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	c.checkHealth()
+}
+
 // refuseIfItAnswers refuses to remove a member that answers a ping. Whatever is wrong
 // with it, it would go on for a moment as if it were a member.
 func (s *session) refuseIfItAnswers(ctx context.Context, m store.Member) error {

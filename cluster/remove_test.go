@@ -47,7 +47,10 @@ func TestADeadMemberIsRemovedOnAnyNodeLearnsOfItAndJoinsAgain(t *testing.T) {
 			}
 
 			dead.start()
-			eventually(t, "the removed node knows", func() bool { return dead.Status().State == Removed })
+			dead.AwaitConfirmation(t.Context(), time.Minute)
+			if state := dead.Status().State; state != Removed {
+				t.Fatalf("the removed node takes itself for a %s when it was told", state)
+			}
 			if _, err := other.Propose(t.Context(), store.Proposal{Base: 1, Text: "two\n"}); err != nil {
 				t.Errorf("with the removed node back: %v", err)
 			}
@@ -120,4 +123,27 @@ func TestOneRefusalByAStateThatIsNotOlderProvesTheRemoval(t *testing.T) {
 		t.Error("a state that is not older does not count")
 	}
 	eventually(t, "the node says so", func() bool { return a.Status().State == Removed })
+}
+
+func TestAMemberIsConfirmedByTheOthersAndWaitsForNobodyElse(t *testing.T) {
+	t.Parallel()
+	a, b := newNode(t, "a"), newNode(t, "b")
+	a.initCluster("")
+	a.AwaitConfirmation(t.Context(), time.Hour) // it is alone
+	if err := b.Join(t.Context(), JoinOptions{Token: a.token(TokenOptions{})}); err != nil {
+		t.Fatal(err)
+	}
+	b.end()
+	b.start()
+	b.AwaitConfirmation(t.Context(), time.Hour)
+	if state := b.Status().State; state != Member {
+		t.Errorf("the node is %s, want %s", state, Member)
+	}
+	a.end()
+	b.end()
+	b.start()
+	b.AwaitConfirmation(t.Context(), time.Millisecond)
+	if state := b.Status().State; state != Member {
+		t.Errorf("with nobody to ask the node is %s, want %s", state, Member)
+	}
 }

@@ -43,6 +43,8 @@ type session struct {
 	server   *grpc.Server
 	admits   chan struct{} // one for each admission under way
 
+	confirmed   chan struct{} // closed when another member has said that we are one
+	confirm     func()        // closes it, once
 	removed     chan struct{} // closed when another member has proved that we are none any more
 	proveGone   func()        // closes it, once
 	refused     atomic.Int32  // pings in a row by which others said that we are no member
@@ -61,8 +63,9 @@ func startSession(o Options, dir *dataDir, port *demux, node nodeFile) (*session
 	}
 	s := &session{
 		o: o, node: node, version: o.Version, dir: dir, port: port, log: o.Logger,
-		admits: make(chan struct{}, 4), removed: make(chan struct{}),
+		admits: make(chan struct{}, 4), confirmed: make(chan struct{}), removed: make(chan struct{}),
 	}
+	s.confirm = sync.OnceFunc(func() { close(s.confirmed) })
 	s.proveGone = sync.OnceFunc(func() { close(s.removed) })
 	if s.remembered, err = dir.recall(); err != nil {
 		o.Logger.Error("members and gossip keys of the last run are lost, waiting for the cluster", "err", err)
@@ -192,6 +195,7 @@ func (s *session) ping(ctx context.Context, m store.Member) {
 		s.peers.heard(m.Name)
 		s.refused.Store(0)
 		if answer.GetApplied() >= s.meshFacts().Applied {
+			s.confirm()
 			s.halfRemoved.Store(answer.GetHalfRemoved())
 		}
 	case isRefused:

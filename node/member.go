@@ -264,8 +264,19 @@ func (m *member) memberships(ctx context.Context) error {
 	}
 }
 
+// confirmedWithin is how long a node that starts waits for a member's word that it is
+// one still: a removed one is a stranger, and would move what others hold. Who answers
+// does so in milliseconds; with nobody there the node starts all the same.
+const confirmedWithin = 250 * time.Millisecond
+
 // serve runs one membership.
 func (m *member) serve(ctx context.Context) error {
+	if m.legacy.Life.Boot == 0 { // what is handed over stands still until it goes on
+		m.cluster.AwaitConfirmation(ctx, confirmedWithin)
+	}
+	if m.cluster.Status().State == cluster.Removed {
+		return nil
+	}
 	s := membership.New(ctx, membership.Options{
 		Log: m.log, Node: m.o.Name, DataDir: m.o.DataDir,
 		Cluster: m.cluster, Machines: m.machines.Load(), Plane: m.plane, Runner: m.runner, Near: m.near,
