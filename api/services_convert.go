@@ -31,7 +31,7 @@ func serviceToProto(node string, s *director.ServiceStatus) *pb.Service {
 			InactiveConnections: r.Connections.Inactive, PersistentConnections: r.Connections.Persistent,
 			Counters: countersToProto(r.Counters),
 		}
-		if r.Up && !s.Sorry.IsValid() {
+		if (r.Up || r.Kept) && !s.Sorry.IsValid() {
 			view.Weight = r.Weight
 		}
 		out.Servers = append(out.Servers, &pb.RealServer{Address: serverName(r.Address), Method: r.Method.String(), Views: []*pb.RealServerView{view}})

@@ -32,6 +32,8 @@ func (c *compiler) cluster(n *syntax.Node) {
 			c.duration(s, &cl.AloneAfter, 1, 600)
 		case "lvs_drain":
 			c.duration(s, &cl.LVSDrain, 0, 86400)
+		case "lvs_agree":
+			cl.LVSAgree = c.boolean(s)
 		default:
 			if !c.alerting(&cl.Alerts, s) {
 				unhandled("cluster", s)

@@ -217,6 +217,8 @@ type Cluster struct {
 	// LVSDrain is how long a real server that an edit removes may keep its connections,
 	// 0 s to a day; 0 s: it goes at once, as keepalived has it.
 	LVSDrain time.Duration
+	// LVSAgree keeps a real server until a majority of the directors sees it down; off.
+	LVSAgree bool
 	Alerts   Alerts
 }
 

@@ -22,6 +22,7 @@ type Balance struct {
 	Sync     config.SyncDaemon
 	Timeouts config.LVSTimeouts
 	Drain    time.Duration // for which a server that is not configured any more keeps its connections
+	Agree    bool          // a majority of the directors takes a real server out
 	Secure   bool          // enable_script_security
 }
 
@@ -35,6 +36,7 @@ func balance(cfg *config.Config) Balance {
 		Sync:     cfg.Global.SyncDaemon,
 		Timeouts: cfg.Global.LVSTimeouts,
 		Drain:    cfg.Cluster.LVSDrain,
+		Agree:    cfg.Cluster.LVSAgree,
 		Secure:   cfg.Global.EnableScriptSecurity,
 	}
 }
@@ -51,7 +53,7 @@ func (b Balance) Director(account func(User) (*run.User, error)) (director.Desir
 		groups[g.Name] = g
 	}
 	t := translator{account: account, secure: b.Secure}
-	d := director.Desired{Sync: b.SyncDaemons(false), Drain: b.Drain}
+	d := director.Desired{Sync: b.SyncDaemons(false), Drain: b.Drain, Agree: b.Agree}
 	for _, v := range b.Servers {
 		s, err := t.service(v, groups[v.Group])
 		if err != nil {

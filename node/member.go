@@ -122,7 +122,7 @@ func runMember(ctx context.Context, o Options) error {
 		},
 	})
 	m.sees = directors.New(directors.Options{
-		Node: o.Name, Look: m.lb.Look, Ask: server.WhyDown, Alert: m.view.Alert,
+		Node: o.Name, Look: m.lb.Look, Ask: server.WhyDown, Alert: m.view.Alert, Hear: m.lb.Hear,
 		Peers:   func() splitbrain.PeerView { return m.view.Known().Peers },
 		Changed: func() { m.with((*membership.Membership).SeesChanged) },
 	})

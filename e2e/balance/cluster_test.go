@@ -11,13 +11,14 @@ import (
 )
 
 // U6 with two members of a cluster: one edit changes a weight in both kernels, and the
-// loss of the holder ends no transfer. When it comes back, it catches up.
+// loss of the holder ends no transfer. When it comes back, it catches up. What one of
+// them alone sees down is an alert, and by lvs_agree stays in both kernels.
 func TestU6DirectorsOfACluster(t *testing.T) {
 	s := newSite(t)
 	s.direct(vip)
 	talk(t, s.r1, "9826")
 	two := talk(t, s.r2, "9826")
-	document := pair + syncDaemon + restService(vip, s.r1.Addr4(lab.Service), s.r2.Addr4(lab.Service), "DR")
+	document := "cluster {\n\tlvs_agree\n}\n" + pair + syncDaemon + restService(vip, s.r1.Addr4(lab.Service), s.r2.Addr4(lab.Service), "DR")
 	s.step("start")
 	m1, m2 := s.d1.StartMember(lab.Control), s.d2.StartMember(lab.Control)
 	lab.Form(t, document, m1, m2)
@@ -66,4 +67,29 @@ func TestU6DirectorsOfACluster(t *testing.T) {
 			return shown, strings.Contains(shown, "192.0.2.4:9826") && strings.Contains(shown, "1 of 2 servers down")
 		})
 	}
+
+	s.step("r2 returns, and d1 alone loses its way to it")
+	two.start()
+	s.wantPools(s.directors(), rest)
+	route := []string{"ip", "route", "add", "unreachable", "192.0.2.4/32"}
+	must(t, s.d1, route...)
+	for _, m := range []*lab.Daemon{m1, m2} {
+		lab.Want(t, 2*within, s.now+": an alert on "+m.Node.Name, func() (string, bool) {
+			shown := m.MustCtl("alerts")
+			return shown, strings.Contains(shown, "d1 sees 192.0.2.4:9826 of tcp 192.0.2.100:9826 down, d2 sees it up") &&
+				strings.Contains(shown, "d1 sees it down: TCP_CHECK 192.0.2.4:9826: ")
+		})
+	}
+	s.wantPools(s.directors(), rest)
+	if shown := m2.MustCtl("services"); !strings.Contains(shown, "1 of 2 directors (lvs_agree)") {
+		t.Errorf("%s: haclusterctl services does not say that d1 keeps the server:\n%s", s.now, shown)
+	}
+
+	s.step("d1 has its way again")
+	route[2] = "delete"
+	must(t, s.d1, route...)
+	lab.Want(t, within, s.now+": no alert on d2", func() (string, bool) {
+		shown := m2.MustCtl("alerts")
+		return shown, !strings.Contains(shown, "partial_failure")
+	})
 }

@@ -18,6 +18,8 @@ type core struct {
 	checks map[string]found
 	held   map[netip.Addr]bool
 	byHand Overrides
+	agree  bool // see Desired
+	others map[ServerKey]Others
 	sync   []lvs.SyncDaemon
 	drain  time.Duration
 	numbering
@@ -49,6 +51,7 @@ type news struct {
 	desired  *Desired // nil: as before
 	held     *map[netip.Addr]bool
 	byHand   *Overrides
+	others   *map[ServerKey]Others
 	verdicts map[string]check.Verdict // by key: the newest
 }
 
@@ -74,6 +77,14 @@ func (c *core) step(now time.Time, n news) orders {
 		c.byHand = *n.byHand
 		for i, p := range c.pools {
 			if p.override(c.byHand) {
+				touched[i] = true
+			}
+		}
+	}
+	if n.others != nil {
+		c.others = *n.others
+		for i, p := range c.pools {
+			if p.hear(c.agree, c.others) {
 				touched[i] = true
 			}
 		}
@@ -118,7 +129,7 @@ func (c *core) reload(now time.Time, d *Desired) []Change {
 		before[p.spec.Name] = p
 	}
 	was := c.pools
-	c.sync, c.drain = d.Sync, d.Drain
+	c.sync, c.drain, c.agree = d.Sync, d.Drain, d.Agree
 	c.pools = make([]*pool, len(d.Services))
 	c.checks = make(map[string]found, len(c.checks))
 	var changes []Change
@@ -127,6 +138,7 @@ func (c *core) reload(now time.Time, d *Desired) []Change {
 		p := cmp.Or(before[spec.Name], &pool{})
 		delete(before, spec.Name)
 		changes = append(changes, p.reload(now, spec, c.byHand, c.numbering)...)
+		p.hear(c.agree, c.others)
 		c.pools[i] = p
 		for _, s := range p.servers {
 			for j := range s.checks {

@@ -73,6 +73,10 @@ func (d *Director) Hold(held map[netip.Addr]bool) { d.inbox.hold(held) }
 // afterwards. It does not block.
 func (d *Director) Override(byHand Overrides) { d.inbox.override(byHand) }
 
+// Hear says what other directors see of servers, all of it, for Desired.Agree; nobody
+// may change it afterwards. It does not block.
+func (d *Director) Hear(others map[ServerKey]Others) { d.inbox.hear(others) }
+
 // Report takes a verdict of a check: it is the Report of the scheduler that Run
 // is given. It does not block. Of verdicts that come faster than they are taken,
 // the newest of each check counts.

@@ -33,6 +33,10 @@
 //   - What is configured no more tells that it is down, if it was up, whatever
 //     omega says.
 //
+// With Desired.Agree a server that is down by the checks of this node is used all the
+// same until a majority of the directors that are sure of it see it down (agree.go). One
+// that nobody else is known to look at goes at once, and so does one that all see down.
+//
 // Where it differs from keepalived: verdicts that came in together count
 // together, so that quorum does not flap between them; a reload that adds alpha
 // to a server leaves it up, where keepalived takes it down; ha_suspend knows the

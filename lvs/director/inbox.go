@@ -40,6 +40,13 @@ func (b *inbox) override(byHand Overrides) {
 	b.ring()
 }
 
+func (b *inbox) hear(others map[ServerKey]Others) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.news.others = &others
+	b.ring()
+}
+
 func (b *inbox) report(v check.Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -17,6 +17,8 @@ type server struct {
 	key    ServerKey
 	checks []heldCheck
 	byHand *Override // nil: none
+	agree  bool      // what others see counts
+	others Others
 	share            // as it was told last
 	since  time.Time // when it came up or went down
 	untold bool      // it began down, and no attempt has said so yet
@@ -30,10 +32,9 @@ type heldCheck struct {
 
 // judge is what the server's share is by the verdicts.
 func (s *server) judge() share {
-	up, weight := true, int64(s.spec.Weight)
+	weight := int64(s.spec.Weight)
 	for i := range s.checks {
 		v := &s.checks[i].verdict
-		up = up && v.Up
 		switch v.Weight.Op {
 		case check.WeightKeep:
 		case check.WeightSet:
@@ -44,7 +45,11 @@ func (s *server) judge() share {
 			panic(fmt.Sprintf("director: weight operation %d", v.Weight.Op))
 		}
 	}
-	judged := share{up: up, weight: uint32(max(0, min(weight, lvs.MaxWeight)))}
+	judged := share{up: s.seesUp(), weight: uint32(max(0, min(weight, lvs.MaxWeight)))}
+	if !judged.up {
+		judged.kept = s.keeps()
+		judged.up = judged.kept
+	}
 	if s.byHand != nil {
 		judged.weight, judged.drains = s.byHand.Weight, s.byHand.Weight == 0
 	}
@@ -108,7 +113,7 @@ func (s *server) reason() string {
 	if i < 0 {
 		i = max(0, slices.IndexFunc(s.checks, func(c heldCheck) bool { return !c.verdict.Known }))
 	}
-	return s.checks[i].verdict.Reason
+	return s.checks[i].verdict.Reason + s.agreed()
 }
 
 // weightReason is why the server has its weight.

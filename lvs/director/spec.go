@@ -15,6 +15,9 @@ type Desired struct {
 	Services []Service
 	Sync     []lvs.SyncDaemon
 	Drain    time.Duration // see lvs.Desired
+	// Agree keeps a server that is down by its checks until a majority of the directors
+	// that look at it see it down, as far as they are known (Hear).
+	Agree bool
 }
 
 // Service is a virtual_server.

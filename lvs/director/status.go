@@ -31,8 +31,9 @@ type ServiceStatus struct {
 type ServerStatus struct {
 	lvs.Server        // its Weight is the one that it has when it is used
 	Configured uint32 // its weight by the configuration
-	Up         bool
-	Known      bool // checks decided it; false: some of them are not made yet
+	Up         bool   // by the checks of this node
+	Kept       bool   // it is down by them, and used because of what other directors see
+	Known      bool   // checks decided it; false: some of them are not made yet
 	Since      time.Time
 	Reason     string
 	// Connections and Counters are those of all keys of the service: see AddStates.
@@ -85,8 +86,11 @@ func (c *core) status() []ServiceStatus {
 			s.Sorry = p.spec.Sorry.Address
 		}
 		for _, r := range p.servers {
-			server := ServerStatus{Server: r.spec.Server, Configured: r.spec.Weight, Up: r.up, Known: r.known(), Since: r.since, Reason: r.reason()}
+			server := ServerStatus{Server: r.spec.Server, Configured: r.spec.Weight, Up: r.up && !r.kept, Kept: r.kept, Known: r.known(), Since: r.since, Reason: r.reason()}
 			server.Weight = r.weight
+			if r.kept {
+				server.Since = r.downSince()
+			}
 			s.Servers = append(s.Servers, server)
 		}
 		all[i] = s

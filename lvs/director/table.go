@@ -12,6 +12,7 @@ type share struct {
 	up     bool
 	weight uint32 // that it has when it is up
 	drains bool   // it has weight 0 by hand
+	kept   bool   // it is down by its checks, and up only by what other directors see
 }
 
 // table returns what is wanted in the kernel, given the shares of the servers, in

@@ -51,6 +51,7 @@ type Balancer struct {
 	wanted  *Wanted // nil: nothing was applied yet
 	units   []vrrp.UnitStatus
 	byHand  director.Overrides
+	others  map[director.ServerKey]director.Others
 	left    bool      // an earlier process left something in the table
 	retryAt time.Time // when the kernel is tried again
 }
@@ -60,6 +61,7 @@ type news struct {
 	wanted *Wanted
 	units  *[]vrrp.UnitStatus
 	byHand *director.Overrides
+	others *map[director.ServerKey]director.Others
 }
 
 // retryEvery is the time between two attempts to open the kernel's table.
@@ -106,6 +108,15 @@ func (b *Balancer) Override(list []override.Override) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.news.byHand = &byHand
+	b.ring()
+}
+
+// Hear says what other directors see of real servers, all of it, for lvs_agree; nobody
+// may change it afterwards. It does not block.
+func (b *Balancer) Hear(others map[director.ServerKey]director.Others) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.news.others = &others
 	b.ring()
 }
 
@@ -201,7 +212,7 @@ func (b *Balancer) Run(ctx context.Context) error {
 		}
 		if s != nil {
 			ended = s.ended
-			s.bring(b.wanted, b.units, b.byHand)
+			s.bring(b.wanted, b.units, b.byHand, b.others)
 		}
 	}
 }
@@ -217,6 +228,9 @@ func (b *Balancer) take() {
 	}
 	if n.byHand != nil {
 		b.byHand = *n.byHand
+	}
+	if n.others != nil {
+		b.others = *n.others
 	}
 	if n.wanted != nil {
 		b.wanted = n.wanted

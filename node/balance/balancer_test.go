@@ -22,6 +22,7 @@ import (
 	"github.com/hacluster/hacluster/config/syntax"
 	"github.com/hacluster/hacluster/desired"
 	"github.com/hacluster/hacluster/lvs"
+	"github.com/hacluster/hacluster/lvs/director"
 	"github.com/hacluster/hacluster/lvs/ipvs"
 	"github.com/hacluster/hacluster/lvs/lvstest"
 	"github.com/hacluster/hacluster/node/balance"
@@ -471,6 +472,38 @@ func TestServerThatAnEditRemovesKeepsItsConnections(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.pass()
 		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1")
+		b.stop()
+	})
+}
+
+func TestServerThatOthersSeeUpIsKeptUntilTheyDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		b := start(t, t.TempDir())
+		b.apply("cluster {\n lvs_agree\n}\n" + web(dir, server(1, "one")+server(2, "two")))
+		two := director.KeyOf("tcp 192.0.2.1:80", netip.MustParseAddrPort("10.0.0.2:80"))
+		b.Hear(map[director.ServerKey]director.Others{two: {Heard: 2}})
+		write(t, dir, "two", "1")
+		time.Sleep(3 * time.Second)
+		b.pass()
+		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:80=1")
+		b.wantTold()
+		services, err := b.Verdicts(t.Context())
+		if err != nil || len(services) != 1 || services[0].Servers[1].Up || !services[0].Servers[1].Kept {
+			t.Errorf("services %+v, %v; want the second server down and kept", services, err)
+		}
+		if down := b.HandOver(); len(down) > 0 {
+			t.Errorf("handed over as down: %v", down)
+		}
+		sight, err := b.Look(t.Context(), nil)
+		if err != nil || len(sight.Servers) != 1 || sight.Servers[0].Opinion != director.SeesDown {
+			t.Errorf("sight %+v, %v; want the second server seen down", sight, err)
+		}
+
+		b.Hear(map[director.ServerKey]director.Others{two: {Heard: 2, Down: 1}})
+		b.pass()
+		b.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1")
+		b.wantTold("open real_server_down/lb01/tcp 192.0.2.1:80/10.0.0.2:80")
 		b.stop()
 	})
 }

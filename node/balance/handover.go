@@ -32,7 +32,7 @@ func (b *Balancer) HandOver() Down {
 	down := make(Down)
 	for _, service := range services {
 		for _, r := range service.Servers {
-			if !r.Up {
+			if !r.Up && !r.Kept { // what is kept is out once its check has failed here again, if it must be
 				down[service.Name] = append(down[service.Name], r.Address)
 			}
 		}

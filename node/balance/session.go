@@ -39,6 +39,7 @@ type session struct {
 	sync     []lvs.SyncDaemon
 	held     map[netip.Addr]bool
 	byHand   director.Overrides
+	others   map[director.ServerKey]director.Others
 	timeouts ipvs.Timeouts
 }
 
@@ -70,8 +71,9 @@ func newSession(ctx context.Context, o Options, kernel Kernel, tell *teller) *se
 	return s
 }
 
-// bring makes wanted run, with the units and the weights given by hand as they are.
-func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus, byHand director.Overrides) {
+// bring makes wanted run, with the units, the weights given by hand and what other
+// directors see as they are.
+func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus, byHand director.Overrides, others map[director.ServerKey]director.Others) {
 	master, held := roles(units)
 	sync := wanted.balance.SyncDaemons(master[wanted.balance.Sync.Instance])
 	for _, addr := range wanted.unmanaged {
@@ -84,6 +86,10 @@ func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus, byHand director
 	if !maps.EqualFunc(byHand, s.byHand, maps.Equal) {
 		s.byHand = byHand
 		s.director.Override(byHand)
+	}
+	if !maps.Equal(others, s.others) {
+		s.others = others
+		s.director.Hear(others)
 	}
 	if wanted != s.wanted || !slices.Equal(sync, s.sync) {
 		d := wanted.desired

@@ -3,6 +3,7 @@ package directors
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -27,6 +28,8 @@ type Options struct {
 	// Ask asks another member why it sees a real server down.
 	Ask   func(ctx context.Context, node, service string, server netip.AddrPort) (reason string, err error)
 	Alert func(observed.Alert)
+	// Hear takes how many others are sure of the servers that this node does not see up.
+	Hear func(map[director.ServerKey]director.Others)
 }
 
 // Follower compares what this node sees with what the others see.
@@ -37,6 +40,7 @@ type Follower struct {
 	// Of Run's goroutine.
 	tracker tracker
 	open    map[director.ServerKey]observed.Alert
+	heard   map[director.ServerKey]director.Others // given to Hear last
 }
 
 // New returns a Follower that has seen nothing.
@@ -74,7 +78,7 @@ func (f *Follower) Run(ctx context.Context) error {
 
 // look compares once.
 func (f *Follower) look(ctx context.Context, now time.Time) {
-	words, asked := f.heard(now), make(map[director.ServerKey]bool)
+	words, asked := f.words(now), make(map[director.ServerKey]bool)
 	for _, w := range words {
 		for _, s := range w.servers {
 			asked[s.key()] = true
@@ -97,11 +101,12 @@ func (f *Follower) look(ctx context.Context, now time.Time) {
 			others[name] = &w
 		}
 	}
+	f.hear(sight.Servers, others)
 	f.tell(ctx, now, f.tracker.step(now, f.o.Node, sight.Servers, others))
 }
 
-// heard are the words of the other directors that count.
-func (f *Follower) heard(now time.Time) map[string]word {
+// words are those of the other directors that count.
+func (f *Follower) words(now time.Time) map[string]word {
 	words := make(map[string]word)
 	for _, m := range f.o.Peers().Members {
 		if m.Leaving || !m.Fresh && now.Sub(m.At) > HeardFor { // heartbeats may be further apart
@@ -112,6 +117,34 @@ func (f *Follower) heard(now time.Time) map[string]word {
 		}
 	}
 	return words
+}
+
+// hear gives what others see of servers that this node does not see up, if that is
+// something else than before.
+func (f *Follower) hear(seen []director.Seen, others map[string]*word) {
+	heard := make(map[director.ServerKey]director.Others)
+	for _, s := range seen {
+		if s.Opinion == director.SeesUp {
+			continue
+		}
+		var o director.Others
+		for _, w := range others {
+			switch w.of(s.Key) {
+			case director.SeesDown:
+				o.Down++
+				o.Heard++
+			case director.SeesUp:
+				o.Heard++
+			}
+		}
+		if o.Heard > 0 {
+			heard[s.Key] = o
+		}
+	}
+	if !maps.Equal(heard, f.heard) {
+		f.heard = heard
+		f.o.Hear(heard)
+	}
 }
 
 // tell opens alerts about quarrels that last, and ends those that are over. No more

@@ -30,12 +30,14 @@ type lan struct {
 	silent map[string]bool           // nobody hears it, and it hears nobody
 	deaf   bool                      // nobody answers questions
 	told   map[string][]string       // alerts of each
+	heard  map[string]map[director.ServerKey]director.Others
 }
 
 func newLAN(t *testing.T, names ...string) *lan {
 	l := &lan{
 		t: t, names: names, nodes: make(map[string]*Follower), sees: make(map[string]director.Sight),
 		silent: make(map[string]bool), told: make(map[string][]string),
+		heard: make(map[string]map[director.ServerKey]director.Others),
 	}
 	for _, name := range names {
 		l.sees[name] = sightOf()
@@ -52,6 +54,7 @@ func newLAN(t *testing.T, names ...string) *lan {
 				return fmt.Sprintf("%v does not serve %s to %s", server, service, node), nil
 			},
 			Alert: func(a observed.Alert) { l.alert(name, a) },
+			Hear:  func(o map[director.ServerKey]director.Others) { l.change(func() { l.heard[name] = o }) },
 		})
 	}
 	for _, f := range l.nodes {
@@ -142,7 +145,7 @@ const (
 func TestAPartialFailureIsOneAlertThatEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, "lb1", "lb2", "lb3")
-		l.pass(time.Hour)
+		l.pass(3 * time.Minute)
 		l.see("lb2", seen(1, director.SeesDown))
 		l.pass(settles + travel)
 		for _, name := range l.names {
@@ -153,7 +156,7 @@ func TestAPartialFailureIsOneAlertThatEndsByItself(t *testing.T) {
 		l.wants("lb2", alone+"lb2 sees it down: refused; "+upBoth)
 		l.wants("lb3", alone+byOther+upBoth)
 
-		l.pass(time.Hour) // it is said once
+		l.pass(3 * time.Minute) // it is said once
 		l.see("lb2")
 		l.pass(2 * second)
 		for _, name := range l.names {
@@ -197,7 +200,7 @@ func TestADirectorThatHearsNobodyRaisesNothing(t *testing.T) {
 		l := newLAN(t, "lb1", "lb2")
 		l.change(func() { l.silent["lb2"] = true })
 		l.see("lb2", seen(1, director.SeesDown))
-		l.pass(time.Hour)
+		l.pass(3 * time.Minute)
 		l.wants("lb1")
 		l.wants("lb2")
 	})
@@ -207,7 +210,7 @@ func TestDirectorsOfOtherServersAreNotCompared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, "lb1", "lb2")
 		l.change(func() { l.sees["lb2"] = director.Sight{Set: 7, Servers: []director.Seen{seen(1, director.SeesDown)}} })
-		l.pass(time.Hour)
+		l.pass(3 * time.Minute)
 		l.wants("lb1")
 		l.wants("lb2")
 	})
@@ -220,5 +223,32 @@ func TestAnAlertOpensWithoutTheAnswerOfWhoSeesItDown(t *testing.T) {
 		l.see("lb2", seen(1, director.SeesDown))
 		l.pass(settles + travel + 2*second)
 		l.wants("lb1", "lb1: lb2 sees 10.0.0.1:80 of web down, lb1 sees it up; lb2 sees it down: it could not be asked why: no answer; seen up by lb1")
+	})
+}
+
+func TestOthersAreCountedForWhatIsSeenDownHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN(t, "lb1", "lb2", "lb3", "lb4")
+		wants := func(want director.Others) {
+			t.Helper()
+			l.pass(2 * second)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if got := l.heard["lb1"][seen(1, 0).Key]; got != want {
+				t.Errorf("heard %+v, want %+v", got, want)
+			}
+		}
+		l.see("lb2", seen(1, director.SeesDown))
+		wants(director.Others{}) // it is up here
+		l.see("lb1", seen(1, director.SeesDown))
+		wants(director.Others{Heard: 3, Down: 1})
+		l.see("lb3", seen(1, director.Unsure))
+		wants(director.Others{Heard: 2, Down: 1})
+		l.change(func() { l.silent["lb2"] = true })
+		l.pass(HeardFor)
+		wants(director.Others{Heard: 1})
+		l.change(func() { l.silent["lb1"] = true })
+		l.pass(HeardFor)
+		wants(director.Others{})
 	})
 }

@@ -85,7 +85,7 @@ func TestADifferenceOfPhaseIsNoLastingQuarrel(t *testing.T) {
 		for i := range n {
 			sees[i], turns[i] = up, begin
 		}
-		for now := begin; now.Before(begin.Add(10 * time.Minute)); now = now.Add(every) {
+		for now := begin; now.Before(begin.Add(5 * time.Minute)); now = now.Add(every) {
 			if !now.Before(next) {
 				up = !up
 				for i := range n {
