@@ -64,7 +64,7 @@ func runMember(ctx context.Context, o Options) error {
 	m.view = observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: time.Now()}, false)
 
 	m.lb = balance.New(balance.Options{
-		Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: m.view.Record, Alert: m.view.Alert, Down: m.legacy.ServersDown,
+		Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: m.view.Record, Alert: m.view.Alert, Before: m.legacy.Known,
 	})
 	if kept, err := override.Read(o.DataDir); err != nil {
 		o.Log.Warn("real servers have their configured weights until the cluster answers", "err", err)

@@ -16,8 +16,7 @@ import (
 type legacy struct {
 	plane.Legacy
 	membership.Life // zero when standalone or in no cluster
-
-	ServersDown balance.Down `json:",omitempty"`
+	balance.Known
 }
 
 // legacyOf reads what was handed over; the zero value: nothing that counts.
@@ -52,6 +51,6 @@ func (m *member) handOver() (l legacy, err error) {
 		return legacy{}, err
 	}
 	m.with(func(s *membership.Membership) { l.Life = s.HandOver() })
-	l.ServersDown = m.lb.HandOver()
+	l.Known = m.lb.HandOver()
 	return l, nil
 }

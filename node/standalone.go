@@ -70,7 +70,7 @@ func runStandalone(ctx context.Context, o Options) error {
 	started := time.Now()
 	v := observed.NewView(o.Log, observed.Node{Name: o.Name, Version: version.Version, Started: started}, true)
 	before := legacyOf(o)
-	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert, Down: before.ServersDown})
+	s.lb = balance.New(balance.Options{Log: o.Log, Node: o.Name, RunDir: o.RunDir, Record: v.Record, Alert: v.Alert, Before: before.Known})
 	byHand, err := override.NewAlone(o.DataDir, s.lb.Override)
 	if err != nil {
 		o.Log.Warn("real servers have their configured weights", "err", err)
@@ -117,7 +117,7 @@ func runStandalone(ctx context.Context, o Options) error {
 	if err != nil {
 		return parts.End(err)
 	}
-	return o.bequeath(legacy{Legacy: l, ServersDown: s.lb.HandOver()}) // and nothing ends but the process
+	return o.bequeath(legacy{Legacy: l, Known: s.lb.HandOver()}) // and nothing ends but the process
 }
 
 // serve runs the document and answers signals.

@@ -19,7 +19,16 @@ type Change struct {
 	Reason string
 	Alert  bool        // worth a mail (smtp_alert)
 	Script run.Command // to run; without arguments (Argv): none
-	At     time.Time
+	// Again is what another director told before (ToldQuorum, ToldDown): it is so, and
+	// no news. It runs nothing.
+	Again bool
+	At    time.Time
+}
+
+// again is the change as one that was told before.
+func (c Change) again() Change {
+	c.Again, c.Alert, c.Script = true, false, noScript
+	return c
 }
 
 // ChangeKind is what happened.

@@ -33,6 +33,9 @@
 //   - What is configured no more tells that it is down, if it was up, whatever
 //     omega says.
 //
+// A director that goes on where another one stopped is given what that one told last
+// (ToldQuorum, ToldDown), and tells what is still so as Again, without scripts.
+//
 // With Desired.Agree a server that is down by the checks of this node is used all the
 // same until a majority of the directors that are sure of it see it down (agree.go). One
 // that nobody else is known to look at goes at once, and so does one that all see down.

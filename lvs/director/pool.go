@@ -43,10 +43,15 @@ func (s *Service) latched(before bool, weight uint64) bool {
 
 // begin is the first step of a pool. It tells whether there is quorum.
 func (p *pool) begin(now time.Time) Change {
+	told := p.spec.ToldQuorum
 	p.since = now
-	p.quorum = p.spec.latched(false, p.weight())
+	p.quorum = p.spec.latched(told != nil && *told, p.weight())
 	p.render()
-	return p.change(now)
+	c := p.change(now)
+	if told != nil && *told == p.quorum {
+		c = c.again()
+	}
+	return c
 }
 
 // step draws the consequences of what changed and tells them. changed: something
@@ -136,6 +141,7 @@ func (p *pool) reload(now time.Time, spec *Service, byHand Overrides, number num
 		if !known {
 			s.share = s.judge()
 			s.untold = !s.up
+			s.toldDown = r.ToldDown
 		}
 		p.servers[i] = s
 	}

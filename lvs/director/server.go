@@ -22,6 +22,8 @@ type server struct {
 	share            // as it was told last
 	since  time.Time // when it came up or went down
 	untold bool      // it began down, and no attempt has said so yet
+	// toldDown is that it began so as another director told.
+	toldDown bool
 }
 
 // heldCheck is a check with what its attempts found.
@@ -65,8 +67,12 @@ func (s *server) step(now time.Time, service string, changes []Change) []Change 
 		if !s.untold || s.up {
 			s.since = now
 		}
+		c := s.change(now, service, s.reason())
+		if s.untold && s.toldDown && !s.up {
+			c = c.again()
+		}
 		s.untold = false
-		return append(changes, s.change(now, service, s.reason()))
+		return append(changes, c)
 	case s.up && s.weight != was.weight:
 		c := s.change(now, service, s.weightReason())
 		c.Kind, c.Script, c.Alert = ServerWeight, noScript, false
@@ -163,8 +169,11 @@ func (s *server) reload(now time.Time, spec *Server, number func(check.Checker) 
 	for _, i := range left {
 		if !take(i, sameKind) {
 			c := spec.Checks[i]
-			if begun {
+			switch {
+			case begun:
 				c.Alpha = !s.up
+			case spec.ToldDown:
+				c.Alpha = true
 			}
 			s.checks[i] = heldCheck{c, check.Verdict{Key: number(c.Checker), Up: !c.Alpha, Reason: c.String() + ": not checked yet", At: now}}
 		}

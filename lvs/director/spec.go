@@ -43,6 +43,9 @@ type Service struct {
 	HASuspend bool
 	Alert     bool // smtp_alert: changes of quorum are worth a mail
 	Servers   []Server
+	// ToldQuorum is what another director told last of the quorum, if the service is new
+	// to this one; nil: nothing. It is not told again, and hysteresis goes by it.
+	ToldQuorum *bool
 }
 
 // SorryServer takes the place of all servers while quorum is lost.
@@ -62,6 +65,9 @@ type Server struct {
 	NotifyUp, NotifyDown run.Command
 	Alert                bool // smtp_alert: its changes are worth a mail
 	Checks               []Check
+	// ToldDown has a server that is new to the director begin down, as another director
+	// told before, until its checks find it up.
+	ToldDown bool
 }
 
 // Check is one check of a server.

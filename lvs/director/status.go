@@ -33,6 +33,7 @@ type ServerStatus struct {
 	Configured uint32 // its weight by the configuration
 	Up         bool   // by the checks of this node
 	Kept       bool   // it is down by them, and used because of what other directors see
+	Told       bool   // that it is up or down was told
 	Known      bool   // checks decided it; false: some of them are not made yet
 	Since      time.Time
 	Reason     string
@@ -86,7 +87,7 @@ func (c *core) status() []ServiceStatus {
 			s.Sorry = p.spec.Sorry.Address
 		}
 		for _, r := range p.servers {
-			server := ServerStatus{Server: r.spec.Server, Configured: r.spec.Weight, Up: r.up && !r.kept, Kept: r.kept, Known: r.known(), Since: r.since, Reason: r.reason()}
+			server := ServerStatus{Server: r.spec.Server, Configured: r.spec.Weight, Up: r.up && !r.kept, Kept: r.kept, Told: !r.untold || r.toldDown, Known: r.known(), Since: r.since, Reason: r.reason()}
 			server.Weight = r.weight
 			if r.kept {
 				server.Since = r.downSince()

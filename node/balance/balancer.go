@@ -22,7 +22,7 @@ type Kernel interface {
 	Close() error
 }
 
-// Options are what a Balancer works with. All but Down and Open are required. The functions
+// Options are what a Balancer works with. All but Before and Open are required. The functions
 // must not block.
 type Options struct {
 	Log    *slog.Logger
@@ -30,8 +30,8 @@ type Options struct {
 	RunDir string // for the journal of what is ours in the table
 	Record func(observed.Event)
 	Alert  func(observed.Alert)
-	// Down is what the process before handed over.
-	Down Down
+	// Before is what the process before handed over.
+	Before Known
 	// Open opens the kernel's table; nil: ipvs.Open.
 	Open func(context.Context) (Kernel, error)
 }

@@ -66,10 +66,10 @@ func (k kernel) SetTimeouts(t ipvs.Timeouts) error {
 }
 
 // start runs a Balancer. Everything stands still when it returns.
-func start(t *testing.T, runDir string) *bench { return follow(t, runDir, nil) }
+func start(t *testing.T, runDir string) *bench { return follow(t, runDir, balance.Known{}) }
 
 // follow is start for a process to which another one has handed over.
-func follow(t *testing.T, runDir string, down balance.Down) *bench {
+func follow(t *testing.T, runDir string, before balance.Known) *bench {
 	b := &bench{t: t, runDir: runDir, ended: make(chan error, 1)}
 	note := func(list *[]string, format string, args ...any) {
 		b.mu.Lock()
@@ -77,7 +77,7 @@ func follow(t *testing.T, runDir string, down balance.Down) *bench {
 		*list = append(*list, fmt.Sprintf(format, args...))
 	}
 	b.Balancer = balance.New(balance.Options{
-		Log: slog.New(slog.DiscardHandler), Node: "lb01", RunDir: b.runDir, Down: down,
+		Log: slog.New(slog.DiscardHandler), Node: "lb01", RunDir: b.runDir, Before: before,
 		Record: func(e observed.Event) { note(&b.events, "%s %s %s", e.Unit, e.Instance, e.To) },
 		Alert: func(a observed.Alert) {
 			word := "open"
@@ -290,15 +290,28 @@ func TestAServerThatIsDownStaysOutOverAPlannedRestart(t *testing.T) {
 		before.apply(document)
 		time.Sleep(3 * time.Second)
 		before.pass()
-		down := before.HandOver()
-		if d := cmp.Diff(balance.Down{"tcp 192.0.2.1:80": {netip.MustParseAddrPort("10.0.0.2:80")}}, down, cmpopts.EquateComparable(netip.AddrPort{})); d != "" {
+		known := before.HandOver()
+		const name = "tcp 192.0.2.1:80"
+		want := balance.Known{
+			ServersDown: map[string][]netip.AddrPort{name: {netip.MustParseAddrPort("10.0.0.2:80")}}, Quorum: map[string]bool{name: true},
+		}
+		if d := cmp.Diff(want, known, cmpopts.EquateComparable(netip.AddrPort{})); d != "" {
 			t.Errorf("handed over (-want +got):\n%s", d)
 		}
 		before.stop()
 
-		heir := follow(t, t.TempDir(), down)
+		heir := follow(t, t.TempDir(), known)
 		heir.apply(document)
 		heir.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=1")
+		time.Sleep(3 * time.Second)
+		heir.pass()
+		heir.wantTold("open real_server_down/lb01/" + name + "/10.0.0.2:80")
+		if len(heir.events) > 0 {
+			t.Errorf("events %q, want none: nothing has happened", heir.events)
+		}
+		if again := heir.HandOver(); !cmp.Equal(known, again, cmpopts.EquateComparable(netip.AddrPort{})) {
+			t.Errorf("handed over again: %v, want %v", again, known)
+		}
 		heir.apply(web(dir, "weight 5"+server(1, "one")+server(2, "two")))
 		heir.wantTable("tcp 192.0.2.1:80 10.0.0.1:80=5")
 		write(t, dir, "two", "0")
@@ -492,7 +505,7 @@ func TestServerThatOthersSeeUpIsKeptUntilTheyDoNot(t *testing.T) {
 		if err != nil || len(services) != 1 || services[0].Servers[1].Up || !services[0].Servers[1].Kept {
 			t.Errorf("services %+v, %v; want the second server down and kept", services, err)
 		}
-		if down := b.HandOver(); len(down) > 0 {
+		if down := b.HandOver().ServersDown; len(down) > 0 {
 			t.Errorf("handed over as down: %v", down)
 		}
 		sight, err := b.Look(t.Context(), nil)

@@ -94,7 +94,7 @@ func (s *session) bring(wanted *Wanted, units []vrrp.UnitStatus, byHand director
 	if wanted != s.wanted || !slices.Equal(sync, s.sync) {
 		d := wanted.desired
 		if s.wanted == nil {
-			d = s.o.Down.mark(d) // the director remembers how a check began
+			d = s.o.Before.mark(d) // the director remembers it
 		}
 		d.Sync = sync
 		s.director.Apply(d)

@@ -56,7 +56,9 @@ func (t *teller) known(c director.Change) bool {
 
 // change tells one change. It runs on the director's goroutine.
 func (t *teller) change(c director.Change) {
-	t.record(observed.FromDirector(c))
+	if !c.Again {
+		t.record(observed.FromDirector(c))
+	}
 	a, ok := observed.ServiceAlert(t.node, c)
 	if !ok {
 		return

@@ -167,18 +167,26 @@ func (f *Follower) tell(ctx context.Context, now time.Time, quarrels []quarrel) 
 		if open && a.Summary == was.Summary && a.Node == was.Node {
 			continue
 		}
-		a.Evidence = append(f.reasons(ctx, q), "seen up by "+observed.And(q.up))
+		reasons, all := f.reasons(ctx, q)
+		if !all && !open && now.Sub(q.since) < q.Settles+2*travel {
+			continue // who does not answer is asked again for a while
+		}
+		a.Evidence = append(reasons, "seen up by "+observed.And(q.up))
 		f.open[q.Key] = a
 		f.o.Alert(a)
 	}
 }
 
-// reasons are why a server is seen down, by those who see it so.
-func (f *Follower) reasons(ctx context.Context, q *quarrel) []string {
+// reasons are why a server is seen down, by those who see it so; all says whether they
+// have answered.
+func (f *Follower) reasons(ctx context.Context, q *quarrel) (out []string, all bool) {
 	ctx, cancel := context.WithTimeout(ctx, answers)
 	defer cancel()
-	out := make([]string, len(q.down))
-	var wg sync.WaitGroup
+	out = make([]string, len(q.down))
+	var (
+		wg     sync.WaitGroup
+		silent atomic.Bool
+	)
 	for i, name := range q.down {
 		if name == f.o.Node {
 			out[i] = name + " sees it down: " + q.Reason
@@ -188,10 +196,11 @@ func (f *Follower) reasons(ctx context.Context, q *quarrel) []string {
 			reason, err := f.o.Ask(ctx, name, q.Service, q.Server)
 			if err != nil {
 				reason = "it could not be asked why: " + err.Error()
+				silent.Store(true)
 			}
 			out[i] = name + " sees it down: " + reason
 		})
 	}
 	wg.Wait()
-	return out
+	return out, !silent.Load()
 }
