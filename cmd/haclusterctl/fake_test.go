@@ -269,11 +269,14 @@ func (s statuses) Watch(_ *pb.WatchStatusRequest, stream grpc.ServerStreamingSer
 }
 
 func (n nodes) List(_ context.Context, req *pb.ListNodesRequest) (*pb.ListNodesResponse, error) {
-	switch req.GetNode() {
-	case "":
-		return &pb.ListNodesResponse{Nodes: picture().GetNodes()}, nil
-	case "lb02":
-		return &pb.ListNodesResponse{Nodes: picture().GetNodes()[1:2]}, nil
+	all := picture().GetNodes()
+	if req.GetNode() == "" {
+		return &pb.ListNodesResponse{Nodes: all}, nil
+	}
+	for _, n := range all {
+		if n.GetName() == req.GetNode() {
+			return &pb.ListNodesResponse{Nodes: []*pb.Node{n}}, nil
+		}
 	}
 	return nil, refusal(codes.NotFound, pb.ErrorReason_ERROR_REASON_NOT_FOUND, "there is no node "+req.GetNode(), "haclusterctl nodes lists the members")
 }
