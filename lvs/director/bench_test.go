@@ -47,3 +47,20 @@ func BenchmarkReload(b *testing.B) {
 		c.step(time.Time{}, news{desired: &next})
 	}
 }
+
+// BenchmarkSight is a look at 20,000 servers that are all up, and at as many of which
+// nothing is known yet.
+func BenchmarkSight(b *testing.B) {
+	for _, known := range []bool{true, false} {
+		b.Run(fmt.Sprintf("known=%v", known), func(b *testing.B) {
+			c, d := newCore(), many()
+			c.step(time.Time{}, news{desired: &d})
+			for _, f := range c.checks {
+				f.server.checks[f.check].verdict = check.Verdict{Up: true, Known: known}
+			}
+			for b.Loop() {
+				c.sight(nil)
+			}
+		})
+	}
+}

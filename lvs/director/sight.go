@@ -17,8 +17,21 @@ type Sight struct {
 	// Set stands for which servers are looked at: two nodes with the same one look at
 	// the same servers of the same services. 0: at none.
 	Set uint64
-	// Servers are those that are not seen up, and those that were asked for, by Key.
+	// NotUp are the servers that are not seen up, in any order.
+	NotUp []Glimpse
+	// Servers are those that were asked for, and of NotUp those with the MostSeen lowest
+	// keys at least; by Key.
 	Servers []Seen
+}
+
+// MostSeen bounds what is told in full of servers that are not seen up, of which there
+// may be ten thousands.
+const MostSeen = 64
+
+// Glimpse is a real server in short.
+type Glimpse struct {
+	Key     ServerKey
+	Opinion Opinion
 }
 
 // ServerKey stands for a real server of a service. It is the same on every node, and
@@ -27,10 +40,9 @@ type ServerKey uint64
 
 // Seen is a real server as the checks of one node see it.
 type Seen struct {
-	Key     ServerKey
+	Glimpse
 	Service string
 	Server  netip.AddrPort
-	Opinion Opinion
 	Reason  string
 	// Settles bounds how long after a change of the server directors may not agree
 	// about it, because they look at it one after the other.
@@ -56,36 +68,60 @@ func KeyOf(service string, server netip.AddrPort) ServerKey {
 	return ServerKey(h.Sum64() >> 17)
 }
 
-// sight is what is seen of the servers that are not seen up, and of those of these
-// keys.
+// sight is what is seen of all servers, and of those of these keys in full.
 func (c *core) sight(asked map[ServerKey]bool) Sight {
-	var out Sight
+	type at struct {
+		Glimpse
+		*server
+		service string
+	}
+	var (
+		out   Sight
+		first []at // of those that are not up, by key
+		full  []at
+	)
+	byKey := func(a, b at) int { return cmp.Compare(a.Key, b.Key) }
 	for _, p := range c.pools {
 		if p.spec.HASuspend {
 			continue
 		}
 		for _, s := range p.servers {
 			out.Set += uint64(s.key)
-			if o := s.opinion(); o != SeesUp || asked[s.key] {
-				out.Servers = append(out.Servers, Seen{
-					Key: s.key, Service: p.spec.Name, Server: s.spec.Address, Opinion: o, Reason: s.reason(), Settles: s.settles(),
-				})
+			is := at{Glimpse{s.key, s.opinion()}, s, p.spec.Name}
+			if is.Opinion != SeesUp {
+				out.NotUp = append(out.NotUp, is.Glimpse)
+			}
+			switch {
+			case asked[s.key]:
+				full = append(full, is)
+			case is.Opinion == SeesUp:
+			case len(first) < MostSeen || s.key < first[MostSeen-1].Key:
+				i, _ := slices.BinarySearchFunc(first, is, byKey)
+				first = slices.Insert(first, i, is)
+				first = first[:min(len(first), MostSeen)]
 			}
 		}
 	}
-	slices.SortFunc(out.Servers, func(a, b Seen) int { return cmp.Compare(a.Key, b.Key) })
+	full = append(full, first...)
+	slices.SortFunc(full, byKey)
+	for _, s := range full {
+		out.Servers = append(out.Servers, Seen{Glimpse: s.Glimpse, Service: s.service, Server: s.spec.Address, Reason: s.reason(), Settles: s.settles()})
+	}
 	return out
 }
 
 // opinion is what the checks say of the server.
 func (s *server) opinion() Opinion {
-	switch {
-	case s.found(func(v check.Verdict) bool { return v.Known && !v.Up }):
-		return SeesDown
-	case !s.known():
-		return Unsure
+	is := SeesUp
+	for i := range s.checks {
+		switch v := &s.checks[i].verdict; {
+		case !v.Known:
+			is = Unsure
+		case !v.Up:
+			return SeesDown
+		}
 	}
-	return SeesUp
+	return is
 }
 
 // settles is that of the check that takes longest.

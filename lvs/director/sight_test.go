@@ -1,7 +1,9 @@
 package director
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,5 +58,26 @@ func TestSightOfTheSameServersHasTheSameSet(t *testing.T) {
 	}
 	if got := set(elsewhere); got != 0 {
 		t.Errorf("a service with ha_suspend has the set %x, want none", got)
+	}
+}
+
+func TestSightTellsTheLowestKeysAndThoseThatWereAskedForInFull(t *testing.T) {
+	d := newDesk(web(make([]uint32, 100)...)) // none is checked yet
+	glimpses := slices.Clone(d.sight(nil).NotUp)
+	slices.SortFunc(glimpses, func(a, b Glimpse) int { return cmp.Compare(a.Key, b.Key) })
+	last := glimpses[99].Key
+	for _, asked := range []map[ServerKey]bool{nil, {last: true}} {
+		s := d.sight(asked)
+		want := glimpses[:MostSeen]
+		if len(asked) > 0 {
+			want = append(slices.Clone(want), glimpses[99])
+		}
+		var got []Glimpse
+		for _, r := range s.Servers {
+			got = append(got, r.Glimpse)
+		}
+		if len(s.NotUp) != 100 || !slices.Equal(got, want) {
+			t.Errorf("asked for %v: %d are not up, of whom %v are told, want %v", asked, len(s.NotUp), got, want)
+		}
 	}
 }

@@ -101,7 +101,7 @@ func (f *Follower) look(ctx context.Context, now time.Time) {
 			others[name] = &w
 		}
 	}
-	f.hear(sight.Servers, others)
+	f.hear(sight.NotUp, others)
 	f.tell(ctx, now, f.tracker.step(now, f.o.Node, sight.Servers, others))
 }
 
@@ -121,12 +121,9 @@ func (f *Follower) words(now time.Time) map[string]word {
 
 // hear gives what others see of servers that this node does not see up, if that is
 // something else than before.
-func (f *Follower) hear(seen []director.Seen, others map[string]*word) {
+func (f *Follower) hear(notUp []director.Glimpse, others map[string]*word) {
 	heard := make(map[director.ServerKey]director.Others)
-	for _, s := range seen {
-		if s.Opinion == director.SeesUp {
-			continue
-		}
+	for _, s := range notUp {
 		var o director.Others
 		for _, w := range others {
 			switch w.of(s.Key) {

@@ -209,7 +209,11 @@ func TestADirectorThatHearsNobodyRaisesNothing(t *testing.T) {
 func TestDirectorsOfOtherServersAreNotCompared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, "lb1", "lb2")
-		l.change(func() { l.sees["lb2"] = director.Sight{Set: 7, Servers: []director.Seen{seen(1, director.SeesDown)}} })
+		l.change(func() {
+			other := sightOf(seen(1, director.SeesDown))
+			other.Set = 7
+			l.sees["lb2"] = other
+		})
 		l.pass(3 * time.Minute)
 		l.wants("lb1")
 		l.wants("lb2")

@@ -28,13 +28,12 @@ func (s said) key() director.ServerKey { return director.ServerKey(s >> 1) }
 
 // wordOf is what is said of what is seen. Of what is looked at in vain nothing is.
 func wordOf(sight director.Sight) word {
-	w := word{set: sight.Set}
+	w := word{set: sight.Set, more: len(sight.NotUp) > mostSaid}
 	for _, s := range sight.Servers {
 		if s.Opinion == director.SeesUp {
 			continue
 		}
 		if len(w.servers) == mostSaid {
-			w.more = true
 			break
 		}
 		is := said(s.Key) << 1

@@ -20,13 +20,19 @@ func at(n int) netip.AddrPort {
 }
 
 func seen(n int, o director.Opinion) director.Seen {
-	return director.Seen{Key: director.KeyOf("web", at(n)), Service: "web", Server: at(n), Opinion: o}
+	return director.Seen{Glimpse: director.Glimpse{Key: director.KeyOf("web", at(n)), Opinion: o}, Service: "web", Server: at(n)}
 }
 
 // sightOf is of servers that are seen so.
 func sightOf(servers ...director.Seen) director.Sight {
 	slices.SortFunc(servers, func(a, b director.Seen) int { return cmp.Compare(a.Key, b.Key) })
-	return director.Sight{Set: 1 << 50, Servers: servers}
+	s := director.Sight{Set: 1 << 50, Servers: servers}
+	for _, r := range servers {
+		if r.Opinion != director.SeesUp {
+			s.NotUp = append(s.NotUp, r.Glimpse)
+		}
+	}
+	return s
 }
 
 func TestAWordSaysWhatIsSeenOrThatItDoesNotSay(t *testing.T) {
