@@ -1,6 +1,9 @@
 package splitbrain
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // AlertKind names what is wrong, in the words of events and alerts.
 type AlertKind string
@@ -62,3 +65,8 @@ type alertKey struct {
 }
 
 func (a *Alert) key() alertKey { return alertKey{a.Kind, a.Unit, a.Peer} }
+
+// compare gives the order in which alerts are told: the same in every run.
+func (a Alert) compare(b Alert) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Peer, b.Peer))
+}

@@ -115,6 +115,7 @@ func (c *Core) judge(now time.Time, out *Output) {
 		delete(c.alerts, key)
 		out.Alerts = append(out.Alerts, resolved(now, s.Alert))
 	}
+	slices.SortFunc(out.Alerts, Alert.compare)
 }
 
 // shownAlert is a condition that stands.

@@ -240,6 +240,37 @@ func TestGoodbyeIsNoStranger(t *testing.T) {
 	s.want(t, "foreign_master 192.0.2.9")
 }
 
+// Conditions that begin, or end, at one moment are told in one order: what is told is
+// the same in every run of a simulation.
+func TestAlertsOfOneMomentAreToldInOrder(t *testing.T) {
+	s := newScene()
+	s.run(12*time.Second, both, both)
+	var want, ends []string
+	for i := range 8 {
+		peer := "192.0.2.2" + string(rune('1'+i))
+		s.c.Observe(AdvertEvidence{Unit: "VI_1", From: addr(peer), Priority: 1, At: at(s.now)})
+		want, ends = append(want, "foreign_master "+peer), append(ends, "-foreign_master "+peer)
+	}
+	tell := func() (told []string) {
+		for _, a := range s.alerts {
+			name := string(a.Kind) + " " + a.Peer
+			if a.Resolved {
+				name = "-" + name
+			}
+			told = append(told, name)
+		}
+		return told
+	}
+	s.run(13*time.Second, both, both)
+	if got := tell(); !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	s.run(10*time.Minute, both, both)
+	if got := tell(); !slices.Equal(got, append(want, ends...)) {
+		t.Errorf("told %q, want %q", got, append(want, ends...))
+	}
+}
+
 func TestAlertIsToldAgainWhenTheDiagnosisHasChanged(t *testing.T) {
 	s := &shownAlert{}
 	a := Alert{Kind: VRRPChannelLost, Summary: "deaf", Remedy: "look at n1"}

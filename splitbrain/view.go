@@ -1,7 +1,6 @@
 package splitbrain
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -23,9 +22,7 @@ func (c *Core) View(now time.Time, raw kclock.Instant) PeerView {
 	for _, s := range c.alerts {
 		v.Alerts = append(v.Alerts, s.Alert)
 	}
-	slices.SortFunc(v.Alerts, func(a, b Alert) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Peer, b.Peer))
-	})
+	slices.SortFunc(v.Alerts, Alert.compare)
 	return v
 }
 
