@@ -28,7 +28,7 @@ func (c *checker) noteSole(answering int, holding []*node) {
 	}
 }
 
-// misled fails when the gateway has another node than the holder in its cache,
+// misled fails when the gateway has another machine than the holder in its cache,
 // although the holder could correct that: it has answered alone for longer than it
 // takes to announce twice, and reached the gateway from the beginning, or ever since
 // nothing at all went between them. Where announcements were lost now and then, no
@@ -38,31 +38,36 @@ func (c *checker) misled(t time.Time) {
 	if c.w.around != withGateway || n == nil || r.cache == n || r.cache == nil {
 		return
 	}
-	if r.alien {
-		return // nothing tells the holder that it has ceased to announce itself
-	}
 	path, cut := c.path[n.index], c.cutoff[n.index]
 	if path.IsZero() || path.After(c.soleFrom) && (!path.Equal(cut.to) || cut.from.After(c.soleFrom)) {
 		return
 	}
-	if r.cachedAt.After(n.heldFrom) {
-		// The other one held beside it: the holder must have heard that it let go.
-		heard := c.contactWith(n, r.cache)
-		if heard.IsZero() || heard.After(c.soleFrom) {
+	from, patience := later(c.soleFrom, path), announceDelay
+	if r.cachedAt.After(n.heldFrom) && !c.heardItLetGo(n, r.cache) {
+		// The other one held beside it, and the holder knows of nothing but what that
+		// announced, if it has seen that.
+		seen := n.rivals[r.cache]
+		if seen.said.Before(r.said) || !seen.seen.After(n.heldFrom) || path.After(seen.seen) {
 			return
 		}
+		from, patience = later(from, seen.seen), defends
 	}
-	if t.Sub(later(c.soleFrom, path)) > c.bySlowest(announceDelay)+time.Second {
+	if t.Sub(from) > c.bySlowest(patience)+time.Second {
 		c.fail("G4: %s alone holds the VIP since %v and reaches the gateway since %v, which sends to %s",
 			n.name, c.soleFrom.Sub(epoch), path.Sub(epoch), r.cache.name)
 	}
 }
 
-// contactWith is since when a node and another member have heard each other on good
-// links; zero: they do not, or the other one is no node of the cluster.
-func (c *checker) contactWith(n, o *node) time.Time {
-	if o.index >= len(c.w.nodes) {
-		return c.soleFrom // its adverts are heard or they are not: VRRP has settled it
+// defends is within what time a holder that was announced against announces itself:
+// a second later, but no more often than each 10 s (RFC 5227 section 2.4).
+const defends = 11 * time.Second
+
+// heardItLetGo reports whether a holder has heard another one let go: a member by its
+// records, a stranger that VRRP settles things with by its adverts.
+func (c *checker) heardItLetGo(n, o *node) bool {
+	if o == c.w.stranger.node {
+		return c.w.stranger.followed()
 	}
-	return c.contact[n.index][o.index]
+	heard := c.contact[n.index][o.index]
+	return !heard.IsZero() && !heard.After(c.soleFrom)
 }

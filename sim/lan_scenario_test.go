@@ -75,6 +75,28 @@ func TestWinnerOfAConflictAnnouncesAgainWhateverCameFirst(t *testing.T) {
 	}
 }
 
+// A machine that knows nothing of VRRP announces itself for the address, and is gone
+// before anybody can do anything about it: the holder announces itself after it.
+func TestHolderAnnouncesAgainstAStrangerThatDidOnce(t *testing.T) {
+	w := steady(t, probing)
+	for _, at := range []time.Duration{20 * time.Second, 23 * time.Second} {
+		w.at(at, func() { w.stranger.comes(squatting, 0, time.Second); w.check.relink() })
+		w.at(at+200*time.Millisecond, func() { w.stranger.goes(false); w.check.relink() })
+	}
+	w.run(21 * time.Second)
+	if w.router.cache != w.stranger.node {
+		t.Fatalf("the gateway has %s in its cache, want the stranger", w.router.cache.name)
+	}
+	w.run(21500 * time.Millisecond)
+	w.wantCache(t)
+	w.run(25 * time.Second)
+	if w.router.cache != w.stranger.node {
+		t.Fatalf("the gateway has %s in its cache, want the stranger: two that defend an address make it change its mind", w.router.cache.name)
+	}
+	w.run(40 * time.Second)
+	w.wantCache(t)
+}
+
 // The gateway is dead, and a node that has just started has never heard it: that
 // members answer there is no reason to move the unit.
 func TestF14DeadGatewayAndANodeThatNeverKnewItMoveNothing(t *testing.T) {

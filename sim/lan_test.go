@@ -34,7 +34,7 @@ type router struct {
 	dead     bool
 	cache    *node // whom it would send packets for the VIP to; nil: nobody
 	cachedAt time.Time
-	alien    bool // that is a stranger with which VRRP settles nothing
+	said     time.Time // when that one announced itself
 }
 
 func newRouter(w *world, i int) router {
@@ -113,31 +113,40 @@ func (n *node) ask(a netip.Addr) {
 
 func (q *question) do(*node, uint64) {
 	if q.to.responds(q.addr) {
-		q.to.w.deliver(vrrpNet, q.to, q.from, &sighting{q.addr, q.to.mac()})
+		q.to.w.deliver(vrrpNet, q.to, q.from, &sighting{addr: q.addr, of: q.to})
 	}
 }
 
 // sighting is an answer, or an announcement, on its way to a node.
 type sighting struct {
 	addr netip.Addr
-	mac  splitbrain.MAC
+	of   *node
+	said time.Time // when it announced itself; zero: it was asked
 }
 
 func (s *sighting) do(n *node, _ uint64) {
+	if s.addr == vip.Addr() && !s.said.IsZero() {
+		n.rivals[s.of] = rival{s.said, n.w.now}
+	}
 	n.inbox.sightings = append(n.inbox.sightings, splitbrain.Sighting{
-		Interface: "eth0", Addr: s.addr, MAC: s.mac, At: n.now(),
+		Interface: "eth0", Addr: s.addr, MAC: s.of.mac(), At: n.now(),
 	})
 	n.come()
 	n.attend()
 }
 
+// rival is an announcement of another machine that a node has seen.
+type rival struct{ said, seen time.Time }
+
 // announcement is a gratuitous ARP on its way to the gateway.
-type announcement struct{ of *node }
+type announcement struct {
+	of   *node
+	said time.Time
+}
 
 func (a *announcement) do(*node, uint64) {
-	w := a.of.w
-	w.router.cachedAt = w.now
-	w.router.cache, w.router.alien = a.of, a.of == w.stranger.node && !w.stranger.followed()
+	r := &a.of.w.router
+	r.cache, r.cachedAt, r.said = a.of, a.of.w.now, a.said
 }
 
 // announce tells the neighbours that the node has the VIP, as far as its gate lets
@@ -151,11 +160,11 @@ func (n *node) announce(repeat int) {
 			continue
 		}
 		for _, a := range n.vips() {
-			n.w.deliver(vrrpNet, n, to, &sighting{a, n.mac()})
+			n.w.deliver(vrrpNet, n, to, &sighting{a, n, n.w.now})
 		}
 	}
 	for range repeat {
-		n.w.toKernel(n, n.w.router.node, &announcement{n})
+		n.w.toKernel(n, n.w.router.node, &announcement{n, n.w.now})
 	}
 }
 

@@ -37,10 +37,11 @@ type node struct {
 	willed bool
 	pledge kclock.Instant // that the supervisor holds; 0: nothing is known
 
-	off       bool      // without power
-	holds     bool      // the kernel has the VIP
-	heldFrom  time.Time // since when
-	outranked span      // in which it has heard a stranger that comes before it
+	off       bool            // without power
+	holds     bool            // the kernel has the VIP
+	heldFrom  time.Time       // since when
+	outranked span            // in which it has heard a stranger that comes before it
+	rivals    map[*node]rival // the latest announcement of each that it has seen
 	gate      gate
 	stall     stall
 	paused    time.Time
@@ -83,7 +84,10 @@ var (
 )
 
 func newNode(w *world, i int) *node {
-	n := &node{w: w, index: i, name: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})}
+	n := &node{
+		w: w, index: i, name: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}),
+		rivals: make(map[*node]rival),
+	}
 	n.priority = vrrp.Priority(200 - 20*i)
 	if w.equal {
 		n.priority = 100

@@ -168,10 +168,10 @@ func (s *stranger) announce() {
 	}
 	for _, to := range s.w.nodes {
 		if s.w.around != unprobed {
-			s.w.deliver(vrrpNet, s.node, to, &sighting{vip.Addr(), s.mac()})
+			s.w.deliver(vrrpNet, s.node, to, &sighting{vip.Addr(), s.node, s.w.now})
 		}
 	}
-	s.w.toKernel(s.node, s.w.router.node, &announcement{s.node})
+	s.w.toKernel(s.node, s.w.router.node, &announcement{s.node, s.w.now})
 }
 
 // foreignAdvert is one of its adverts on its way to a member, whose engine judges
