@@ -34,9 +34,9 @@ func (s *Succession) Run(ctx context.Context) error {
 		if e.Epoch != epoch {
 			epoch, reported = e.Epoch, time.Time{}
 		}
-		if !s.Reports(e.Epoch, previous) {
-			reported = time.Time{}
-		} else if reported.IsZero() {
+		// What a voter has stored it keeps, also when it is no member any more and its
+		// report is gone: the next step may be the one that takes it out.
+		if reported.IsZero() && s.Reports(e.Epoch, previous) {
 			reported = time.Now()
 		}
 		bound := s.Bound()
