@@ -15,7 +15,8 @@ type Succession struct {
 	Machine *Electorates
 	// Set is told the electorate, again and again.
 	Set func(Electorate)
-	// Reports says whether a majority of the given voters has stored an epoch.
+	// Reports says whether so many of the given voters have stored an epoch that the
+	// others are no majority.
 	Reports func(epoch uint64, voters []string) bool
 	// Bound is the longest lease that may have been granted.
 	Bound func() time.Duration
@@ -25,7 +26,7 @@ type Succession struct {
 func (s *Succession) Run(ctx context.Context) error {
 	look := time.NewTicker(electorateLook)
 	defer look.Stop()
-	var reported time.Time // since when a majority of the voters before has the epoch
+	var reported time.Time // since when the voters before grant nothing more as such
 	var epoch uint64
 	for {
 		changed := s.Machine.Changed()

@@ -39,7 +39,7 @@ func (n *node) revise(lease time.Duration, priority vrrp.Priority, addresses int
 type electorate struct {
 	w       *world
 	now     splitbrain.Electorate
-	settled time.Time // when a majority of the one before had reported it; zero: not yet
+	settled time.Time // when those of the one before that had not reported it were no majority; zero: not yet
 	before  splitbrain.Electorate
 }
 
@@ -69,7 +69,8 @@ func (n *node) elect(e *splitbrain.Electorate) {
 	}))
 }
 
-// report notes when a majority of the electorate before has stored the present one.
+// report notes when so many voters of the electorate before have stored the present
+// one that the others are no majority.
 func (e *electorate) report() {
 	if !e.settled.IsZero() {
 		return
@@ -82,7 +83,7 @@ func (e *electorate) report() {
 			}
 		}
 	}
-	if n >= e.before.Majority() {
+	if len(e.before.Voters)-n < e.before.Majority() {
 		e.settled = e.w.now
 	}
 }

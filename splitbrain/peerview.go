@@ -19,8 +19,9 @@ type PeerView struct {
 	Leases     []UnitLease // of this node's units, those that it has or asks for
 }
 
-// Reports says whether a majority of the given voters has stored the electorate of
-// an epoch. Of no voters it has.
+// Reports says whether so many of the given voters have stored the electorate of an
+// epoch that the others are no majority: by the one before, which they were, no lease
+// is granted any more. Of no voters they have.
 func (p *PeerView) Reports(epoch uint64, voters []string) bool {
 	n := 0
 	if slices.Contains(voters, p.Self) && p.Electorate.Epoch >= epoch {
@@ -31,7 +32,7 @@ func (p *PeerView) Reports(epoch uint64, voters []string) bool {
 			n++
 		}
 	}
-	return len(voters) == 0 || n > len(voters)/2
+	return 2*n >= len(voters)
 }
 
 // UnitLease is the lease of one unit of this node, or its attempt to get it.

@@ -2,7 +2,7 @@ package splitbrain
 
 import "testing"
 
-func TestAnEpochIsReportedByAMajorityOfThoseThatAreNamed(t *testing.T) {
+func TestAnEpochIsReportedWhenTheOthersAreNoMajority(t *testing.T) {
 	p := PeerView{Self: "a", Electorate: Electorate{Epoch: 2}, Members: []MemberView{
 		{Name: "b", Epoch: 2}, {Name: "c", Epoch: 1}, {Name: "d", Epoch: 3},
 	}}
@@ -14,7 +14,10 @@ func TestAnEpochIsReportedByAMajorityOfThoseThatAreNamed(t *testing.T) {
 	}{
 		{"of two of three", 2, []string{"a", "b", "c"}, true},
 		{"this node is no voter", 2, []string{"b", "c", "x"}, false},
-		{"half is none", 2, []string{"a", "c"}, false},
+		{"half of two", 2, []string{"a", "c"}, true},
+		{"half of four", 2, []string{"a", "b", "c", "x"}, true},
+		{"one of three", 2, []string{"a", "c", "x"}, false},
+		{"two of five", 2, []string{"a", "b", "c", "x", "y"}, false},
 		{"a later epoch counts", 3, []string{"d"}, true},
 		{"there were no voters", 1, nil, true},
 	} {
