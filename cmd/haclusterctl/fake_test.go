@@ -457,7 +457,7 @@ func (d disarms) Arm(context.Context, *pb.ArmRequest) (*pb.ArmResponse, error) {
 
 func incident() *pb.Incident {
 	return &pb.Incident{
-		Id: "12", Kind: "failover", Subject: "lb01", Units: []string{"VI_1", "VI_2", "VI_3"}, Summary: "lb01 lost 3 units; taken by lb02 (3), after 3.5s at most",
+		Id: "12", Kind: "failover", Subject: "lb01", Units: []string{"VI_1", "VI_2", "VI_3"}, Summary: "lb02 (3) took 3 units over from lb01, at most 3.5s after its last sign",
 		Opened: at(5), Closed: at(9), Dark: durationpb.New(3500 * time.Millisecond), Unanswered: durationpb.New(3600 * time.Millisecond), Reporters: []string{"lb02", "lb03"},
 		Done: []string{"lb02: took over (VRRP): master down timer expired, last advert from 192.0.2.11 3.5s ago"},
 		Lines: []*pb.IncidentLine{

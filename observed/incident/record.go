@@ -218,7 +218,8 @@ func summary(s *Story) string {
 		}
 		return fmt.Sprintf("%s held %s together%s", strings.Join(s.Subject, " and "), units, how)
 	case Failover:
-		text := fmt.Sprintf("%s lost %s", strings.Join(s.Subject, ", "), units)
+		// Whoever is cut off may hold on, for all that is known here.
+		what := fmt.Sprintf("%s over from %s", units, strings.Join(s.Subject, ", "))
 		var by []string
 		for _, name := range slices.Sorted(maps.Keys(s.Taken)) {
 			if len(s.Units) > 1 {
@@ -229,11 +230,11 @@ func summary(s *Story) string {
 		dark := rounded(s.Dark)
 		switch {
 		case len(by) == 0:
-			return fmt.Sprintf("%s, and nobody has taken over for %v", text, dark)
+			return fmt.Sprintf("nobody has taken %s for %v", what, dark)
 		case dark > 0:
-			return fmt.Sprintf("%s; taken by %s, after %v at most", text, strings.Join(by, ", "), dark)
+			return fmt.Sprintf("%s took %s, at most %v after its last sign", strings.Join(by, ", "), what, dark)
 		}
-		return fmt.Sprintf("%s; taken by %s", text, strings.Join(by, ", "))
+		return fmt.Sprintf("%s took %s", strings.Join(by, ", "), what)
 	case QuorumLost:
 		return "no majority of the voters answered, " + lasted
 	}

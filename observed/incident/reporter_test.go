@@ -127,6 +127,24 @@ func TestAnIsolatedNodeTellsByItselfAndReportsLater(t *testing.T) {
 	})
 }
 
+func TestWhatWasToldOnBothSidesOfACutEndsOnBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newNewsroom(t, "lb1", "lb2", "lb3")
+		r.leader["lb3"] = ""
+		lost := splitbrain.Alert{Kind: splitbrain.QuorumLost, Since: time.Now(), Summary: "a voter does not answer"}
+		r.pass(t.Context(), 15, lost)
+		r.leader["lb3"] = "lb1"
+		r.pass(t.Context(), 20)
+		want := "map[lb1 quorum_lost open:1 lb1 quorum_lost resolved:1 lb3 quorum_lost open:1 lb3 quorum_lost resolved:1]"
+		if got := fmt.Sprint(r.told()); got != want {
+			t.Errorf("told = %s, want %s", got, want)
+		}
+		if records, _ := r.machine.Records(); len(records) != 1 || !records[0].ToldClosed {
+			t.Errorf("records = %+v, want one that was told to its end", records)
+		}
+	})
+}
+
 func TestPeopleAreRemindedOfWhatStaysOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNewsroom(t, "lb1")

@@ -45,7 +45,8 @@ func (t *teller) tellRecords(ctx context.Context) {
 	records, _ := t.Machine.Records()
 	clocks := t.View.Known().Clocks
 	for _, r := range records {
-		if r.Told && r.ToldClosed || r.ToldByReporter() {
+		// What began on both sides of a cut was told on both, and ends on both.
+		if r.Told && r.ToldClosed || !r.Told && r.ToldByReporter() {
 			continue
 		}
 		story := r.Tell(t.Node, clocks)

@@ -120,12 +120,12 @@ func TestTrackerFindsWhatNobodyPlanned(t *testing.T) {
 		name: "nothing happens", world: world{units: 1, stays: []stay{{node: "lb1", from: -60, to: forever}}},
 	}, {
 		name: "the holder is killed", world: killed,
-		want: "failover lb1 dark=3.5s closed", summary: "lb1 lost VI_1; taken by lb2, after 3.5s at most",
+		want: "failover lb1 dark=3.5s closed", summary: "lb2 took VI_1 over from lb1, at most 3.5s after its last sign",
 	}, {
 		name: "the holder's link fails",
 		world: world{units: 1, stays: []stay{
 			{node: "lb1", from: -60, to: 5, priority: 150, end: splitbrain.Fault}, {node: "lb2", from: 5.05, to: forever, priority: 120}}},
-		want: "failover lb1 dark=50ms closed", summary: "lb1 lost VI_1; taken by lb2, after 50ms at most",
+		want: "failover lb1 dark=50ms closed", summary: "lb2 took VI_1 over from lb1, at most 50ms after its last sign",
 	}, {
 		name: "a hand-over",
 		world: world{units: 1, stays: []stay{
@@ -149,7 +149,7 @@ func TestTrackerFindsWhatNobodyPlanned(t *testing.T) {
 	}, {
 		name:  "nobody takes over",
 		world: world{units: 1, stays: []stay{{node: "lb1", from: -60, to: 5, end: splitbrain.Fault}}},
-		want:  "failover lb1 dark=24.95s open", summary: "lb1 lost VI_1, and nobody has taken over for 25s",
+		want:  "failover lb1 dark=24.95s open", summary: "nobody has taken VI_1 over from lb1 for 25s",
 	}, {
 		name: "two holders that meet again",
 		world: world{units: 1, stays: []stay{
@@ -159,13 +159,13 @@ func TestTrackerFindsWhatNobodyPlanned(t *testing.T) {
 		name: "a quick take-over, before the claim of the dead holder is old",
 		world: world{units: 1, dies: map[string]float64{"lb1": 5}, stays: []stay{
 			{node: "lb1", from: -60, to: forever, priority: 150}, {node: "lb2", from: 5.5, to: forever, priority: 120}}},
-		want: "failover lb1 dark=500ms closed", summary: "lb1 lost VI_1; taken by lb2, after 500ms at most",
+		want: "failover lb1 dark=500ms closed", summary: "lb2 took VI_1 over from lb1, at most 500ms after its last sign",
 	}, {
 		name: "who took over hands the unit on at once",
 		world: world{units: 1, dies: map[string]float64{"lb1": 5}, stays: []stay{
 			{node: "lb1", from: -60, to: forever, priority: 150},
 			{node: "lb2", from: 8.5, to: 8.9, priority: 100, end: splitbrain.Backup, reserved: true}, {node: "lb3", from: 8.9, to: forever, priority: 120}}},
-		want: "failover lb1 dark=3.5s closed", summary: "lb1 lost VI_1; taken by lb2, after 3.5s at most",
+		want: "failover lb1 dark=3.5s closed", summary: "lb2 took VI_1 over from lb1, at most 3.5s after its last sign",
 	}, {
 		name: "a conflict that was over at once",
 		world: world{units: 1, stays: []stay{
@@ -228,7 +228,7 @@ func TestTheDeathOfANodeWith255UnitsIsOneIncidentOfAllNodes(t *testing.T) {
 		t.Fatalf("%d records with %d parts, want one with two", len(records), len(records[0].Parts))
 	}
 	s := records[0].Tell("lb2", nil)
-	if want := "lb1 lost 255 units; taken by lb2 (255), after 3.5s at most"; s.Summary != want {
+	if want := "lb2 (255) took 255 units over from lb1, at most 3.5s after its last sign"; s.Summary != want {
 		t.Errorf("summary = %q, want %q", s.Summary, want)
 	}
 	if !slices.Equal(s.Reporters, []string{"lb2", "lb3"}) || len(s.Lines) > 2*maxLines {
