@@ -310,6 +310,7 @@ func (v Window) want(what string, all []Stretch, limit time.Duration, addr netip
 		if limit > 0 && counted > limit {
 			counted = v.Counted(s)
 		}
+		Margin(v.w.t, what, counted, limit)
 		if counted > limit {
 			v.w.t.Errorf("%v was %s for %v from %s on, want at most %v; a daemon had to wait for a processor or the kernel for %v of it\n  %v\n  %v",
 				addr, what, s.Length(), s.From.Format("05.000"), limit, s.Length()-v.Counted(s), v.Series(addr, ByNeighbour), v.Series(addr, ByEcho))
