@@ -131,7 +131,7 @@ soak: deps build ## 200 kills, and the scenarios with clusters REPEAT=5 times (r
 		'tests scenarios $(GO) test -json -count=$(REPEAT) -parallel 4 -timeout 24m -run $(CORE) ./e2e'
 
 e2e-json:
-	@$(GO) test -json -count=1 -p 1 -parallel 4 -timeout 20m $(E2E)
+	@$(GO) test -json -count=1 -p 1 -parallel 6 -timeout 20m $(E2E)
 
 e2e-tcg: ## the kernel gate on the kernel of Debian 12, in a virtual machine without hardware support (root)
 	@$(MAKE) -s deps DEBS='qemu-system-x86 kmod iproute2'
