@@ -92,7 +92,8 @@ func TestF4IsolatedHolderLetsGoUnderMesh(t *testing.T) {
 	lab.During(20 * time.Second) // until the network is known to lose nothing
 	cut := time.Now()
 	s.lan.Part([]*lab.Node{s.a}, []*lab.Node{s.b, s.c, s.gateway}, lab.Service, lab.Control)
-	s.watch.WantHolder(s.b, vip, masterDown(120)+slack)
+	s.watch.WantHolder(s.b, vip, masterDown(120)+2*time.Second)
+	s.watch.Since(cut).WantDarkAtMost(masterDown(120)+slack, vip)
 	s.a.WantNoAddr(vip, time.Second)
 	s.watch.Since(cut).WantNeverTwo(0, vip)
 	lab.During(5 * time.Second)
