@@ -11,49 +11,40 @@ import (
 
 func TestLeaveIsRefusedWhenTheVotersThatRemainAreNoMajority(t *testing.T) {
 	t.Parallel()
-	for _, who := range []string{"the leader", "a follower"} {
-		t.Run(who, func(t *testing.T) {
-			t.Parallel()
-			nodes := threeNodes(t)
-			leader, others := leaderOf(t, nodes...)
-			leaving, staying, off := leader, others[0], others[1]
-			if who == "a follower" {
-				leaving, staying = others[0], leader
-			}
-			off.end()
+	askEither(t, func(t *testing.T, leaving, staying, off *node) {
+		off.end()
 
-			for what, leave := range map[string]func() error{
-				"CanLeave": func() error { return leaving.CanLeave(t.Context()) },
-				"Leave":    func() error { _, err := leaving.Leave(t.Context(), false); return err },
-			} {
-				err := leave()
-				refusal, ok := errors.AsType[*store.Refusal](err)
-				if !ok || refusal.Code != CodeMajorityAtRisk {
-					t.Fatalf("%s = %v, want a refusal for the majority", what, err)
-				}
-				for _, want := range []string{"bring " + off.o.Name, staying.o.Name + " answers", "nothing was changed"} {
-					if !strings.Contains(err.Error(), want) {
-						t.Errorf("%s: %q does not say %q", what, err, want)
-					}
-				}
+		for what, leave := range map[string]func() error{
+			"CanLeave": func() error { return leaving.CanLeave(t.Context()) },
+			"Leave":    func() error { _, err := leaving.Leave(t.Context(), false); return err },
+		} {
+			err := leave()
+			refusal, ok := errors.AsType[*store.Refusal](err)
+			if !ok || refusal.Code != CodeMajorityAtRisk {
+				t.Fatalf("%s = %v, want a refusal for the majority", what, err)
 			}
-			// All is as it was, and works.
-			for _, n := range []*node{leaving, staying} {
-				if st := n.Status(); st.State != Member || len(st.Voters) != 3 || len(n.Members()) != 3 {
-					t.Errorf("%s: state %s, %d voters, %d members", n.o.Name, st.State, len(st.Voters), len(n.Members()))
+			for _, want := range []string{"bring " + off.o.Name, staying.o.Name + " answers", "nothing was changed"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: %q does not say %q", what, err, want)
 				}
 			}
-			if _, err := leaving.Propose(t.Context(), store.Proposal{Base: 1, Text: "after\n"}); err != nil {
-				t.Error(err)
+		}
+		// All is as it was, and works.
+		for _, n := range []*node{leaving, staying} {
+			if st := n.Status(); st.State != Member || len(st.Voters) != 3 || len(n.Members()) != 3 {
+				t.Errorf("%s: state %s, %d voters, %d members", n.o.Name, st.State, len(st.Voters), len(n.Members()))
 			}
+		}
+		if _, err := leaving.Propose(t.Context(), store.Proposal{Base: 1, Text: "after\n"}); err != nil {
+			t.Error(err)
+		}
 
-			off.start()
-			mayLeave(t, leaving)
-			if _, err := staying.Propose(t.Context(), store.Proposal{Base: 2, Text: "without\n"}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+		off.start()
+		mayLeave(t, leaving)
+		if _, err := staying.Propose(t.Context(), store.Proposal{Base: 2, Text: "without\n"}); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // mayLeave has a node leave. On a busy machine a voter may fall silent for a moment,
@@ -143,5 +134,21 @@ func TestOneOfTwoMayLeave(t *testing.T) {
 	mayLeave(t, a)
 	if _, err := b.Propose(t.Context(), store.Proposal{Base: 1, Text: "alone\n"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// askEither tells a story of three nodes with the leader as the one that is asked, and
+// with a follower.
+func askEither(t *testing.T, story func(t *testing.T, asked, other, third *node)) {
+	for _, who := range []string{"the leader", "a follower"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			leader, others := leaderOf(t, threeNodes(t)...)
+			if who == "the leader" {
+				story(t, leader, others[0], others[1])
+			} else {
+				story(t, others[0], leader, others[1])
+			}
+		})
 	}
 }

@@ -29,40 +29,31 @@ func hasCode(err error, code store.Code) bool {
 
 func TestADeadMemberIsRemovedOnAnyNodeLearnsOfItAndJoinsAgain(t *testing.T) {
 	t.Parallel()
-	for _, who := range []string{"the leader", "a follower"} {
-		t.Run(who, func(t *testing.T) {
-			t.Parallel()
-			nodes := threeNodes(t)
-			leader, others := leaderOf(t, nodes...)
-			asked, other, dead := leader, others[0], others[1]
-			if who == "a follower" {
-				asked, other = others[0], leader
-			}
-			dead.end()
-			mayRemove(t, asked, dead.o.Name)
-			for _, n := range []*node{asked, other} {
-				eventually(t, n.o.Name+" knows of two members and two voters", func() bool {
-					return len(n.Members()) == 2 && len(n.Status().Voters) == 2
-				})
-			}
+	askEither(t, func(t *testing.T, asked, other, dead *node) {
+		dead.end()
+		mayRemove(t, asked, dead.o.Name)
+		for _, n := range []*node{asked, other} {
+			eventually(t, n.o.Name+" knows of two members and two voters", func() bool {
+				return len(n.Members()) == 2 && len(n.Status().Voters) == 2
+			})
+		}
 
-			dead.start()
-			dead.AwaitConfirmation(t.Context(), time.Minute)
-			if state := dead.Status().State; state != Removed {
-				t.Fatalf("the removed node takes itself for a %s when it was told", state)
-			}
-			if _, err := other.Propose(t.Context(), store.Proposal{Base: 1, Text: "two\n"}); err != nil {
-				t.Errorf("with the removed node back: %v", err)
-			}
-			if _, err := dead.Leave(t.Context(), false); err != nil {
-				t.Fatal(err)
-			}
-			dead.untouched()
-			if err := dead.Join(t.Context(), JoinOptions{Token: asked.token(TokenOptions{})}); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
+		dead.start()
+		dead.AwaitConfirmation(t.Context(), time.Minute)
+		if state := dead.Status().State; state != Removed {
+			t.Fatalf("the removed node takes itself for a %s when it was told", state)
+		}
+		if _, err := other.Propose(t.Context(), store.Proposal{Base: 1, Text: "two\n"}); err != nil {
+			t.Errorf("with the removed node back: %v", err)
+		}
+		if _, err := dead.Leave(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		dead.untouched()
+		if err := dead.Join(t.Context(), JoinOptions{Token: asked.token(TokenOptions{})}); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestWhoIsAskedRemovesNeitherItselfNorTheLivingNorTheUnknown(t *testing.T) {

@@ -32,3 +32,39 @@ func TestRanksAreCountedFromTheLapseForTheBetterOne(t *testing.T) {
 		})
 	}
 }
+
+// F24: timers of equal priorities end together, and whose address is lower lets
+// the other one go first.
+func TestWhoComesLaterWaitsForTheTimersOfBetterCandidates(t *testing.T) {
+	const heard = 300 * ms
+	timer := func(priority uint8) time.Duration {
+		u := *ownView(Backup)
+		u.Priority = priority
+		return u.masterDown() - heard
+	}
+	tests := []struct {
+		name  string
+		third func(*Claim)
+		until time.Duration
+		rank  time.Duration
+	}{
+		{"equal, higher address", func(c *Claim) { c.Priority, c.Primary = 150, addr("192.0.2.3") }, timer(150), 20 * ms},
+		{"equal, lower address", func(c *Claim) { c.Priority, c.Primary = 150, addr("192.0.2.0") }, fresh2s - 100*ms, 0},
+		{"one better", func(c *Claim) { c.Priority = 151 }, timer(151), 20 * ms},
+		{"worse", func(c *Claim) { c.Priority = 149 }, fresh2s - 100*ms, 0},
+		{"better, and cannot serve", func(c *Claim) { c.Priority, c.Eligible = 151, false }, fresh2s - 100*ms, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			third := peer(Backup)
+			third.Node, third.Boot = "n3", 3
+			tt.third(third.Claim)
+			v := view(ownView(Backup), peer(Master), third)
+			v.Unit.Heard = Advert{From: addr("192.0.2.2"), Priority: 100, At: now.Add(-heard)}
+			want := []Verdict{Hold{Until: now.Add(tt.until), Rank: tt.rank}}
+			if diff := diffVerdicts(want, verdicts(v)); diff != "" {
+				t.Errorf("verdicts: -want +got\n%s", diff)
+			}
+		})
+	}
+}
